@@ -1,0 +1,38 @@
+import * as pg from 'drizzle-orm/pg-core'
+import * as sqlite from 'drizzle-orm/sqlite-core'
+
+/**
+ * The column kinds that mean the same in both databases. The Postgres builders are *the* types: a
+ * table is declared once against them, and the SQLite kit is cast to them here, once.
+ */
+const postgresColumns = {
+  text: () => pg.text(),
+  integer: () => pg.integer(),
+  real: () => pg.doublePrecision(),
+  boolean: () => pg.boolean(),
+  timestamp: () => pg.timestamp({ withTimezone: true, precision: 3, mode: 'date' }),
+  json: <T>() => pg.jsonb().$type<T>(),
+}
+export type Columns = typeof postgresColumns
+
+/** What a feature's `tables.ts` declares its tables with. */
+export interface Kit {
+  table: typeof pg.pgTable
+  column: Columns
+  index: typeof pg.index
+  uniqueIndex: typeof pg.uniqueIndex
+}
+
+export const sqliteKit = {
+  table: sqlite.sqliteTable,
+  column: {
+    text: () => sqlite.text(),
+    integer: () => sqlite.integer(),
+    real: () => sqlite.real(),
+    boolean: () => sqlite.integer({ mode: 'boolean' }),
+    timestamp: () => sqlite.integer({ mode: 'timestamp_ms' }),
+    json: () => sqlite.text({ mode: 'json' }),
+  },
+  index: sqlite.index,
+  uniqueIndex: sqlite.uniqueIndex,
+} as unknown as Kit

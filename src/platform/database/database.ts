@@ -1,0 +1,37 @@
+import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core'
+
+import type { Kit } from './columns.ts'
+
+type Verbs = PgDatabase<PgQueryResultHKT>
+
+/** Only verbs that mean the same in SQLite and in Postgres. */
+export type Reads = Pick<Verbs, 'select' | 'selectDistinct' | 'with' | '$with'>
+export type Writes = Reads & Pick<Verbs, 'insert' | 'update' | 'delete'>
+
+/** Where state lives. One transaction is the only way to write. */
+export interface Database {
+  readonly driver: 'sqlite'
+  readonly kit: Kit
+  /** Sees committed rows only, and never waits for a writer. */
+  readonly read: Reads
+  /**
+   * Runs `work` in one transaction: committed, and on disk, when the promise resolves; rolled back
+   * when `work` throws. A `write` inside a `write` throws, since it would wait for itself.
+   */
+  write<T>(work: (tx: Writes) => Promise<T>): Promise<T>
+  /** Resolves when the database answers, rejects with the reason when it does not. */
+  ping(): Promise<void>
+  /** Rejects when the schema is not this version's. */
+  requireMigrated(): Promise<void>
+  close(): Promise<void>
+}
+
+/** Whether a write failed because a row with the same unique key exists, on any driver. */
+export function isUniqueViolation(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if ('code' in cause && UNIQUE_VIOLATIONS.has(String(cause.code))) return true
+  }
+  return false
+}
+
+const UNIQUE_VIOLATIONS = new Set(['SQLITE_CONSTRAINT_UNIQUE', 'SQLITE_CONSTRAINT_PRIMARYKEY'])

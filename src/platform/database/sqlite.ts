@@ -1,0 +1,92 @@
+import { Database as Connection } from 'bun:sqlite'
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+
+import { drizzle } from 'drizzle-orm/bun-sqlite'
+
+import { StartError } from '../start-error.ts'
+import { sqliteKit } from './columns.ts'
+import type { Database, Reads, Writes } from './database.ts'
+import { migrateSqlite, requireLatestSchema } from './migrate.ts'
+
+const BUSY_TIMEOUT_MS = 5000
+
+/**
+ * Opens `quintet.db` in a folder, which is made when it is missing, and brings its schema up to date.
+ *
+ * Writes go through one connection and a queue. Two reasons, both found by running: drizzle's own
+ * `transaction()` commits before an async callback has finished, and a second writer that meets an
+ * open transaction blocks the event loop for the whole busy timeout.
+ *
+ * @throws {StartError} when the folder can't be written, or a newer version wrote the database.
+ */
+export function openSqlite(directory: string): Database {
+  const [writer, reader] = connect(directory)
+  migrateSqlite(writer, directory)
+
+  const options = { casing: 'snake_case' } as const
+  const reads = drizzle(reader, options) as unknown as Reads
+  const writes = drizzle(writer, options) as unknown as Writes
+
+  const insideWrite = new AsyncLocalStorage<true>()
+  let queue: Promise<unknown> = Promise.resolve()
+
+  async function transact<T>(work: (tx: Writes) => Promise<T>): Promise<T> {
+    writer.run('BEGIN IMMEDIATE')
+    try {
+      const result = await insideWrite.run(true, () => work(writes))
+      writer.run('COMMIT')
+      return result
+    } catch (error) {
+      if (writer.inTransaction) writer.run('ROLLBACK')
+      throw error
+    }
+  }
+
+  return {
+    driver: 'sqlite',
+    kit: sqliteKit,
+    read: reads,
+    write(work) {
+      if (insideWrite.getStore()) throw new Error('a write inside a write would wait for itself')
+      const result = queue.then(() => transact(work))
+      queue = result.catch(() => {})
+      return result
+    },
+    async ping() {
+      reader.query('select 1').get()
+    },
+    async requireMigrated() {
+      requireLatestSchema(reader)
+    },
+    async close() {
+      await queue
+      reader.close()
+      writer.close()
+    },
+  }
+}
+
+function connect(directory: string): [writer: Connection, reader: Connection] {
+  const path = join(directory, 'quintet.db')
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    const writer = new Connection(path, { create: true })
+    writer.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`)
+    writer.run('PRAGMA journal_mode = wal')
+    // FULL: an answered 2xx means that the row survives a power loss.
+    writer.run('PRAGMA synchronous = full')
+    writer.run('PRAGMA foreign_keys = on')
+    const reader = new Connection(path, { readonly: true })
+    reader.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`)
+    return [writer, reader]
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new StartError(
+      `The folder ${directory} can't hold the database (${reason}). ` +
+        'Make it writable for this user, or set DATA_DIR to one that is.',
+      { cause },
+    )
+  }
+}

@@ -1,0 +1,97 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+
+import pino, { type DestinationStream, type Logger } from 'pino'
+import pretty from 'pino-pretty'
+
+import type { Config } from './config.ts'
+
+export type Log = Logger
+
+/** What every line written during a request carries, in the names of the Elastic Common Schema. */
+export interface LogContext {
+  'http.request.id': string
+  'trace.id': string
+  'span.id': string
+}
+
+/** The request that the running code belongs to. */
+export const logContext = new AsyncLocalStorage<LogContext>()
+
+const BUFFER_BYTES = 4096
+const FLUSH_INTERVAL_MS = 250
+const NO_CONTEXT = {}
+
+/** Names whose values never reach a line, at the top or one level down. */
+const secrets = [
+  'password',
+  'current_password',
+  'token',
+  'refresh_token',
+  'authorization',
+  'cookie',
+]
+
+/**
+ * Opens the log: JSON lines by the Elastic Common Schema on standard output, buffered; readable
+ * text where standard output is a terminal.
+ */
+export function openLog(
+  { LOG_LEVEL }: Pick<Config, 'LOG_LEVEL'>,
+  destination?: DestinationStream,
+): { log: Log; close: () => void } {
+  if (destination === undefined && process.stdout.isTTY) {
+    const stream = pretty({
+      messageKey: 'message',
+      timestampKey: '@timestamp',
+      levelKey: 'log\\.level',
+      errorLikeObjectKeys: ['error'],
+      translateTime: 'SYS:HH:MM:ss.l',
+      ignore: IGNORED,
+    })
+    return { log: createLog(LOG_LEVEL, stream), close: () => {} }
+  }
+  if (destination !== undefined) return { log: createLog(LOG_LEVEL, destination), close: () => {} }
+
+  const stream = pino.destination({ fd: 1, sync: false, minLength: BUFFER_BYTES })
+  const timer = setInterval(() => stream.flush(), FLUSH_INTERVAL_MS)
+  timer.unref()
+  const close = () => {
+    clearInterval(timer)
+    stream.flushSync()
+  }
+  return { log: createLog(LOG_LEVEL, stream), close }
+}
+
+const IGNORED = ['ecs.version', 'service.name', 'trace.id', 'span.id', 'http.request.id']
+  .map((name) => name.replace('.', '\\.'))
+  .join(',')
+
+function createLog(level: string, destination: DestinationStream): Log {
+  return pino(
+    {
+      level,
+      messageKey: 'message',
+      errorKey: 'error',
+      base: { 'ecs.version': '8.10.0', 'service.name': 'quintet' },
+      timestamp: () => `,"@timestamp":"${new Date().toISOString()}"`,
+      formatters: { level: (label) => ({ 'log.level': label }) },
+      serializers: { error: describeError },
+      mixin: () => logContext.getStore() ?? NO_CONTEXT,
+      // pino's own way writes the line's fields into the context.
+      mixinMergeStrategy: (fields, context) => ({ ...context, ...fields }),
+      redact: { paths: secrets.flatMap((name) => [name, `*.${name}`]), censor: '[redacted]' },
+    },
+    destination,
+  )
+}
+
+function describeError(error: unknown): Record<string, unknown> {
+  if (!(error instanceof Error)) return { message: String(error) }
+  const { name: type, message, stack, cause } = error
+  return {
+    type,
+    message,
+    stack_trace: stack,
+    ...(cause === undefined ? {} : { cause: describeError(cause) }),
+  }
+}

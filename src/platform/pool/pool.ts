@@ -1,0 +1,218 @@
+import type { Log } from '../log.ts'
+import { PoolError, Thread } from './thread.ts'
+
+export { PoolError } from './thread.ts'
+
+export interface PoolOptions<Start> {
+  name: string
+  /** A module that calls `serveWorker`. */
+  script: URL
+  /** Sent to each thread before its first job. */
+  start: Start
+  threads: number
+  /** Jobs that may wait for a thread. */
+  queueMax: number
+  /** Longest time for one job, from the moment that a thread has it. */
+  runTimeoutMs: number
+  log: Log
+}
+
+interface Ticket<Job, Result> {
+  /** Asked for when a thread is free, so that what goes out is as full as it can be. */
+  take: () => Job | undefined
+  resolve: (result: Result | undefined) => void
+  reject: (error: PoolError) => void
+}
+
+/** Waits before the first, second, … replacement in a row that does not start. */
+const RESTART_DELAYS_MS = [0, 100, 500, 2000, 10_000]
+const RELEASE_TIMEOUT_MS = 2000
+
+/**
+ * Worker threads that run one job each at a time, in the order of asking.
+ *
+ * A thread that crashes is replaced. One that exceeds the run time is stuck: nothing can cancel a
+ * native call, so its caller is answered, another thread takes its place, and it is released when
+ * its late answer comes. At most as many threads as the pool has may be stuck at once.
+ */
+export class Pool<Start, Ready, Job, Result> {
+  readonly #options: PoolOptions<Start>
+  readonly #members = new Set<Thread<Start, Ready, Job, Result>>()
+  readonly #idle: Thread<Start, Ready, Job, Result>[] = []
+  readonly #stuck = new Set<Thread<Start, Ready, Job, Result>>()
+  readonly #waiting: Ticket<Job, Result>[] = []
+  readonly #running = new Set<Promise<void>>()
+  /** Replacements on their way. */
+  #starting = 0
+  #failedStarts = 0
+  #isClosed = false
+
+  private constructor(options: PoolOptions<Start>) {
+    this.#options = options
+  }
+
+  /**
+   * Starts the threads and hands back what the first of them said when it was ready.
+   *
+   * @throws {PoolError} with the reason that the worker gave when it can't start.
+   */
+  static async open<Start, Ready, Job, Result>(
+    options: PoolOptions<Start>,
+  ): Promise<{ pool: Pool<Start, Ready, Job, Result>; ready: Ready }> {
+    const pool = new Pool<Start, Ready, Job, Result>(options)
+    const starts = Array.from({ length: options.threads }, () => pool.#addThread())
+    const settled = await Promise.allSettled(starts)
+    const [first] = settled
+    if (first?.status === 'fulfilled' && settled.every(({ status }) => status === 'fulfilled')) {
+      return { pool, ready: first.value }
+    }
+    await pool.close()
+    const refusal = settled.find((start) => start.status === 'rejected')
+    throw refusal?.reason ?? new PoolError('closed', 'a pool needs at least one thread')
+  }
+
+  /** Threads that can take a job, busy or not. */
+  get threads(): number {
+    return this.#members.size
+  }
+
+  get stuckThreads(): number {
+    return this.#stuck.size
+  }
+
+  /**
+   * Waits for a free thread, then runs what `take` returns; `undefined` when there is nothing to do
+   * any more.
+   *
+   * @throws {PoolError} `full`, `failed`, `crashed`, `timeout` or `closed`.
+   */
+  run(take: () => Job | undefined): Promise<Result | undefined> {
+    return new Promise((resolve, reject) => {
+      if (this.#isClosed) return reject(new PoolError('closed', 'the pool is closed'))
+      if (this.#waiting.length >= this.#options.queueMax) {
+        return reject(new PoolError('full', `${this.#options.queueMax} jobs are waiting`))
+      }
+      this.#waiting.push({ take, resolve, reject })
+      return this.#dispatch()
+    })
+  }
+
+  /**
+   * Takes no further job, refuses the waiting ones, waits for the running ones and ends the
+   * threads. A thread that does not answer in time is left to the end of the process.
+   */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    for (const ticket of this.#waiting.splice(0)) {
+      ticket.reject(new PoolError('closed', 'the pool is closed'))
+    }
+    await Promise.all(this.#running)
+    this.#members.clear()
+    const released = Promise.all(this.#idle.splice(0).map((thread) => thread.release()))
+    await Promise.race([released, Bun.sleep(RELEASE_TIMEOUT_MS)])
+  }
+
+  #dispatch(): void {
+    while (this.#idle.length > 0) {
+      const ticket = this.#waiting.shift()
+      if (ticket === undefined) return
+      const job = ticket.take()
+      if (job === undefined) {
+        ticket.resolve(undefined)
+        continue
+      }
+      const running = this.#run(this.#idle.pop()!, job, ticket)
+      this.#running.add(running)
+      void running.finally(() => this.#running.delete(running))
+    }
+  }
+
+  async #run(
+    thread: Thread<Start, Ready, Job, Result>,
+    job: Job,
+    ticket: Ticket<Job, Result>,
+  ): Promise<void> {
+    const { promise: answered, resolve: answer } = Promise.withResolvers<void>()
+    const timer = setTimeout(() => {
+      ticket.reject(new PoolError('timeout', `no answer in ${this.#options.runTimeoutMs} ms`))
+      this.#setAside(thread)
+      answer()
+    }, this.#options.runTimeoutMs)
+
+    const finished = thread
+      .run(job)
+      .then(ticket.resolve, ticket.reject)
+      .then(() => {
+        clearTimeout(timer)
+        if (this.#stuck.delete(thread)) return this.#takeBack(thread)
+        if (this.#members.has(thread)) this.#offer(thread)
+        return undefined
+      })
+    await Promise.race([finished, answered])
+  }
+
+  #offer(thread: Thread<Start, Ready, Job, Result>): void {
+    this.#idle.push(thread)
+    if (!this.#isClosed) this.#dispatch()
+  }
+
+  #setAside(thread: Thread<Start, Ready, Job, Result>): void {
+    this.#options.log.error({ pool: this.#options.name }, 'a worker thread is stuck')
+    this.#members.delete(thread)
+    this.#stuck.add(thread)
+    if (this.#stuck.size <= this.#options.threads) this.#replace()
+  }
+
+  /** A late thread is sound again: it serves where none has taken its place yet, and goes otherwise. */
+  async #takeBack(thread: Thread<Start, Ready, Job, Result>): Promise<void> {
+    if (this.#isClosed || this.#members.size + this.#starting >= this.#options.threads) {
+      return thread.release()
+    }
+    this.#members.add(thread)
+    return this.#offer(thread)
+  }
+
+  async #addThread(): Promise<Ready> {
+    const thread = new Thread<Start, Ready, Job, Result>(this.#options.script)
+    try {
+      const ready = await thread.start(this.#options.start)
+      if (this.#isClosed) throw new PoolError('closed', 'the pool is closed')
+      this.#members.add(thread)
+      void thread.gone.then(() => this.#lose(thread))
+      this.#failedStarts = 0
+      this.#offer(thread)
+      return ready
+    } catch (error) {
+      this.#failedStarts += 1
+      void thread.release()
+      throw error
+    }
+  }
+
+  #lose(thread: Thread<Start, Ready, Job, Result>): void {
+    this.#stuck.delete(thread)
+    if (!this.#members.delete(thread)) return
+    const position = this.#idle.indexOf(thread)
+    if (position !== -1) this.#idle.splice(position, 1)
+    this.#options.log.error({ pool: this.#options.name }, 'a worker thread ended')
+    this.#replace()
+  }
+
+  #replace(): void {
+    if (this.#isClosed) return
+    this.#starting += 1
+    const delay = RESTART_DELAYS_MS[Math.min(this.#failedStarts, RESTART_DELAYS_MS.length - 1)]
+    const timer = setTimeout(() => {
+      this.#addThread()
+        .catch((error: unknown) => {
+          const fields = { error, pool: this.#options.name }
+          if (!this.#isClosed) this.#options.log.error(fields, 'a worker thread did not start')
+          this.#replace()
+        })
+        .finally(() => {
+          this.#starting -= 1
+        })
+    }, delay)
+    timer.unref()
+  }
+}

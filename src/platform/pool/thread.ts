@@ -1,0 +1,74 @@
+import type { FromWorker, ToWorker } from './protocol.ts'
+
+/** Why a job has no result. */
+export type PoolFailure = 'failed' | 'crashed' | 'timeout' | 'full' | 'closed'
+
+export class PoolError extends Error {
+  override name = 'PoolError'
+  readonly failure: PoolFailure
+  constructor(failure: PoolFailure, message: string) {
+    super(message)
+    this.failure = failure
+  }
+}
+
+/**
+ * One worker thread and the one job that it has in flight.
+ *
+ * `terminate()` on a worker that is inside a native call aborts the whole process, so a thread ends
+ * in one way only: it answers its last job, releases what it holds, says so, and is then terminated.
+ */
+export class Thread<Start, Ready, Job, Result> {
+  readonly #worker: Worker
+  #receive: ((message: FromWorker<Ready, Result>) => void) | undefined
+  #fail: ((error: PoolError) => void) | undefined
+  #isGone = false
+  readonly gone: Promise<void>
+
+  constructor(script: URL) {
+    this.#worker = new Worker(script)
+    this.gone = new Promise((resolve) => {
+      const end = (reason: string) => {
+        this.#isGone = true
+        this.#fail?.(new PoolError('crashed', reason))
+        resolve()
+      }
+      this.#worker.addEventListener('error', (event) => {
+        event.preventDefault()
+        end(event.message)
+      })
+      this.#worker.addEventListener('close', () => end('the worker ended'))
+    })
+    this.#worker.addEventListener('message', (event: MessageEvent<FromWorker<Ready, Result>>) => {
+      this.#receive?.(event.data)
+    })
+  }
+
+  async start(start: Start): Promise<Ready> {
+    const reply = await this.#ask({ type: 'start', start })
+    if (reply.type === 'ready') return reply.ready
+    throw new PoolError('failed', reply.type === 'refused' ? reply.reason : 'out of order')
+  }
+
+  async run(job: Job): Promise<Result> {
+    const reply = await this.#ask({ type: 'run', job })
+    if (reply.type === 'done') return reply.result
+    throw new PoolError('failed', reply.type === 'failed' ? reply.reason : 'out of order')
+  }
+
+  /** Only for a thread without a job in flight. */
+  async release(): Promise<void> {
+    if (this.#isGone) return
+    await this.#ask({ type: 'release' }).catch(() => {})
+    this.#worker.terminate()
+  }
+
+  #ask(message: ToWorker<Start, Job>): Promise<FromWorker<Ready, Result>> {
+    return new Promise<FromWorker<Ready, Result>>((resolve, reject) => {
+      if (this.#isGone) return reject(new PoolError('crashed', 'the worker ended'))
+      this.#receive = resolve
+      this.#fail = reject
+      this.#worker.postMessage(message)
+    })
+  }
+}
