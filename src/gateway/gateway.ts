@@ -1,0 +1,269 @@
+import type { OpenAPIHono } from '@hono/zod-openapi'
+import type { Registry } from 'prom-client'
+
+import type { Config } from '../platform/config.ts'
+import { type Log, logContext } from '../platform/log.ts'
+import { createAddressReader, limitKey } from './address.ts'
+import { checked, readJson } from './body.ts'
+import { createCors } from './cors.ts'
+import { createGuard, requireAccess } from './guard.ts'
+import type { Authenticate, Principal } from './principal.ts'
+import { Problem } from './problem.ts'
+import { problems } from './problems.ts'
+import { createRateLimit, type RateLimit } from './rate-limit.ts'
+import { render, renderProblem } from './render.ts'
+import { createRequestMetrics, type RouteMetrics } from './request-metrics.ts'
+import type { Answer, Input, RequestContext, Route } from './route.ts'
+import { isScope } from './scopes.ts'
+import { securityHeaders } from './security-headers.ts'
+import { inTime } from './time-limit.ts'
+import { continueTrace, traceparentOf } from './trace-context.ts'
+
+export interface GatewayDeps {
+  config: Config
+  log: Log
+  metrics: Registry
+  authenticate: Authenticate
+}
+
+/** What `Bun.serve` hands to every request: who stands at the other end of the connection. */
+export interface Connection {
+  requestIP(request: Request): { address: string } | null
+}
+
+export type App = OpenAPIHono<{ Bindings: { connection: Connection } }>
+
+export interface Gateway {
+  /** Puts the routes, and the answers to what is no route, behind the gateway. */
+  mount(app: App, routes: readonly Route[]): void
+}
+
+const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']
+const REQUEST_ID = /^[\w.-]{1,128}$/
+const UNMATCHED = 'unmatched'
+
+/**
+ * Everything that every request passes, in one function a request: request id, trace, client
+ * address, security headers, CORS, guard, rate limit, body, time limit, problem documents, metrics
+ * and the access line. Apart as middlewares these steps cost four times as much, most of it for
+ * rebuilding the response; here the headers are known before the response is made.
+ */
+export function createGateway({ config, log, metrics, authenticate }: GatewayDeps): Gateway {
+  const addresses = createAddressReader(config.TRUSTED_PROXIES)
+  const cors = createCors(config.CORS_ORIGINS)
+  const guard = createGuard({
+    authenticate,
+    anonymousScopes: config.ANONYMOUS_SCOPES.filter(isScope),
+    metricsToken: config.METRICS_TOKEN,
+  })
+  const requestMetrics = createRequestMetrics(metrics)
+  const fixedHeaders = securityHeaders(config.PUBLIC_URL)
+  const limit = (name: string, requestsPerMinute: number) =>
+    createRateLimit({ name, requestsPerMinute, keysMax: config.RATE_LIMIT_KEYS_MAX })
+  const limits: Record<Exclude<Route['rate'], 'none' | undefined>, RateLimit> = {
+    principal: limit('principal', config.RATE_LIMIT_PRINCIPAL),
+    auth: limit('auth', config.RATE_LIMIT_AUTH),
+    validate: limit('validate', config.RATE_LIMIT_VALIDATE),
+  }
+
+  const prepare = (route: Route, method: string, endpoint: string): Mounted => ({
+    route,
+    limit: route.rate === 'none' ? undefined : limits[route.rate ?? 'principal'],
+    bodyBytesMax: Math.min(route.bodyBytesMax ?? Infinity, config.BODY_BYTES_MAX),
+    timeoutMs: route.timeoutMs ?? config.REQUEST_TIMEOUT_MS,
+    metrics: requestMetrics.forRoute(method, endpoint),
+  })
+
+  function serve(mounted: Mounted, arrival: Arrival): Promise<Response> {
+    const { request, connection } = arrival
+    const id = requestIdOf(request.headers.get('x-request-id'))
+    const trace = continueTrace(request.headers.get('traceparent'))
+    const peer = connection.requestIP(request)?.address ?? ''
+    const visit: Visit = {
+      ...arrival,
+      startedAt: performance.now(),
+      id,
+      peer,
+      address: addresses.read(peer, request.headers.get('x-forwarded-for')),
+      headers: {
+        ...fixedHeaders,
+        'x-request-id': id,
+        traceparent: traceparentOf(trace),
+        ...cors.headers(request.headers.get('origin')),
+      },
+      principal: undefined,
+    }
+    const context = { 'http.request.id': id, 'trace.id': trace.traceId, 'span.id': trace.spanId }
+    return logContext.run(context, () => answer(mounted, visit))
+  }
+
+  async function answer(mounted: Mounted, visit: Visit): Promise<Response> {
+    requestMetrics.active.inc()
+    let response: Response
+    try {
+      const result = await pass(mounted, visit)
+      response = render(result, visit.headers)
+    } catch (error) {
+      response = renderProblem(asProblem(error), visit)
+    }
+    requestMetrics.active.dec()
+    const milliseconds = performance.now() - visit.startedAt
+    mounted.metrics.observe(response.status, milliseconds / 1000)
+    writeAccessLine(visit, response.status, milliseconds)
+    return response
+  }
+
+  async function pass({ route, limit, ...bounds }: Mounted, visit: Visit): Promise<Answer> {
+    const { request, address } = visit
+    const principal = await identify(route, visit)
+    visit.principal = principal
+    if (limit !== undefined) {
+      const isByPrincipal = limit === limits.principal && principal.kind !== 'anonymous'
+      const key = isByPrincipal ? principal.id : limitKey(address)
+      Object.assign(visit.headers, await limit.count(key))
+    }
+    requireAccess(route, principal)
+    const input: Input<unknown, unknown> = {
+      path: route.pathParameters?.parse(visit.pathParameters),
+      body:
+        route.body === undefined
+          ? undefined
+          : checked(route.body.schema, await readJson(request, bounds.bodyBytesMax)),
+    }
+    return inTime(bounds.timeoutMs, request, (signal) =>
+      route.handle(input, {
+        id: visit.id,
+        request,
+        address,
+        principal,
+        get signal() {
+          return signal()
+        },
+      }),
+    )
+  }
+
+  async function identify(route: Route, visit: Visit): Promise<Principal> {
+    try {
+      return await guard.identify(route, visit.request.headers, visit.peer, visit.address)
+    } catch (refusal) {
+      // A guess at a token costs a signature check, so guesses are counted too.
+      await limits.principal.count(limitKey(visit.address))
+      throw refusal
+    }
+  }
+
+  function asProblem(error: unknown): Problem {
+    if (error instanceof Problem) {
+      if (error.options.cause !== undefined && error.kind.status >= 500) {
+        log.warn({ error: error.options.cause }, error.kind.title)
+      }
+      return error
+    }
+    log.error({ error }, 'a request failed by a bug')
+    return problems.internal()
+  }
+
+  function writeAccessLine(visit: Visit, status: number, milliseconds: number): void {
+    if (!log.isLevelEnabled('info')) return
+    log.info(
+      {
+        'http.request.method': visit.request.method,
+        'url.path': visit.pathname,
+        'http.response.status_code': status,
+        'event.duration': Math.round(milliseconds * 1e6),
+        'client.ip': visit.address,
+        'user.id': visit.principal?.kind === 'account' ? visit.principal.id : undefined,
+      },
+      'request',
+    )
+  }
+
+  /** What stands behind every path that is no route, or not by this method. */
+  function unmatched(app: App, method: string): Mounted {
+    const handle = (_: unknown, { request }: RequestContext): Answer => {
+      const { pathname } = new URL(request.url)
+      const allowed = METHODS.filter((each) => app.router.match(each, pathname)[0].length > 0)
+      if (allowed.length === 0) throw problems.notFound({ detail: `There is no ${pathname} here.` })
+      const allow = allowed.includes('GET') ? ['HEAD', ...allowed] : allowed
+      if (request.method !== 'OPTIONS') {
+        throw problems.methodNotAllowed({
+          detail: `${pathname} answers ${allow.join(', ')}.`,
+          headers: { allow: allow.join(', ') },
+        })
+      }
+      const preflight = cors.preflight(request.headers.get('origin') ?? '', allow)
+      return new Response(null, { status: 204, headers: { allow: allow.join(', '), ...preflight } })
+    }
+    const route: Route = {
+      method: 'get',
+      path: UNMATCHED,
+      access: 'open',
+      tag: '',
+      summary: '',
+      answers: {},
+      handle,
+    }
+    return prepare(route, method, UNMATCHED)
+  }
+
+  return {
+    mount(app, routes) {
+      for (const route of routes) {
+        const mounted = prepare(route, route.method.toUpperCase(), route.path)
+        const path = route.path.replaceAll(/\{(\w+)\}/g, ':$1')
+        app.on(route.method.toUpperCase(), path, (c) =>
+          serve(mounted, {
+            request: c.req.raw,
+            connection: c.env.connection,
+            pathname: c.req.path,
+            pathParameters: route.pathParameters === undefined ? undefined : c.req.param(),
+          }),
+        )
+      }
+      const others = new Map(
+        [...METHODS, 'HEAD', 'OPTIONS', 'OTHER'].map((method) => [method, unmatched(app, method)]),
+      )
+      app.notFound((c) =>
+        serve(others.get(c.req.method) ?? others.get('OTHER')!, {
+          request: c.req.raw,
+          connection: c.env.connection,
+          pathname: c.req.path,
+          pathParameters: undefined,
+        }),
+      )
+    },
+  }
+}
+
+/** A route with what the gateway looks up once. */
+interface Mounted {
+  route: Route
+  limit: RateLimit | undefined
+  bodyBytesMax: number
+  timeoutMs: number
+  metrics: RouteMetrics
+}
+
+/** A request as it comes from the router. */
+interface Arrival {
+  request: Request
+  connection: Connection
+  pathname: string
+  pathParameters: Record<string, string> | undefined
+}
+
+/** A request on its way through the gateway. */
+interface Visit extends Arrival {
+  startedAt: number
+  id: string
+  /** The other end of the connection; `address` is the client behind it. */
+  peer: string
+  address: string
+  /** What the answer will carry. */
+  headers: Record<string, string>
+  principal: Principal | undefined
+}
+
+const requestIdOf = (given: string | null) =>
+  given !== null && REQUEST_ID.test(given) ? given : Bun.randomUUIDv7()

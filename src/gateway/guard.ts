@@ -1,0 +1,89 @@
+import { timingSafeEqual } from 'node:crypto'
+
+import { isLoopback } from './address.ts'
+import type { Authenticate, Principal } from './principal.ts'
+import { problems } from './problems.ts'
+import type { Route } from './route.ts'
+import type { Scope } from './scopes.ts'
+
+/** Says who asks, and whether the route lets them. */
+export interface Guard {
+  /** @throws {Problem} 401 without a token that counts. */
+  identify(
+    route: Route,
+    headers: Headers,
+    peer: string,
+    address: string,
+  ): Principal | Promise<Principal>
+}
+
+const BEARER = /^Bearer +([^\s]+) *$/i
+const FORWARDING_HEADERS = ['forwarded', 'x-forwarded-for', 'x-real-ip', 'via']
+const NOTHING: ReadonlySet<Scope> = new Set()
+const METRICS: ReadonlySet<Scope> = new Set(['metrics:read'])
+
+export function createGuard(deps: {
+  authenticate: Authenticate
+  anonymousScopes: readonly Scope[]
+  metricsToken: string | undefined
+}): Guard {
+  const { authenticate, metricsToken } = deps
+  const anonymousScopes: ReadonlySet<Scope> = new Set(deps.anonymousScopes)
+  const scraper: Principal = { kind: 'scraper', id: 'scraper', scopes: METRICS }
+
+  return {
+    identify(route, headers, peer, address) {
+      const anonymous: Principal = { kind: 'anonymous', id: address, scopes: anonymousScopes }
+      if (route.access === 'open') return { ...anonymous, scopes: NOTHING }
+
+      const authorization = headers.get('authorization')
+      if (authorization === null) {
+        if (route.isOpenToLoopback && isDirectLoopback(peer, headers)) return scraper
+        if (route.access !== 'signed-in' && anonymousScopes.has(route.access)) return anonymous
+        throw problems.unauthenticated({
+          detail:
+            'Send the header Authorization: Bearer TOKEN, with a token from /api/v1/auth/login.',
+          headers: { 'www-authenticate': 'Bearer' },
+        })
+      }
+      const token = BEARER.exec(authorization)?.[1]
+      if (token === undefined) {
+        throw problems.unauthenticated({
+          detail: 'The header Authorization is not of the form: Bearer TOKEN.',
+          headers: { 'www-authenticate': 'Bearer' },
+        })
+      }
+      if (metricsToken !== undefined && isSame(token, metricsToken)) return scraper
+      return authenticate(token)
+    },
+  }
+}
+
+/** @throws {Problem} 403 when the principal lacks what the route asks for. */
+export function requireAccess({ access }: Route, principal: Principal): void {
+  if (access === 'open') return
+  if (access === 'signed-in') {
+    if (principal.kind !== 'account') throw problems.forbidden()
+  } else {
+    requireScope(principal, access)
+  }
+}
+
+/** @throws {Problem} 403 naming the scope that is missing. */
+export function requireScope(principal: Principal, scope: Scope): void {
+  if (principal.scopes.has(scope)) return
+  throw problems.forbidden({
+    detail: `This needs the scope ${scope}.`,
+    headers: { 'www-authenticate': `Bearer error="insufficient_scope", scope="${scope}"` },
+  })
+}
+
+function isDirectLoopback(peer: string, headers: Headers): boolean {
+  return isLoopback(peer) && FORWARDING_HEADERS.every((name) => !headers.has(name))
+}
+
+/** In a time that does not tell how much of it was right. */
+function isSame(given: string, expected: string): boolean {
+  const digest = (text: string) => new Bun.CryptoHasher('sha256').update(text).digest()
+  return timingSafeEqual(digest(given), digest(expected))
+}

@@ -1,0 +1,90 @@
+import type { z } from '@hono/zod-openapi'
+
+import type { Account, Principal } from './principal.ts'
+import type { ProblemConstructor } from './problem.ts'
+import type { Scope } from './scopes.ts'
+
+export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete'
+
+/** What the gateway hands to a handler beside the checked input. */
+export interface RequestContext {
+  /** The request's id, as in `X-Request-Id` and in the log. */
+  id: string
+  request: Request
+  /** The client's, seen through trusted proxies. */
+  address: string
+  principal: Principal
+  /** Aborts when the client has gone or the route's time is over. */
+  signal: AbortSignal
+}
+
+/** A JSON answer, or a response as it is. */
+export type Answer = { status?: number; body: unknown; headers?: Record<string, string> } | Response
+
+/** Which limit counts a request: by principal, by address for guesses at a secret, or none. */
+export type Rate = 'principal' | 'auth' | 'validate' | 'none'
+
+interface Documented {
+  description: string
+  schema?: z.ZodType
+  example?: unknown
+  /** `application/json` unless said otherwise. */
+  mediaType?: string
+}
+
+interface RouteDefinition<Body extends z.ZodType, Path extends z.ZodType> {
+  method: Method
+  /** In the notation of OpenAPI: `/api/v1/models/{name}`. Also the label of its metrics. */
+  path: string
+  /** Open to everyone, to whoever is signed in, or to whoever has a scope. */
+  access: 'open' | 'signed-in' | Scope
+  /** Where set, a loopback peer that no proxy stands before may ask too. */
+  isOpenToLoopback?: true
+  /** By principal unless said otherwise. */
+  rate?: Rate
+  /** The server's limits unless said otherwise. */
+  bodyBytesMax?: number
+  timeoutMs?: number
+
+  tag: string
+  summary: string
+  description?: string
+  pathParameters?: Path
+  body?: { schema: Body; example: unknown }
+  answers: Record<number, Documented>
+  /** Beside those that follow from access, rate and body. */
+  problems?: ProblemConstructor[]
+}
+
+export interface Input<Body, Path> {
+  body: Body
+  path: Path
+}
+
+/** A route as the gateway mounts it. */
+export interface Route extends RouteDefinition<z.ZodType, z.ZodType> {
+  handle: (input: Input<unknown, unknown>, context: RequestContext) => Answer | Promise<Answer>
+}
+
+/**
+ * Declares a route: what the gateway must know of it, what the API document says of it, and the
+ * handler, which gets its input checked against the schemas.
+ */
+export function route<
+  Body extends z.ZodType = z.ZodUndefined,
+  Path extends z.ZodType = z.ZodUndefined,
+>(
+  definition: RouteDefinition<Body, Path>,
+  handle: (
+    input: Input<z.output<Body>, z.output<Path>>,
+    context: RequestContext,
+  ) => Answer | Promise<Answer>,
+): Route {
+  return { ...definition, handle: handle as Route['handle'] }
+}
+
+/** The account behind a request to a route with `access: 'signed-in'`. */
+export function accountOf({ principal }: RequestContext): Account {
+  if (principal.kind === 'account') return principal
+  throw new Error('the route does not ask for an account')
+}

@@ -1,0 +1,23 @@
+/** Everything that can be allowed, and what it means. The one list; tokens, roles and routes use its names. */
+export const scopes = {
+  predict: 'Ask a model for predictions',
+  'models:read': 'See models and their figures',
+  'users:write': 'Create users',
+  'metrics:read': 'Read the metrics of the process',
+} as const
+
+export type Scope = keyof typeof scopes
+
+export const isScope = (name: string): name is Scope => Object.hasOwn(scopes, name)
+
+const viewer: Scope[] = ['predict', 'models:read']
+const editor: Scope[] = [...viewer]
+
+/** What each role may do. */
+export const roleScopes = {
+  viewer,
+  editor,
+  admin: Object.keys(scopes) as Scope[],
+} satisfies Record<string, Scope[]>
+
+export type Role = keyof typeof roleScopes
