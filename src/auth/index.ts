@@ -1,0 +1,85 @@
+import type { Events } from '../events.ts'
+import type { Authenticate } from '../gateway/principal.ts'
+import type { Route } from '../gateway/route.ts'
+import type { Bus } from '../platform/bus/bus.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Config } from '../platform/config.ts'
+import type { Database } from '../platform/database/database.ts'
+import { keyRoutes } from './keys.routes.ts'
+import { createKeys } from './keys.ts'
+import { createPasswords } from './passwords.ts'
+import { sessionRoutes } from './sessions.routes.ts'
+import { createSessions } from './sessions.ts'
+import { authTables } from './tables.ts'
+import { createTokens } from './tokens.ts'
+import { userRoutes } from './users.routes.ts'
+import { createUsers } from './users.ts'
+
+export interface Auth {
+  routes: Route[]
+  authenticate: Authenticate
+  /** Creates the administrator on the first start, and says how to log in when it made up a password. */
+  start(): Promise<{ username: string; password: string } | undefined>
+  /** A token for the first administrator, always by the key in the database. */
+  administratorToken(): Promise<string>
+  /** Sets a new random password for the first administrator and ends its sessions. */
+  resetAdministrator(): Promise<{ username: string; password: string }>
+}
+
+/** Who you are: users, sessions, tokens and the keys that sign them. */
+export function createAuth(deps: {
+  config: Config
+  database: Database
+  bus: Bus<Events>
+  clock: Clock
+}): Auth {
+  const { config, database, bus, clock } = deps
+  const tables = authTables(database.kit)
+  const keys = createKeys({ database, tables, clock })
+  const passwords = createPasswords({ queueMax: config.PASSWORD_QUEUE_MAX })
+  const tokens = createTokens({
+    keys,
+    issuer: config.PUBLIC_URL,
+    secret: config.JWT_SECRET,
+    clock,
+  })
+  const sessions = createSessions({
+    database,
+    tables,
+    tokens,
+    passwords,
+    bus,
+    clock,
+    ttlSeconds: config.TOKEN_TTL_SECONDS,
+    cacheMax: config.TOKEN_CACHE_MAX,
+  })
+  const users = createUsers({ database, tables, passwords, sessions, clock })
+
+  return {
+    routes: [...sessionRoutes(sessions), ...userRoutes(users), ...keyRoutes(keys)],
+    authenticate: (token) => sessions.authenticate(token),
+    async start() {
+      await keys.signing()
+      const password = config.ADMIN_PASSWORD ?? randomPassword()
+      const created = await users.createAdministrator(config.ADMIN_USERNAME, password)
+      if (created === undefined || config.ADMIN_PASSWORD !== undefined) return undefined
+      return { username: created.username, password }
+    },
+    async administratorToken() {
+      const account = await users.administrator()
+      if (account === undefined) throw new Error('there is no administrator yet')
+      return sessions.openFor(account)
+    },
+    async resetAdministrator() {
+      const password = randomPassword()
+      const account = await users.resetAdministrator(password)
+      if (account === undefined) throw new Error('there is no administrator yet')
+      return { username: account.username, password }
+    },
+  }
+}
+
+const RANDOM_PASSWORD_BYTES = 15
+
+const randomPassword = () =>
+  crypto.getRandomValues(Buffer.alloc(RANDOM_PASSWORD_BYTES)).toString('base64url')

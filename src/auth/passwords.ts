@@ -1,0 +1,62 @@
+import { availableParallelism } from 'node:os'
+
+import { authProblems } from './problems.ts'
+
+/** OWASP's minimum for argon2id; about 40 ms of one core. */
+const PARAMETERS = { algorithm: 'argon2id', memoryCost: 19_456, timeCost: 2 } as const
+const RETRY_AFTER_SECONDS = '2'
+
+export const PASSWORD_LENGTH = { min: 8, max: 128 } as const
+
+/** Hashes and verifies passwords, as many at a time as there are cores. */
+export interface Passwords {
+  hash(password: string): Promise<string>
+  /**
+   * Takes as long for a user that does not exist (`undefined`) as for a wrong password.
+   *
+   * @throws {Problem} 503 with `Retry-After` when too many are waiting.
+   */
+  verify(password: string, hash: string | undefined): Promise<boolean>
+}
+
+export function createPasswords({ queueMax }: { queueMax: number }): Passwords {
+  const slots = createSemaphore(availableParallelism(), queueMax)
+  let decoy: Promise<string> | undefined
+  const hash = (password: string) =>
+    slots.run(() => Bun.password.hash(password.normalize('NFKC'), PARAMETERS))
+
+  return {
+    hash,
+    async verify(password, known) {
+      decoy ??= hash(crypto.randomUUID())
+      const against = known ?? (await decoy)
+      return slots.run(async () => {
+        // An imported hash may be of a form that Bun does not know; it then matches nothing.
+        const matches = await Bun.password
+          .verify(password.normalize('NFKC'), against)
+          .catch(() => false)
+        return matches && known !== undefined
+      })
+    },
+  }
+}
+
+/** Lets `running` through at a time and `waitingMax` wait; refuses the rest. */
+function createSemaphore(free: number, waitingMax: number) {
+  const waiting: (() => void)[] = []
+  return {
+    async run<T>(work: () => Promise<T>): Promise<T> {
+      if (free > 0) free -= 1
+      else if (waiting.length >= waitingMax) {
+        throw authProblems.busy({ headers: { 'retry-after': RETRY_AFTER_SECONDS } })
+      } else await new Promise<void>((resolve) => waiting.push(resolve))
+      try {
+        return await work()
+      } finally {
+        const next = waiting.shift()
+        if (next === undefined) free += 1
+        else next()
+      }
+    },
+  }
+}

@@ -1,0 +1,166 @@
+import { and, eq, lt, ne, or, sql } from 'drizzle-orm'
+import { LRUCache } from 'lru-cache'
+
+import type { Events } from '../events.ts'
+import type { Account } from '../gateway/principal.ts'
+import { roleScopes, type Scope } from '../gateway/scopes.ts'
+import type { Bus } from '../platform/bus/bus.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Database, Writes } from '../platform/database/database.ts'
+import { foldName } from './names.ts'
+import type { Passwords } from './passwords.ts'
+import { authProblems } from './problems.ts'
+import type { AuthTables } from './tables.ts'
+import { expiredToken, invalidToken, type Tokens } from './tokens.ts'
+
+/** How long a revocation by another process may go unseen. */
+const RECHECK_INTERVAL_MS = 1000
+
+type StoredAccount = AuthTables['accounts']['$inferSelect']
+
+export interface Sessions {
+  /**
+   * Opens a session by password. `login` is the user name or the e-mail address.
+   *
+   * @throws {Problem} 401, the same and after the same time whether or not the user exists.
+   */
+  open(login: string, password: string): Promise<{ token: string; account: StoredAccount }>
+  /** Opens a session for an account without its password, for scripts that have the database. */
+  openFor(account: StoredAccount): Promise<string>
+  /** @throws {Problem} 401 when the token is not good, or its session was revoked. */
+  authenticate(token: string): Account | Promise<Account>
+  /** Ends an account's sessions, within the caller's transaction; `except` lives on. */
+  revoke(tx: Writes, accountId: string, except?: string): Promise<void>
+  /** Forgets what is remembered of an account's tokens. Call it after the commit. */
+  forget(accountId: string): void
+}
+
+interface Verified {
+  account: Account
+  expiresAtMs: number
+  checkedAtMs: number
+}
+
+export function createSessions(deps: {
+  database: Database
+  tables: AuthTables
+  tokens: Tokens
+  passwords: Passwords
+  bus: Bus<Events>
+  clock: Clock
+  ttlSeconds: number
+  cacheMax: number
+}): Sessions {
+  const { database, tokens, passwords, bus, clock, ttlSeconds } = deps
+  const { accounts, sessions } = deps.tables
+  /** By the whole token: a digest short enough to be quick would not be safe from collisions. */
+  const verified = new LRUCache<string, Verified>({ max: deps.cacheMax })
+
+  const byName = database.read
+    .select()
+    .from(accounts)
+    .where(
+      or(
+        eq(accounts.usernameFolded, sql.placeholder('name')),
+        eq(accounts.emailFolded, sql.placeholder('name')),
+      ),
+    )
+    .limit(1)
+    .prepare('account_by_name')
+
+  const bySession = database.read
+    .select({ id: accounts.id, username: accounts.username, role: accounts.role })
+    .from(sessions)
+    .innerJoin(accounts, eq(accounts.id, sessions.accountId))
+    .where(eq(sessions.id, sql.placeholder('id')))
+    .prepare('account_by_session')
+
+  async function create(account: StoredAccount, algorithm?: 'ES256'): Promise<string> {
+    const now = clock.now()
+    const issuedAt = Math.floor(now / 1000)
+    const expiresAt = issuedAt + ttlSeconds
+    const sessionId = Bun.randomUUIDv7()
+    await database.write(async (tx) => {
+      const unchanged = await tx
+        .select({ id: accounts.id })
+        .from(accounts)
+        .where(and(eq(accounts.id, account.id), eq(accounts.passwordHash, account.passwordHash)))
+      // The password was changed while this one was being verified.
+      if (unchanged.length === 0) throw badCredentials()
+      await tx
+        .delete(sessions)
+        .where(and(eq(sessions.accountId, account.id), lt(sessions.expiresAt, new Date(now))))
+      await tx.insert(sessions).values({
+        id: sessionId,
+        accountId: account.id,
+        createdAt: new Date(now),
+        expiresAt: new Date(expiresAt * 1000),
+      })
+    })
+    const { id: userId, username, role } = account
+    return tokens.sign({ userId, username, role, sessionId, issuedAt, expiresAt }, algorithm)
+  }
+
+  /** The account behind a session as it is now, so that a changed role counts at once. */
+  async function load(sessionId: string): Promise<Account> {
+    const [account] = await bySession.execute({ id: sessionId })
+    if (account === undefined) throw invalidToken()
+    const scopes: ReadonlySet<Scope> = new Set(roleScopes[account.role])
+    return { kind: 'account', ...account, sessionId, scopes }
+  }
+
+  async function verify(token: string): Promise<Account> {
+    const { sessionId, expiresAt } = await tokens.verify(token)
+    const account = await load(sessionId)
+    const expiresAtMs = expiresAt * 1000
+    verified.set(token, { account, expiresAtMs, checkedAtMs: clock.now() })
+    return account
+  }
+
+  async function recheck(token: string, entry: Verified): Promise<Account> {
+    entry.checkedAtMs = clock.now()
+    try {
+      entry.account = await load(entry.account.sessionId)
+      return entry.account
+    } catch (error) {
+      verified.delete(token)
+      throw error
+    }
+  }
+
+  return {
+    async open(login, password) {
+      const [account] = await byName.execute({ name: foldName(login) })
+      const isRight = await passwords.verify(password, account?.passwordHash)
+      if (account === undefined || !isRight) throw badCredentials()
+      const token = await create(account)
+      const time = new Date(clock.now()).toISOString()
+      await bus.publish('auth.login', { user_id: account.id, time })
+      return { token, account }
+    },
+    openFor: (account) => create(account, 'ES256'),
+    authenticate(token) {
+      const entry = verified.get(token)
+      if (entry === undefined) return verify(token)
+      const now = clock.now()
+      if (now >= entry.expiresAtMs) {
+        verified.delete(token)
+        throw expiredToken()
+      }
+      return now - entry.checkedAtMs < RECHECK_INTERVAL_MS ? entry.account : recheck(token, entry)
+    },
+    async revoke(tx, accountId, except = '') {
+      await tx
+        .delete(sessions)
+        .where(and(eq(sessions.accountId, accountId), ne(sessions.id, except)))
+    },
+    forget(accountId) {
+      for (const [token, { account }] of verified) {
+        if (account.id === accountId) verified.delete(token)
+      }
+    },
+  }
+}
+
+const badCredentials = () =>
+  authProblems.badCredentials({ detail: 'The user name or the password is wrong.' })

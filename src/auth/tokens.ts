@@ -1,0 +1,109 @@
+import { decodeProtectedHeader, errors, jwtVerify, SignJWT } from 'jose'
+import { z } from 'zod'
+
+import { problems } from '../gateway/problems.ts'
+import { roleScopes } from '../gateway/scopes.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Keys } from './keys.ts'
+
+/** What a token says, beside `iss`, `aud` and `jti`. */
+export interface TokenClaims {
+  userId: string
+  username: string
+  role: keyof typeof roleScopes
+  sessionId: string
+  /** Unix time in seconds. */
+  issuedAt: number
+  expiresAt: number
+}
+
+/** RFC 9068 access tokens. */
+export interface Tokens {
+  /** By HS256 where the instance has a secret, unless `algorithm` says otherwise. */
+  sign(claims: TokenClaims, algorithm?: 'ES256'): Promise<string>
+  /** @throws {Problem} `tokenExpired` or `invalidToken`. */
+  verify(token: string): Promise<{ sessionId: string; expiresAt: number }>
+}
+
+const AUDIENCE = 'quintet'
+const TYPE = 'at+jwt'
+const TOKEN_CHARACTERS_MAX = 4096
+const LIFE_SECONDS_MAX = 86_400
+
+const verifiedClaims = z.object({ sid: z.string(), exp: z.int() })
+
+export function createTokens(deps: {
+  keys: Keys
+  issuer: string
+  secret: string | undefined
+  clock: Clock
+}): Tokens {
+  const { keys, issuer, clock } = deps
+  const secret = deps.secret === undefined ? undefined : new TextEncoder().encode(deps.secret)
+
+  /** Each algorithm has its own key, so that no token chooses how it is checked. */
+  async function keyOf(token: string) {
+    if (token.length > TOKEN_CHARACTERS_MAX) throw new errors.JWTInvalid('too long')
+    const { alg, kid } = decodeProtectedHeader(token)
+    if (alg === 'HS256' && secret !== undefined) return { alg, key: secret }
+    const key = alg === 'ES256' && kid !== undefined ? await keys.verifying(kid) : undefined
+    if (key === undefined) throw new errors.JOSEAlgNotAllowed('no key for this token')
+    return { alg: 'ES256', key }
+  }
+
+  return {
+    async sign(claims, algorithm) {
+      const jwt = new SignJWT({
+        user_id: claims.userId,
+        sid: claims.sessionId,
+        username: claims.username,
+        role: claims.role,
+        scope: roleScopes[claims.role].join(' '),
+      })
+        .setIssuer(issuer)
+        .setAudience(AUDIENCE)
+        .setSubject(claims.userId)
+        .setIssuedAt(claims.issuedAt)
+        .setExpirationTime(claims.expiresAt)
+        .setJti(Bun.randomUUIDv7())
+      if (secret !== undefined && algorithm === undefined) {
+        return jwt.setProtectedHeader({ alg: 'HS256', typ: TYPE }).sign(secret)
+      }
+      const { id, key } = await keys.signing()
+      return jwt.setProtectedHeader({ alg: 'ES256', typ: TYPE, kid: id }).sign(key)
+    },
+
+    async verify(token) {
+      try {
+        const { alg, key } = await keyOf(token)
+        const { payload } = await jwtVerify(token, key, {
+          algorithms: [alg],
+          issuer,
+          audience: AUDIENCE,
+          typ: TYPE,
+          // Without it jose accepts a token from the future.
+          maxTokenAge: LIFE_SECONDS_MAX,
+          currentDate: new Date(clock.now()),
+        })
+        const { sid, exp } = verifiedClaims.parse(payload)
+        return { sessionId: sid, expiresAt: exp }
+      } catch (cause) {
+        throw cause instanceof errors.JWTExpired ? expiredToken(cause) : invalidToken(cause)
+      }
+    },
+  }
+}
+
+export const expiredToken = (cause?: unknown) =>
+  problems.tokenExpired({
+    detail: 'Log in again.',
+    headers: { 'www-authenticate': 'Bearer error="invalid_token", error_description="expired"' },
+    cause,
+  })
+
+export const invalidToken = (cause?: unknown) =>
+  problems.invalidToken({
+    detail: 'The token was not issued by this server, was changed, or has been revoked.',
+    headers: { 'www-authenticate': 'Bearer error="invalid_token"' },
+    cause,
+  })

@@ -1,0 +1,98 @@
+import { z } from '@hono/zod-openapi'
+
+import { accountOf, type Route, route } from '../gateway/route.ts'
+import { roleScopes } from '../gateway/scopes.ts'
+import { PASSWORD_LENGTH } from './passwords.ts'
+import { authProblems } from './problems.ts'
+import type { Users } from './users.ts'
+
+const BODY_BYTES_MAX = 16 * 1024
+
+const password = z.string().min(PASSWORD_LENGTH.min).max(PASSWORD_LENGTH.max)
+const role = z.enum(Object.keys(roleScopes) as (keyof typeof roleScopes)[])
+
+const newUser = z.object({
+  username: z
+    .string()
+    .regex(/^[^\s@\p{Cc}][^@\p{Cc}]{0,62}[^\s@\p{Cc}]?$/u, 'expected 1 to 64 characters, no @')
+    .meta({ description: 'Unique, whatever the case' }),
+  email: z.email().max(320).optional(),
+  password,
+  role: role.default('viewer'),
+})
+const user = z.object({ id: z.string(), username: z.string(), email: z.string().nullable(), role })
+
+const passwordChange = z.object({
+  current_password: z.string().max(PASSWORD_LENGTH.max * 4),
+  password,
+})
+
+export function userRoutes(users: Users): Route[] {
+  return [
+    route(
+      {
+        method: 'post',
+        path: '/api/v1/users',
+        access: 'users:write',
+        bodyBytesMax: BODY_BYTES_MAX,
+        tag: 'users',
+        summary: 'Create a user',
+        body: {
+          schema: newUser,
+          example: {
+            username: 'ada',
+            email: 'ada@example.com',
+            password: 'correct horse battery',
+            role: 'viewer',
+          },
+        },
+        answers: {
+          201: {
+            description: 'The new user',
+            schema: user,
+            example: {
+              id: '0198c5a2-7d31-7c9e-9f1b-2f6a1f0c8e11',
+              username: 'ada',
+              email: 'ada@example.com',
+              role: 'viewer',
+            },
+          },
+        },
+        problems: [authProblems.nameTaken, authProblems.busy],
+      },
+      async ({ body }) => {
+        const { id, username, email, role } = await users.create(body)
+        return { status: 201, body: { id, username, email, role } }
+      },
+    ),
+
+    route(
+      {
+        method: 'post',
+        path: '/api/v1/me/password',
+        access: 'signed-in',
+        rate: 'auth',
+        bodyBytesMax: BODY_BYTES_MAX,
+        tag: 'users',
+        summary: 'Change my password',
+        description: 'Ends all my other sessions.',
+        body: {
+          schema: passwordChange,
+          example: { current_password: 'correct horse battery', password: 'staple, correct!' },
+        },
+        answers: { 204: { description: 'The password is changed' } },
+        problems: [authProblems.wrongPassword, authProblems.busy],
+      },
+      async ({ body }, context) => {
+        const { id, sessionId } = accountOf(context)
+        await users.changePassword({
+          id,
+          sessionId,
+          currentPassword: body.current_password,
+          password: body.password,
+        })
+        return new Response(null, { status: 204 })
+      },
+    ),
+  ]
+}

@@ -1,0 +1,129 @@
+import { asc, eq, sql } from 'drizzle-orm'
+
+import type { Role } from '../gateway/scopes.ts'
+import type { Clock } from '../platform/clock.ts'
+import { type Database, isUniqueViolation } from '../platform/database/database.ts'
+import { foldName } from './names.ts'
+import type { Passwords } from './passwords.ts'
+import { authProblems } from './problems.ts'
+import type { Sessions } from './sessions.ts'
+import type { AuthTables } from './tables.ts'
+
+export type User = AuthTables['accounts']['$inferSelect']
+
+export interface NewUser {
+  username: string
+  email?: string | undefined
+  password: string
+  role: Role
+}
+
+export interface Users {
+  /** @throws {Problem} 409 when the user name or the e-mail address is taken. */
+  create(user: NewUser): Promise<User>
+  /**
+   * Sets an account's password and ends its other sessions.
+   *
+   * @throws {Problem} 403 when the current password is wrong.
+   */
+  changePassword(change: {
+    id: string
+    currentPassword: string
+    password: string
+    sessionId: string
+  }): Promise<void>
+  /** Creates the first administrator; `undefined` when there is one already. */
+  createAdministrator(username: string, password: string): Promise<User | undefined>
+  /** Sets the first administrator's password and ends all its sessions. */
+  resetAdministrator(password: string): Promise<User | undefined>
+  /** The first administrator. */
+  administrator(): Promise<User | undefined>
+}
+
+export function createUsers(deps: {
+  database: Database
+  tables: AuthTables
+  passwords: Passwords
+  sessions: Sessions
+  clock: Clock
+}): Users {
+  const { database, passwords, sessions, clock } = deps
+  const { accounts } = deps.tables
+
+  async function rowOf({ username, email, password, role }: NewUser): Promise<User> {
+    const now = new Date(clock.now())
+    return {
+      id: Bun.randomUUIDv7(),
+      username,
+      usernameFolded: foldName(username),
+      email: email ?? null,
+      emailFolded: email === undefined ? null : foldName(email),
+      passwordHash: await passwords.hash(password),
+      role,
+      createdAt: now,
+      updatedAt: now,
+    }
+  }
+
+  async function setPassword(id: string, password: string, keptSession?: string): Promise<void> {
+    const passwordHash = await passwords.hash(password)
+    await database.write(async (tx) => {
+      const updatedAt = new Date(clock.now())
+      await tx.update(accounts).set({ passwordHash, updatedAt }).where(eq(accounts.id, id))
+      await sessions.revoke(tx, id, keptSession)
+    })
+    sessions.forget(id)
+  }
+
+  async function administrator(): Promise<User | undefined> {
+    const [first] = await database.read
+      .select()
+      .from(accounts)
+      .where(eq(accounts.role, 'admin'))
+      .orderBy(asc(accounts.createdAt), asc(accounts.id))
+      .limit(1)
+    return first
+  }
+
+  return {
+    administrator,
+    async create(user) {
+      const row = await rowOf(user)
+      try {
+        await database.write(async (tx) => {
+          await tx.insert(accounts).values(row)
+        })
+        return row
+      } catch (error) {
+        if (!isUniqueViolation(error)) throw error
+        throw authProblems.nameTaken({ detail: 'The user name or e-mail address is in use.' })
+      }
+    },
+    async changePassword({ id, currentPassword, password, sessionId }) {
+      const [account] = await database.read.select().from(accounts).where(eq(accounts.id, id))
+      if (!(await passwords.verify(currentPassword, account?.passwordHash))) {
+        throw authProblems.wrongPassword({ detail: 'The current password is wrong.' })
+      }
+      await setPassword(id, password, sessionId)
+    },
+    async createAdministrator(username, password) {
+      if ((await administrator()) !== undefined) return undefined
+      const row = await rowOf({ username, password, role: 'admin' })
+      return database.write(async (tx) => {
+        // Another process may start on the same database at the same time.
+        const [{ count } = { count: 0 }] = await tx
+          .select({ count: sql<number>`count(*)` })
+          .from(accounts)
+          .where(eq(accounts.role, 'admin'))
+        if (count > 0) return undefined
+        await tx.insert(accounts).values(row)
+        return row
+      })
+    },
+    async resetAdministrator(password) {
+      const account = await administrator()
+      if (account !== undefined) await setPassword(account.id, password)
+      return account
+    },
+  }
+}
