@@ -1,0 +1,223 @@
+import type { Fault } from '../gateway/problems.ts'
+import { unboxed } from '../gateway/scalar.ts'
+import { inputWidth, type Manifest, type ModelInput, widthOf } from './manifest.ts'
+
+/** Checked features, as a model takes them. */
+export interface Matrix {
+  rows: number
+  /** Row by row, `inputWidth` values each; NaN is missing. */
+  values: Float64Array
+  /** Of a forecast: how many steps each row asks for. */
+  horizons: Int32Array | undefined
+}
+
+/** By column `{x: [1, 2]}`, or by row `[{x: 1}, {x: 2}]`; a single row may be `{x: 1}`. */
+export type Features = Record<string, unknown> | Record<string, unknown>[]
+
+/** How a value in a numeric column may be spelled as text: jsonlite writes what JSON can't say. */
+const NUMBERS_AS_TEXT = new Map([
+  ['NA', Number.NaN],
+  ['NaN', Number.NaN],
+  ['Inf', Number.POSITIVE_INFINITY],
+  ['-Inf', Number.NEGATIVE_INFINITY],
+])
+
+const FAULTS_MAX = 20
+
+/** Turns features into the tensor of one model. Built once a model. */
+export type Encoder = (features: Features, rowsMax: number) => Matrix | Fault[]
+
+export function createEncoder(manifest: Manifest): Encoder {
+  const { inputs } = manifest
+  const width = inputWidth(manifest)
+  const columns = inputs.map(createColumn)
+  const names = new Set(inputs.map(({ name }) => name))
+  const horizon = manifest.kind === 'forecast' ? manifest.horizon : undefined
+  const isKnown = (name: string) => names.has(name) || (horizon !== undefined && name === 'horizon')
+  const strangers = (record: Record<string, unknown>) =>
+    Object.keys(record)
+      .filter((name) => !isKnown(name))
+      .map((name) => ({ path: [name], detail: 'the model has no such column' }))
+
+  function allocate(rows: number): Matrix {
+    return {
+      rows,
+      values: new Float64Array(rows * width),
+      horizons: horizon && new Int32Array(rows).fill(horizon.default),
+    }
+  }
+
+  function encodeRows(rows: readonly unknown[]): Matrix | Fault[] {
+    const matrix = allocate(rows.length)
+    const faults: Fault[] = []
+    for (const [index, row] of rows.entries()) {
+      if (faults.length >= FAULTS_MAX) break
+      if (!isRecord(row)) {
+        faults.push({ path: [index], detail: 'expected an object with a value a column' })
+        continue
+      }
+      for (const { path, detail } of strangers(row)) faults.push({ path: [index, ...path], detail })
+      let at = index * width
+      for (const column of columns) {
+        const value = column.isSeries ? row[column.name] : unboxed(row[column.name])
+        const fault = column.write(value, matrix.values, at)
+        if (fault !== undefined) faults.push({ path: [index, column.name], detail: fault })
+        at += column.width
+      }
+      const fault = writeHorizon(matrix, index, unboxed(row['horizon']))
+      if (fault !== undefined) faults.push({ path: [index, 'horizon'], detail: fault })
+    }
+    return faults.length > 0 ? faults : matrix
+  }
+
+  function encodeColumns(record: Record<string, unknown>, rowsMax: number): Matrix | Fault[] {
+    const faults: Fault[] = strangers(record)
+    const lists: unknown[][] = []
+    for (const { name, isSeries } of columns) {
+      const value = record[name]
+      if (value === undefined) faults.push({ path: [name], detail: 'the column is missing' })
+      const isOneRow = isSeries ? !isListOfLists(value) : !Array.isArray(value)
+      lists.push(isOneRow ? [value] : (value as unknown[]))
+    }
+    if (faults.length > 0) return faults
+
+    const rows = lists[0]?.length ?? 0
+    for (const [position, list] of lists.entries()) {
+      if (list.length === rows) continue
+      const [first, other] = [columns[0]!.name, columns[position]!.name]
+      const detail = `has ${list.length} rows where ${first} has ${rows}`
+      faults.push({ path: [other], detail })
+    }
+    if (faults.length > 0) return faults
+    if (rows > rowsMax) return [tooMany(rows, rowsMax)]
+
+    const matrix = allocate(rows)
+    let offset = 0
+    for (const [position, column] of columns.entries()) {
+      for (const [index, value] of lists[position]!.entries()) {
+        const fault = column.write(value, matrix.values, index * width + offset)
+        if (fault !== undefined) faults.push({ path: [column.name, index], detail: fault })
+        if (faults.length >= FAULTS_MAX) return faults
+      }
+      offset += column.width
+    }
+    const horizons = record['horizon']
+    if (Array.isArray(horizons) && horizons.length !== rows && horizons.length !== 1) {
+      return [{ path: ['horizon'], detail: `has ${horizons.length} rows, expected ${rows}` }]
+    }
+    for (let index = 0; index < rows; index++) {
+      const value =
+        Array.isArray(horizons) && horizons.length === rows ? horizons[index] : unboxed(horizons)
+      const fault = writeHorizon(matrix, index, value)
+      if (fault !== undefined) return [{ path: ['horizon'], detail: fault }]
+    }
+    return faults.length > 0 ? faults : matrix
+  }
+
+  function writeHorizon({ horizons }: Matrix, index: number, value: unknown): string | undefined {
+    if (horizons === undefined || horizon === undefined) return undefined
+    if (value === undefined || value === null) return undefined
+    const isWhole = typeof value === 'number' && Number.isInteger(value)
+    if (!isWhole || value < 1 || value > horizon.max) {
+      return `expected a whole number from 1 to ${horizon.max}`
+    }
+    horizons[index] = value
+    return undefined
+  }
+
+  return (features, rowsMax) => {
+    if (!Array.isArray(features)) return encodeColumns(features, rowsMax)
+    return features.length > rowsMax ? [tooMany(features.length, rowsMax)] : encodeRows(features)
+  }
+}
+
+interface Column {
+  name: string
+  width: number
+  isSeries: boolean
+  /** Writes one value; what it returns is what is wrong with it. */
+  write(value: unknown, into: Float64Array, at: number): string | undefined
+}
+
+function createColumn(input: ModelInput): Column {
+  const { name } = input
+  const width = widthOf(input)
+  switch (input.type) {
+    case 'number':
+      return { name, width, isSeries: false, write: writeNumber }
+    case 'category':
+      return { name, width, isSeries: false, write: categoryWriter(input.categories) }
+    case 'series':
+      return { name, width, isSeries: true, write: seriesWriter(width) }
+  }
+}
+
+function writeNumber(value: unknown, into: Float64Array, at: number): string | undefined {
+  if (typeof value === 'number') {
+    // JSON has no infinity; what JSON.parse makes of 1e999 was not meant.
+    if (!Number.isFinite(value)) return 'the number is too large'
+    into[at] = value
+    return undefined
+  }
+  if (value === null || value === undefined) {
+    into[at] = Number.NaN
+    return undefined
+  }
+  const spelled = typeof value === 'string' ? NUMBERS_AS_TEXT.get(value) : undefined
+  if (spelled === undefined) return `expected a number, got ${nameOf(value)}`
+  into[at] = spelled
+  return undefined
+}
+
+function categoryWriter(categories: readonly string[]): Column['write'] {
+  const codes = new Map(categories.map((category, code) => [category, code]))
+  const shown = categories
+    .slice(0, 12)
+    .map((category) => JSON.stringify(category))
+    .join(', ')
+  const expected = `expected one of ${shown}${categories.length > 12 ? ', …' : ''}`
+  return (value, into, at) => {
+    if (value === null || value === undefined) {
+      into[at] = Number.NaN
+      return undefined
+    }
+    const code = typeof value === 'string' ? codes.get(value) : undefined
+    if (code === undefined) return `${expected}, got ${nameOf(value)}`
+    into[at] = code
+    return undefined
+  }
+}
+
+function seriesWriter(length: number): Column['write'] {
+  return (value, into, at) => {
+    if (!Array.isArray(value)) return `expected a list of numbers, got ${nameOf(value)}`
+    const seen = value.slice(-length)
+    const start = at + length - seen.length
+    into.fill(Number.NaN, at, start)
+    for (const [index, item] of seen.entries()) {
+      const fault = writeNumber(item, into, start + index)
+      if (fault !== undefined) return `value ${value.length - seen.length + index}: ${fault}`
+    }
+    const hasValue = into.subarray(start, at + length).some((item) => !Number.isNaN(item))
+    return hasValue ? undefined : 'expected at least one value that is not missing'
+  }
+}
+
+const tooMany = (rows: number, rowsMax: number): Fault => ({
+  path: [],
+  detail: `has ${rows} rows, at most ${rowsMax} go in one request`,
+})
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+const isListOfLists = (value: unknown) =>
+  Array.isArray(value) && (value.length === 0 || value.some((item) => Array.isArray(item)))
+
+function nameOf(value: unknown): string {
+  if (typeof value === 'string')
+    return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value)
+  if (Array.isArray(value)) return 'a list'
+  if (typeof value === 'object') return 'an object'
+  return JSON.stringify(value)
+}

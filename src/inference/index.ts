@@ -1,0 +1,117 @@
+import type { Registry } from 'prom-client'
+
+import type { Route } from '../gateway/route.ts'
+import type { Cache } from '../platform/cache/cache.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Config } from '../platform/config.ts'
+import type { Log } from '../platform/log.ts'
+import { Pool, PoolError } from '../platform/pool/pool.ts'
+import { StartError } from '../platform/start-error.ts'
+import { Batcher, type InferencePool } from './batcher.ts'
+import { createEncoder } from './features.ts'
+import { createInferenceMetrics } from './inference-metrics.ts'
+import type { Batch, ModelFile } from './inference.worker.ts'
+import { inputWidth, outputWidth } from './manifest.ts'
+import { modelRoutes } from './models.routes.ts'
+import { predictionRoutes } from './predictions.routes.ts'
+import { createPredictions, type ServedModel } from './predictions.ts'
+import { type ModelEntry, readModels } from './registry.ts'
+
+export interface Inference {
+  routes: Route[]
+  modelNames: string[]
+  /** Rejects when no thread is there to run the models. */
+  requireReady(): Promise<void>
+  stop(): Promise<void>
+}
+
+/**
+ * What the model says: reads the models, loads each in every worker thread and checks that its
+ * shapes are what the manifest says.
+ *
+ * @throws {StartError} naming the file of the model that can't serve.
+ */
+export async function openInference(deps: {
+  config: Config
+  cache: Cache
+  clock: Clock
+  log: Log
+  metrics: Registry
+}): Promise<Inference> {
+  const { config, cache, clock, log } = deps
+  const entries = (await readModels(config.MODELS_DIR)).map((entry) => ({
+    ...entry,
+    file: fileOf(entry),
+  }))
+  const pool = await openPool(
+    config,
+    entries.map(({ file }) => file),
+    log,
+  )
+  const metrics = createInferenceMetrics(deps.metrics)
+
+  const models = new Map<string, ServedModel>()
+  for (const { manifest, file } of entries) {
+    const modelMetrics = metrics.forModel(manifest.name, manifest.version)
+    const batcher = new Batcher({
+      pool,
+      model: file,
+      batchRowsMax: config.PREDICT_BATCH_ROWS_MAX,
+      queueRowsMax: config.PREDICT_QUEUE_ROWS_MAX,
+      observe: (rows) => modelMetrics.batch(rows),
+    })
+    models.set(manifest.name, {
+      manifest,
+      encode: createEncoder(manifest),
+      batcher,
+      metrics: modelMetrics,
+    })
+  }
+  metrics.watch({
+    queuedRows: () =>
+      [...models.values()].reduce((sum, { batcher }) => sum + batcher.queuedRows, 0),
+    threads: () => pool.threads,
+    stuckThreads: () => pool.stuckThreads,
+  })
+  const predictions = createPredictions({
+    models,
+    cache,
+    cacheTtlSeconds: config.PREDICTION_CACHE_TTL_SECONDS,
+    rowsMax: config.PREDICT_ROWS_MAX,
+  })
+
+  return {
+    routes: [...modelRoutes({ models, cache, clock }), ...predictionRoutes({ predictions, clock })],
+    modelNames: [...models.keys()],
+    async requireReady() {
+      if (pool.threads === 0) throw new Error('no thread runs the models')
+    },
+    stop: () => pool.close(),
+  }
+}
+
+const fileOf = ({ manifest, path }: ModelEntry): ModelFile => ({
+  key: `${manifest.name}/${manifest.version}`,
+  path,
+  inputWidth: inputWidth(manifest),
+  outputWidth: outputWidth(manifest),
+})
+
+async function openPool(config: Config, start: ModelFile[], log: Log): Promise<InferencePool> {
+  try {
+    const { pool } = await Pool.open<ModelFile[], undefined, Batch, Float64Array>({
+      name: 'inference',
+      script: new URL('inference.worker.ts', import.meta.url),
+      start,
+      threads: config.WORKERS,
+      // Each model asks for one thread at a time.
+      queueMax: start.length + 1,
+      runTimeoutMs: config.PREDICT_RUN_TIMEOUT_MS,
+      log,
+    })
+    return pool
+  } catch (cause) {
+    if (!(cause instanceof PoolError)) throw cause
+    throw new StartError(`A model can't be served: ${cause.message}`, { cause })
+  }
+}

@@ -1,0 +1,102 @@
+import { z } from '@hono/zod-openapi'
+
+const described = { name: z.string().min(1), description: z.string().optional() }
+
+const input = z.discriminatedUnion('type', [
+  z.strictObject({ ...described, type: z.literal('number') }),
+  z.strictObject({
+    ...described,
+    type: z.literal('category'),
+    categories: z.array(z.string()).min(1),
+  }),
+  z.strictObject({
+    ...described,
+    type: z.literal('series'),
+    length: z
+      .int()
+      .min(1)
+      .max(100_000)
+      .meta({ description: 'How many of its last values the model sees' }),
+  }),
+])
+
+const common = {
+  name: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9_-]{0,63}$/, 'expected lower-case letters, digits, - and _'),
+  version: z.string().regex(/^[0-9A-Za-z][\w.-]{0,31}$/),
+  title: z.string(),
+  description: z.string(),
+  file: z.string().regex(/^[\w.-]+$/, 'expected the name of a file beside the manifest'),
+  inputs: z.array(input).min(1).max(10_000),
+  outputs: z
+    .array(z.strictObject({ ...described, type: z.enum(['number', 'category', 'series']) }))
+    .min(1),
+  training_data: z.strictObject({
+    name: z.string(),
+    source: z.string(),
+    rows: z.int().min(1),
+    licence: z.string(),
+  }),
+  metrics: z.record(z.string(), z.number()).meta({ description: 'On held-out data' }),
+  licence: z.string(),
+  cache: z.boolean().meta({ description: 'Whether predictions are remembered' }),
+  example: z.record(z.string(), z.unknown()).meta({ description: 'One row, as a caller sends it' }),
+}
+
+/**
+ * What a model is: `models/<name>/<version>/manifest.json`.
+ *
+ * The model file takes one tensor `[rows, width]` and returns one tensor `[rows, values]`. `width` counts
+ * the inputs in their order, a series with its `length`, right-aligned; a category arrives as its
+ * position in `categories`, what is missing as NaN. `values` are the probabilities of `classes`, or
+ * one number, or `horizon.max` numbers.
+ */
+export const manifestSchema = z
+  .discriminatedUnion('kind', [
+    z.strictObject({
+      kind: z.literal('classification'),
+      ...common,
+      classes: z.array(z.string()).min(2),
+    }),
+    z.strictObject({ kind: z.literal('regression'), ...common }),
+    z.strictObject({
+      kind: z.literal('forecast'),
+      ...common,
+      horizon: z.strictObject({ default: z.int().min(1), max: z.int().min(1).max(10_000) }),
+    }),
+  ])
+  .refine(({ inputs }) => new Set(inputs.map(({ name }) => name)).size === inputs.length, {
+    path: ['inputs'],
+    message: 'expected names that differ',
+  })
+  .refine((manifest) => manifest.kind !== 'forecast' || hasOneSeries(manifest), {
+    path: ['inputs'],
+    message: 'expected one series for a forecast, and no input named "horizon"',
+  })
+
+export type Manifest = z.output<typeof manifestSchema>
+export type ModelInput = Manifest['inputs'][number]
+
+const hasOneSeries = ({ inputs }: { inputs: { type: string; name: string }[] }) =>
+  inputs.filter(({ type }) => type === 'series').length === 1 &&
+  inputs.every(({ name }) => name !== 'horizon')
+
+/** Columns that an input takes in the model's tensor. */
+export const widthOf = (input: ModelInput) => (input.type === 'series' ? input.length : 1)
+
+/** Columns of the model's input tensor. */
+export const inputWidth = ({ inputs }: Manifest) =>
+  inputs.reduce((width, input) => width + widthOf(input), 0)
+
+/** Columns of the model's output tensor. */
+export function outputWidth(manifest: Manifest): number {
+  switch (manifest.kind) {
+    case 'classification':
+      return manifest.classes.length
+    case 'regression':
+      return 1
+    case 'forecast':
+      return manifest.horizon.max
+  }
+}

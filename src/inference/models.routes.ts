@@ -1,0 +1,126 @@
+import { z } from '@hono/zod-openapi'
+
+import { type Route, route } from '../gateway/route.ts'
+import type { Cache } from '../platform/cache/cache.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Manifest } from './manifest.ts'
+import type { ServedModel } from './predictions.ts'
+import { inferenceProblems } from './problems.ts'
+
+const card = z
+  .looseObject({
+    name: z.string(),
+    version: z.string(),
+    kind: z.enum(['classification', 'regression', 'forecast']),
+    title: z.string(),
+    description: z.string(),
+    inputs: z.array(z.looseObject({ name: z.string(), type: z.string() })),
+    outputs: z.array(z.looseObject({ name: z.string(), type: z.string() })),
+  })
+  .openapi('Model')
+
+const example = {
+  name: 'regression',
+  version: '1',
+  kind: 'regression',
+  title: 'Diamond prices',
+  description: 'Price of a cut diamond.',
+  inputs: [
+    { name: 'carat', type: 'number' },
+    { name: 'cut', type: 'category', categories: ['Fair', 'Good', 'Ideal'] },
+  ],
+  outputs: [{ name: 'price', type: 'number' }],
+  metrics: { r2: 0.98 },
+}
+
+const figures = z.object({
+  models_loaded: z.int(),
+  cache_size: z.int().openapi({ description: 'Cached predictions' }),
+  uptime: z.number().openapi({ description: 'Seconds' }),
+  memory_usage: z.int().openapi({ description: 'Bytes' }),
+})
+
+export function modelRoutes(deps: {
+  models: ReadonlyMap<string, ServedModel>
+  cache: Cache
+  clock: Clock
+}): Route[] {
+  const { models, cache, clock } = deps
+  const startedAt = clock.now()
+  return [
+    route(
+      {
+        method: 'get',
+        path: '/api/v1/models',
+        access: 'models:read',
+        tag: 'models',
+        summary: 'List the models',
+        answers: {
+          200: {
+            description: 'Every model that serves',
+            schema: z.object({ models: z.array(card) }),
+            example: { models: [example] },
+          },
+        },
+      },
+      () => ({ body: { models: [...models.values()].map(({ manifest }) => cardOf(manifest)) } }),
+    ),
+
+    route(
+      {
+        method: 'get',
+        path: '/api/v1/models/{name}',
+        access: 'models:read',
+        tag: 'models',
+        summary: 'Describe a model',
+        pathParameters: z.object({ name: z.string().openapi({ example: 'regression' }) }),
+        answers: {
+          200: { description: 'Inputs, outputs, figures and origin', schema: card, example },
+        },
+        problems: [inferenceProblems.unknownModel],
+      },
+      ({ path: { name } }) => {
+        const model = models.get(name)
+        if (model === undefined) {
+          throw inferenceProblems.unknownModel({ detail: `There is no model "${name}".` })
+        }
+        return { body: cardOf(model.manifest) }
+      },
+    ),
+
+    route(
+      {
+        method: 'get',
+        path: '/api/v1/metrics',
+        access: 'models:read',
+        tag: 'models',
+        summary: 'Figures of the model server',
+        answers: {
+          200: {
+            description: 'Counts, seconds and bytes',
+            schema: figures,
+            example: {
+              models_loaded: 3,
+              cache_size: 120,
+              uptime: 86400.5,
+              memory_usage: 150_000_000,
+            },
+          },
+        },
+      },
+      async () => ({
+        body: {
+          models_loaded: models.size,
+          cache_size: await cache.size(),
+          uptime: (clock.now() - startedAt) / 1000,
+          memory_usage: process.memoryUsage.rss(),
+        },
+      }),
+    ),
+  ]
+}
+
+/** Everything that a manifest says but where the file is. */
+function cardOf({ file: _, ...card }: Manifest) {
+  return card
+}

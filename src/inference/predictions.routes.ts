@@ -1,0 +1,155 @@
+import { z } from '@hono/zod-openapi'
+
+import { type Route, route } from '../gateway/route.ts'
+import { scalar } from '../gateway/scalar.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Features } from './features.ts'
+import type { Predictions } from './predictions.ts'
+import { inferenceProblems } from './problems.ts'
+
+const BATCHES_MAX = 1000
+
+/** Checked in depth against the model's own inputs; a schema of every cell would cost more than the model. */
+const features = (
+  z
+    .unknown()
+    .refine(
+      (value) => typeof value === 'object' && value !== null,
+      'expected columns or rows',
+    ) as unknown as z.ZodType<Features>
+)
+  .openapi({
+    oneOf: [
+      {
+        type: 'object',
+        description: 'By column: a list of values for each input',
+        additionalProperties: {},
+      },
+      { type: 'array', description: 'By row: an object for each row', items: { type: 'object' } },
+    ],
+    description:
+      'By column or by row. null is a missing value, and so is an absent key of a row. Categories go by name.',
+  })
+  .openapi('Features')
+
+const request = z.object({
+  model_type: scalar(z.string()).openapi({ description: "The model's name" }),
+  features,
+})
+
+const value = z.union([z.string(), z.number(), z.array(z.number().nullable())]).nullable()
+const prediction = z.object({
+  predictions: z.array(value).openapi({
+    description:
+      'One a row: the label of a classification, the number of a regression, an array over the horizon of a forecast',
+  }),
+  probabilities: z.array(z.record(z.string(), z.number())).optional(),
+  model_version: z.string(),
+  timestamp: z.iso.datetime(),
+})
+
+const batchRequest = z.object({
+  batch_id: scalar(z.union([z.string(), z.number()])).optional(),
+  batches: z.array(request).max(BATCHES_MAX),
+})
+const batchPrediction = z.object({
+  batch_id: z.union([z.string(), z.number()]).nullable(),
+  results: z.array(prediction),
+  processed_at: z.iso.datetime(),
+})
+
+const penguin = {
+  bill_length_mm: [39.1, 46.5],
+  bill_depth_mm: [18.7, 14.8],
+  flipper_length_mm: [181, 217],
+  body_mass_g: [3750, 5200],
+  island: ['Torgersen', 'Biscoe'],
+  sex: ['male', null],
+}
+const penguinPrediction = {
+  predictions: ['Adelie', 'Gentoo'],
+  probabilities: [
+    { Adelie: 0.98, Chinstrap: 0.01, Gentoo: 0.01 },
+    { Adelie: 0.01, Chinstrap: 0.01, Gentoo: 0.98 },
+  ],
+  model_version: '1',
+  timestamp: '2026-01-02T03:04:05.678Z',
+}
+
+const failures = [
+  inferenceProblems.unknownModel,
+  inferenceProblems.overloaded,
+  inferenceProblems.unavailable,
+  inferenceProblems.runTimeout,
+]
+
+export function predictionRoutes({
+  predictions,
+  clock,
+}: {
+  predictions: Predictions
+  clock: Clock
+}): Route[] {
+  const now = () => new Date(clock.now()).toISOString()
+  return [
+    route(
+      {
+        method: 'post',
+        path: '/api/v1/predict',
+        access: 'predict',
+        tag: 'predictions',
+        summary: 'Predict',
+        body: { schema: request, example: { model_type: 'classification', features: penguin } },
+        answers: {
+          200: {
+            description: 'One prediction a row',
+            schema: prediction,
+            example: penguinPrediction,
+          },
+        },
+        problems: failures,
+      },
+      async ({ body }, { signal }) => {
+        const prediction = await predictions.predict(body, signal)
+        return { body: { ...prediction, timestamp: now() } }
+      },
+    ),
+
+    route(
+      {
+        method: 'post',
+        path: '/api/v1/predict/batch',
+        access: 'predict',
+        tag: 'predictions',
+        summary: 'Predict several batches',
+        description:
+          'One result a batch, in order. When one does not fit its model, none is computed.',
+        body: {
+          schema: batchRequest,
+          example: {
+            batch_id: 'b-1',
+            batches: [{ model_type: 'classification', features: penguin }],
+          },
+        },
+        answers: {
+          200: {
+            description: 'One result a batch',
+            schema: batchPrediction,
+            example: {
+              batch_id: 'b-1',
+              results: [penguinPrediction],
+              processed_at: '2026-01-02T03:04:05.678Z',
+            },
+          },
+        },
+        problems: failures,
+      },
+      async ({ body }, { signal }) => {
+        const computed = await predictions.predictBatch(body.batches, signal)
+        const timestamp = now()
+        const results = computed.map((prediction) => ({ ...prediction, timestamp }))
+        return { body: { batch_id: body.batch_id ?? null, results, processed_at: timestamp } }
+      },
+    ),
+  ]
+}

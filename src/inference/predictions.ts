@@ -1,0 +1,152 @@
+import { type Fault, invalid } from '../gateway/problems.ts'
+import type { Cache } from '../platform/cache/cache.ts'
+import type { Batcher } from './batcher.ts'
+import type { Encoder, Features, Matrix } from './features.ts'
+import type { ModelMetrics } from './inference-metrics.ts'
+import type { Manifest } from './manifest.ts'
+import { inferenceProblems } from './problems.ts'
+
+/** A model that serves. */
+export interface ServedModel {
+  manifest: Manifest
+  encode: Encoder
+  batcher: Batcher
+  metrics: ModelMetrics
+}
+
+export interface Prediction {
+  /** A label, a number, or a number a step, for each row. */
+  predictions: (string | number | number[])[]
+  /** Of a classification: for each row the probability of each class. */
+  probabilities?: Record<string, number>[]
+  model_version: string
+}
+
+export interface PredictionRequest {
+  model_type: string
+  features: Features
+}
+
+export interface Predictions {
+  /** @throws {Problem} 404 unknown model, 422 features that do not fit, 503, 504. */
+  predict(request: PredictionRequest, signal: AbortSignal): Promise<Prediction>
+  /** Several requests at once; none is computed when one does not fit. */
+  predictBatch(requests: readonly PredictionRequest[], signal: AbortSignal): Promise<Prediction[]>
+}
+
+export function createPredictions(deps: {
+  models: ReadonlyMap<string, ServedModel>
+  cache: Cache
+  cacheTtlSeconds: number
+  rowsMax: number
+}): Predictions {
+  const { models, cache, cacheTtlSeconds, rowsMax } = deps
+
+  function check({ model_type: name, features }: PredictionRequest, path: readonly PropertyKey[]) {
+    const model = models.get(name)
+    if (model === undefined) {
+      const known = [...models.keys()].join(', ')
+      throw inferenceProblems.unknownModel({
+        detail: `There is no model "${name}". There are: ${known}.`,
+      })
+    }
+    const matrix = model.encode(features, rowsMax)
+    if (Array.isArray(matrix)) throw invalid(matrix.map((fault) => below(fault, path)))
+    return { model, matrix }
+  }
+
+  async function compute(
+    model: ServedModel,
+    matrix: Matrix,
+    signal: AbortSignal,
+  ): Promise<Prediction> {
+    const { manifest, metrics } = model
+    if (matrix.rows === 0) return describe(manifest, matrix, new Float64Array())
+    const startedAt = performance.now()
+    const outputs = manifest.cache
+      ? await remembered(model, matrix, signal)
+      : await model.batcher.predict(matrix.rows, matrix.values, signal)
+    metrics.latency((performance.now() - startedAt) / 1000)
+    metrics.count(matrix.rows)
+    return describe(manifest, matrix, outputs)
+  }
+
+  async function remembered(
+    { manifest, batcher, metrics }: ServedModel,
+    { rows, values }: Matrix,
+    signal: AbortSignal,
+  ): Promise<Float64Array> {
+    const key = keyOf(manifest, values)
+    const known = await cache.get(key)
+    if (known !== undefined) {
+      metrics.cacheHit()
+      return new Float64Array(known.slice().buffer)
+    }
+    metrics.cacheMiss()
+    const outputs = await batcher.predict(rows, values, signal)
+    await cache.set(key, new Uint8Array(outputs.buffer), cacheTtlSeconds)
+    return outputs
+  }
+
+  return {
+    predict(request, signal) {
+      const { model, matrix } = check(request, ['features'])
+      return compute(model, matrix, signal)
+    },
+    predictBatch(requests, signal) {
+      const checked = requests.map((request, index) =>
+        check(request, ['batches', index, 'features']),
+      )
+      const rows = checked.reduce((sum, { matrix }) => sum + matrix.rows, 0)
+      if (rows > rowsMax) {
+        throw invalid([
+          { path: ['batches'], detail: `has ${rows} rows, at most ${rowsMax} go in one request` },
+        ])
+      }
+      return Promise.all(checked.map(({ model, matrix }) => compute(model, matrix, signal)))
+    },
+  }
+}
+
+const below = ({ path, detail }: Fault, parent: readonly PropertyKey[]): Fault => ({
+  path: [...parent, ...path],
+  detail,
+})
+
+/** A digest of model, version and features: what decides the answer, whatever form it came in. */
+function keyOf({ name, version }: Manifest, values: Float64Array): string {
+  const digest = new Bun.CryptoHasher('sha256').update(`${name}\n${version}\n`).update(values)
+  return `prediction:${digest.digest('base64url')}`
+}
+
+function describe(
+  manifest: Manifest,
+  { rows, horizons }: Matrix,
+  outputs: Float64Array,
+): Prediction {
+  const { version: model_version } = manifest
+  const width = rows === 0 ? 0 : outputs.length / rows
+  const eachRow = <T>(describeRow: (values: Float64Array, row: number) => T) =>
+    Array.from({ length: rows }, (_, row) =>
+      describeRow(outputs.subarray(row * width, (row + 1) * width), row),
+    )
+  switch (manifest.kind) {
+    case 'classification': {
+      const { classes } = manifest
+      return {
+        predictions: eachRow((values) => classes[values.indexOf(Math.max(...values))]!),
+        probabilities: eachRow((values) =>
+          Object.fromEntries(classes.map((label, index) => [label, values[index]!])),
+        ),
+        model_version,
+      }
+    }
+    case 'regression':
+      return { predictions: [...outputs], model_version }
+    case 'forecast':
+      return {
+        predictions: eachRow((values, row) => [...values.subarray(0, horizons?.[row])]),
+        model_version,
+      }
+  }
+}

@@ -1,0 +1,68 @@
+import { existsSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { StartError } from '../platform/start-error.ts'
+import { type Manifest, manifestSchema } from './manifest.ts'
+
+/** A model on disk: its manifest, and where its file is. */
+export interface ModelEntry {
+  manifest: Manifest
+  path: string
+}
+
+/**
+ * Reads the latest version of every model below `directory`, by name.
+ *
+ * @throws {StartError} naming the file that can't be read or does not say what it must.
+ */
+export async function readModels(directory: string): Promise<ModelEntry[]> {
+  if (!existsSync(directory)) {
+    throw new StartError(
+      `There is no folder ${directory}. Set MODELS_DIR to the one with the models.`,
+    )
+  }
+  const names = await foldersIn(directory)
+  const entries = await Promise.all(names.map((name) => readLatest(directory, name)))
+  return entries.filter((entry) => entry !== undefined)
+}
+
+async function readLatest(directory: string, name: string): Promise<ModelEntry | undefined> {
+  const versions = await foldersIn(join(directory, name))
+  const version = versions.toSorted(inNaturalOrder).at(-1)
+  if (version === undefined) return undefined
+
+  const folder = join(directory, name, version)
+  const manifest = await readManifest(join(folder, 'manifest.json'))
+  if (manifest.name !== name || manifest.version !== version) {
+    throw new StartError(
+      `${join(folder, 'manifest.json')} is for ${manifest.name}/${manifest.version}, ` +
+        `but lies in the folder of ${name}/${version}.`,
+    )
+  }
+  const path = join(folder, manifest.file)
+  if (!existsSync(path)) throw new StartError(`The model file ${path} is missing.`)
+  return { manifest, path }
+}
+
+async function readManifest(path: string): Promise<Manifest> {
+  const content: unknown = await Bun.file(path)
+    .json()
+    .catch((cause: unknown) => {
+      throw new StartError(`${path} is missing or no JSON.`, { cause })
+    })
+  const parsed = manifestSchema.safeParse(content)
+  if (parsed.success) return parsed.data
+  const faults = parsed.error.issues.map((issue) => `  ${issue.path.join('.')}: ${issue.message}`)
+  throw new StartError(`${path} is no model manifest:\n${faults.join('\n')}`)
+}
+
+async function foldersIn(directory: string): Promise<string[]> {
+  const entries = await readdir(directory, { withFileTypes: true })
+  return entries
+    .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'))
+    .map((entry) => entry.name)
+    .toSorted()
+}
+
+const inNaturalOrder = new Intl.Collator('en', { numeric: true }).compare
