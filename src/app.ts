@@ -1,0 +1,43 @@
+import { OpenAPIHono } from '@hono/zod-openapi'
+
+import { createAuth } from './auth/index.ts'
+import { type App, createGateway } from './gateway/gateway.ts'
+import { openInference } from './inference/index.ts'
+import type { Platform } from './platform/platform.ts'
+import { createSystem } from './system/index.ts'
+
+/**
+ * The contents page: every feature is built here, handed what it needs, and mounted behind the
+ * gateway. What starts in this order stops in reverse.
+ *
+ * @throws {StartError} when a feature can't serve, with what to do about it.
+ */
+export async function openApp(platform: Platform) {
+  const { config, database, log, metrics } = platform
+
+  const auth = createAuth(platform)
+  const inference = await openInference(platform)
+  const system = createSystem({
+    ...platform,
+    routes: [...auth.routes, ...inference.routes],
+    checks: {
+      database: () => database.ping(),
+      migrations: () => database.requireMigrated(),
+      models: () => inference.requireReady(),
+    },
+  })
+
+  const app: App = new OpenAPIHono()
+  const gateway = createGateway({ config, log, metrics, authenticate: auth.authenticate })
+  gateway.mount(app, system.routes)
+
+  return {
+    fetch: app.fetch,
+    routes: system.routes,
+    auth,
+    modelNames: inference.modelNames,
+    /** From now on `/readyz` says no, so that no new work is sent here. */
+    drain: () => system.drain(),
+    stop: () => inference.stop(),
+  }
+}

@@ -1,0 +1,121 @@
+import { openApp } from './app.ts'
+import { type Config, parseConfig } from './platform/config.ts'
+import { type Log, openLog } from './platform/log.ts'
+import { openPlatform, type Platform } from './platform/platform.ts'
+import { StartError } from './platform/start-error.ts'
+
+type App = Awaited<ReturnType<typeof openApp>>
+type Server = ReturnType<typeof listen>
+
+const EXIT_FORCED = 130
+const IDLE_TIMEOUT_SECONDS_MAX = 255
+
+try {
+  await start()
+} catch (error) {
+  if (!(error instanceof StartError)) throw error
+  process.stderr.write(`${error.message}\n`)
+  process.exit(1)
+}
+
+async function start(): Promise<void> {
+  const startedAt = performance.now()
+  const config = parseConfig(process.env)
+  const { log, close: closeLog } = openLog(config)
+  const platform = openPlatform(config, log)
+  const app = await openApp(platform)
+  const firstLogin = await app.auth.start()
+  const server = listen(config, app)
+  stopOnSignal({ config, log, platform, app, server, closeLog })
+
+  log.info(
+    {
+      database: platform.database.driver,
+      cache: platform.cache.driver,
+      bus: platform.bus.driver,
+      rate_limits: 'memory',
+      models: app.modelNames,
+      workers: config.WORKERS,
+      'event.duration': Math.round((performance.now() - startedAt) * 1e6),
+    },
+    `listening on ${server.url.href}`,
+  )
+  if (firstLogin !== undefined) announce(firstLogin)
+}
+
+function listen(config: Config, app: App) {
+  const { PORT: port, HOST: hostname, REQUEST_TIMEOUT_MS } = config
+  // Bun cuts a connection that is quiet for 10 s, and so would a slow answer.
+  const idleTimeout = Math.min(IDLE_TIMEOUT_SECONDS_MAX, Math.ceil(REQUEST_TIMEOUT_MS / 1000) + 5)
+  try {
+    return Bun.serve({
+      port,
+      hostname,
+      idleTimeout,
+      development: false,
+      fetch: (request, connection) => app.fetch(request, { connection }),
+    })
+  } catch (cause) {
+    if (!(cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE')) throw cause
+    throw new StartError(
+      `Port ${port} on ${hostname} is taken. Stop what listens there, or set PORT to a free one.`,
+      { cause },
+    )
+  }
+}
+
+/** Once, on standard error: logs are kept, a password must not be. */
+function announce({ username, password }: { username: string; password: string }): void {
+  process.stderr.write(
+    `\n  Administrator: ${username}\n  Password:      ${password}\n` +
+      '  It is shown this once. scripts/admin reset makes a new one.\n\n',
+  )
+}
+
+/** Not ready → stop accepting → finish what runs → release workers → close in reverse order. */
+function stopOnSignal(running: {
+  config: Config
+  log: Log
+  platform: Platform
+  app: App
+  server: Server
+  closeLog: () => void
+}): void {
+  const { config, log, platform, app, server, closeLog } = running
+  let isStopping = false
+
+  async function stop(signal: string): Promise<void> {
+    log.info(`${signal}: finishing what runs`)
+    app.drain()
+    await Bun.sleep(config.DRAIN_DELAY_MS)
+    const isDrained = await Promise.race([
+      server.stop().then(() => true),
+      Bun.sleep(config.DRAIN_TIMEOUT_MS).then(() => false),
+    ])
+    if (!isDrained) {
+      log.warn({ requests: server.pendingRequests }, 'requests are cut: they took too long')
+      await server.stop(true)
+    }
+    await app.stop()
+    await platform.close()
+    log.info('stopped')
+  }
+
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      if (isStopping) process.exit(EXIT_FORCED)
+      isStopping = true
+      stop(signal)
+        .then(() => 0)
+        .catch((error: unknown) => {
+          log.error({ error }, 'the stop failed')
+          return 1
+        })
+        .then((code) => {
+          closeLog()
+          process.exit(code)
+        })
+        .catch(() => process.exit(1))
+    })
+  }
+}

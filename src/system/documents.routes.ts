@@ -1,0 +1,125 @@
+import type { ProblemKind } from '../gateway/problem.ts'
+import { type Route, route } from '../gateway/route.ts'
+import { createDocument, problemsOf } from './documents.ts'
+import { inlineSource, page } from './page.ts'
+
+const SCRIPT_MAX_AGE_SECONDS = 86_400
+
+/** The one file of Scalar that works alone; its package exports only modules that lie beside it. */
+const scalarScript = new URL('browser/standalone.js', import.meta.resolve('@scalar/api-reference'))
+
+const scalarSettings = { withDefaultFonts: false, telemetry: false, hideClientButton: true }
+const docsPage = `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Quintet API</title>
+<script id="api-reference" data-url="/openapi.json" data-configuration='${JSON.stringify(scalarSettings)}'></script>
+<script src="/docs/scalar.js"></script>
+</html>`
+
+const problemsStyle = `body { max-width: 48rem; margin: 2rem auto; padding: 0 1rem; font: 16px/1.5 system-ui, sans-serif }
+td { padding: .25rem 1rem .25rem 0; vertical-align: top } :target { background: #ff9 }`
+
+/** @param routes gives every route, these included. */
+export function documentRoutes(routes: () => readonly Route[], publicUrl: string): Route[] {
+  let document: unknown
+  return [
+    route(
+      {
+        method: 'get',
+        path: '/openapi.json',
+        access: 'open',
+        tag: 'system',
+        summary: 'This document',
+        answers: {
+          200: {
+            description: 'OpenAPI 3.1',
+            example: { openapi: '3.1.0', info: { title: 'Quintet' } },
+          },
+        },
+      },
+      () => ({ body: (document ??= createDocument(routes(), publicUrl)) }),
+    ),
+
+    route(
+      {
+        method: 'get',
+        path: '/docs',
+        access: 'open',
+        tag: 'system',
+        summary: 'This document, to browse',
+        answers: {
+          200: { description: 'A page', mediaType: 'text/html', example: '<!doctype html>' },
+        },
+      },
+      () => page(docsPage, { scripts: "'self'", styles: "'unsafe-inline'" }),
+    ),
+
+    route(
+      {
+        method: 'get',
+        path: '/docs/scalar.js',
+        access: 'open',
+        tag: 'system',
+        summary: 'The script of the page',
+        answers: {
+          200: { description: 'Scalar', mediaType: 'text/javascript', example: '"use strict"' },
+        },
+      },
+      () =>
+        new Response(Bun.file(scalarScript), {
+          headers: {
+            'content-type': 'text/javascript; charset=utf-8',
+            'cache-control': `public, max-age=${SCRIPT_MAX_AGE_SECONDS}`,
+          },
+        }),
+    ),
+
+    route(
+      {
+        method: 'get',
+        path: '/docs/problems',
+        access: 'open',
+        tag: 'system',
+        summary: 'Every kind of problem document',
+        description: 'The `type` of a problem points here.',
+        answers: {
+          200: { description: 'A page', mediaType: 'text/html', example: '<!doctype html>' },
+        },
+      },
+      () => {
+        const kinds = new Map(
+          routes()
+            .flatMap(problemsOf)
+            .map(({ kind }) => [kind.type, kind]),
+        )
+        return page(problemsPage([...kinds.values()]), {
+          scripts: "'none'",
+          styles: inlineSource(problemsStyle),
+        })
+      },
+    ),
+  ]
+}
+
+function problemsPage(kinds: ProblemKind[]): string {
+  const rows = kinds
+    .toSorted((one, other) => one.type.localeCompare(other.type))
+    .map(({ type, status, title }) => {
+      const anchor = type.slice(type.indexOf('#') + 1)
+      return `<tr id="${anchor}"><td><code>${anchor}</code><td>${status}<td>${title}`
+    })
+  return `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Problems · Quintet</title>
+<style>${problemsStyle}</style>
+<h1>Problems</h1>
+<p>What the API refuses, it refuses with a problem document (RFC 9457) of one of these kinds.</p>
+<table><tr><th align="left">kind<th align="left">status<th align="left">title
+${rows.join('\n')}
+</table>
+</html>`
+}

@@ -1,0 +1,146 @@
+import { OpenAPIHono } from '@hono/zod-openapi'
+import { z } from 'zod'
+
+import packageJson from '../../package.json' with { type: 'json' }
+import type { ProblemConstructor } from '../gateway/problem.ts'
+import { problems } from '../gateway/problems.ts'
+import type { Route } from '../gateway/route.ts'
+import { scopes } from '../gateway/scopes.ts'
+
+const description = `
+Who you are, what the model says: one process behind one gateway.
+
+Send \`Authorization: Bearer TOKEN\` with a token from \`POST /api/v1/auth/login\`. Errors are problem
+documents (RFC 9457); [each kind is explained here](/docs/problems).
+
+Scopes:
+${Object.entries(scopes)
+  .map(([name, meaning]) => `- \`${name}\`: ${meaning}`)
+  .join('\n')}
+`.trim()
+
+const problemSchema = z
+  .looseObject({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string().optional(),
+    instance: z.string(),
+    error: z.string(),
+    errors: z.array(z.object({ pointer: z.string(), detail: z.string() })).optional(),
+  })
+  .openapi('Problem')
+
+/** The OpenAPI 3.1 document of the routes, from the schemas that check their requests. */
+export function createDocument(routes: readonly Route[], publicUrl: string) {
+  const { openAPIRegistry: registry, getOpenAPI31Document } = new OpenAPIHono()
+  registry.registerComponent('securitySchemes', 'bearer', {
+    type: 'http',
+    scheme: 'bearer',
+    bearerFormat: 'JWT',
+  })
+  for (const route of routes) {
+    registry.registerPath({
+      method: route.method,
+      path: route.path,
+      operationId: operationIdOf(route),
+      tags: [route.tag],
+      summary: route.summary,
+      ...(route.description === undefined ? {} : { description: route.description }),
+      security: route.access === 'open' ? [] : [{ bearer: [] }],
+      request: {
+        ...(route.pathParameters === undefined
+          ? {}
+          : { params: route.pathParameters as z.ZodObject }),
+        ...(route.body === undefined
+          ? {}
+          : {
+              body: {
+                required: true,
+                content: {
+                  'application/json': { schema: route.body.schema, example: route.body.example },
+                },
+              },
+            }),
+      },
+      responses: { ...answersOf(route), ...refusalsOf(route) },
+    })
+  }
+  return getOpenAPI31Document({
+    openapi: '3.1.0',
+    info: {
+      title: 'Quintet',
+      version: packageJson.version,
+      description,
+      license: { name: 'Apache-2.0', url: 'https://www.apache.org/licenses/LICENSE-2.0' },
+    },
+    servers: [{ url: publicUrl }],
+  })
+}
+
+function answersOf({ answers }: Route) {
+  const responses = Object.entries(answers).map(([status, answer]) => {
+    const { description, schema, example, mediaType = 'application/json' } = answer
+    if (schema === undefined && example === undefined) return [status, { description }] as const
+    const content = { schema: schema ?? z.string(), example }
+    return [status, { description, content: { [mediaType]: content } }] as const
+  })
+  return Object.fromEntries(responses)
+}
+
+/** Every kind of refusal that a route may answer: its own, and those that follow from what it asks. */
+export function problemsOf(route: Route): ProblemConstructor[] {
+  return [
+    ...(route.problems ?? []),
+    ...(route.access === 'open'
+      ? []
+      : [
+          problems.unauthenticated,
+          problems.invalidToken,
+          problems.tokenExpired,
+          problems.forbidden,
+        ]),
+    ...(route.rate === 'none' ? [] : [problems.tooManyRequests]),
+    ...(route.body === undefined
+      ? []
+      : [
+          problems.malformedBody,
+          problems.bodyTooLarge,
+          problems.unsupportedMediaType,
+          problems.invalidRequest,
+        ]),
+    problems.internal,
+    problems.timeout,
+  ]
+}
+
+function refusalsOf(route: Route) {
+  const byStatus = Map.groupBy(problemsOf(route), ({ kind }) => kind.status)
+  const responses = [...byStatus].map(([status, kinds]) => {
+    const { type, title } = kinds[0]!.kind
+    const example = {
+      type,
+      title,
+      status,
+      instance: '0198c5a2-7d31-7c9e-9f1b-2f6a1f0c8e11',
+      error: title,
+    }
+    return [
+      status,
+      {
+        description: kinds.map(({ kind }) => kind.title).join(', or '),
+        content: { 'application/problem+json': { schema: problemSchema, example } },
+      },
+    ] as const
+  })
+  return Object.fromEntries(responses)
+}
+
+/** `POST /api/v1/predict/batch` → `postPredictBatch`. */
+function operationIdOf({ method, path }: Route): string {
+  const words = path
+    .replace('/api/v1', '')
+    .split(/[^A-Za-z0-9]+/)
+    .filter((word) => word !== '')
+  return method + words.map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join('')
+}
