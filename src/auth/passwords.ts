@@ -21,21 +21,24 @@ export interface Passwords {
 
 export function createPasswords({ queueMax }: { queueMax: number }): Passwords {
   const slots = createSemaphore(availableParallelism(), queueMax)
-  let decoy: Promise<string> | undefined
+  let decoyHash: Promise<string> | undefined
   const hash = (password: string) =>
     slots.run(() => Bun.password.hash(password.normalize('NFKC'), PARAMETERS))
 
   return {
     hash,
     async verify(password, known) {
-      decoy ??= hash(crypto.randomUUID())
-      const against = known ?? (await decoy)
+      const decoy = await (decoyHash ??= hash(crypto.randomUUID()))
+      const given = password.normalize('NFKC')
       return slots.run(async () => {
-        // An imported hash may be of a form that Bun does not know; it then matches nothing.
-        const matches = await Bun.password
-          .verify(password.normalize('NFKC'), against)
-          .catch(() => false)
-        return matches && known !== undefined
+        try {
+          const matches = await Bun.password.verify(given, known ?? decoy)
+          return matches && known !== undefined
+        } catch {
+          // An imported hash of a form that Bun does not know matches nothing, and takes its time.
+          await Bun.password.verify(given, decoy)
+          return false
+        }
       })
     },
   }

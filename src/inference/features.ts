@@ -159,7 +159,7 @@ function writeNumber(value: unknown, into: Float64Array, at: number): string | u
     into[at] = value
     return undefined
   }
-  if (value === null || value === undefined) {
+  if (isMissing(value)) {
     into[at] = Number.NaN
     return undefined
   }
@@ -177,7 +177,7 @@ function categoryWriter(categories: readonly string[]): Column['write'] {
     .join(', ')
   const expected = `expected one of ${shown}${categories.length > 12 ? ', …' : ''}`
   return (value, into, at) => {
-    if (value === null || value === undefined) {
+    if (isMissing(value)) {
       into[at] = Number.NaN
       return undefined
     }
@@ -207,6 +207,10 @@ const tooMany = (rows: number, rowsMax: number): Fault => ({
   path: [],
   detail: `has ${rows} rows, at most ${rowsMax} go in one request`,
 })
+
+/** jsonlite writes NULL as an empty object. */
+const isMissing = (value: unknown) =>
+  value === null || value === undefined || (isRecord(value) && Object.keys(value).length === 0)
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -113,15 +113,17 @@ export class Pool<Start, Ready, Job, Result> {
   }
 
   #dispatch(): void {
-    while (this.#idle.length > 0) {
-      const ticket = this.#waiting.shift()
-      if (ticket === undefined) return
+    while (this.#idle.length > 0 && this.#waiting.length > 0) {
+      const ticket = this.#waiting.shift()!
+      // Before `take`, which may ask for another thread.
+      const thread = this.#idle.pop()!
       const job = ticket.take()
       if (job === undefined) {
+        this.#idle.push(thread)
         ticket.resolve(undefined)
         continue
       }
-      const running = this.#run(this.#idle.pop()!, job, ticket)
+      const running = this.#run(thread, job, ticket)
       this.#running.add(running)
       void running.finally(() => this.#running.delete(running))
     }

@@ -1,0 +1,75 @@
+import { expect, test } from 'bun:test'
+
+import type { Harness, TestRequest } from './harness.ts'
+
+/** One row: a request, and all that must hold of its answer. */
+export interface Row extends Omit<TestRequest, 'token'> {
+  name: string
+  /** Whose token is sent: an account's of the table, `admin`, or this very string. */
+  as?: string
+  status: number
+  /** Members that the JSON answer has at least. */
+  has?: Record<string, unknown>
+  /** Text that the answer contains. */
+  contains?: string[]
+  /** Text that must not appear in the answer, headers included. */
+  mustNotContain?: string[]
+  /** Headers that the answer has; a pattern where the value varies, null where there is none. */
+  answerHeaders?: Record<string, string | RegExp | null>
+  /** Types of the events published by it; none unless said. */
+  events?: string[]
+}
+
+/** Whatever a caller must never see: paths, stack frames, hashes, the names of our libraries. */
+const NEVER = ['node_modules', '/src/', '.ts:', '$argon2', 'ZodError', 'drizzle', 'SQLITE']
+
+/** Runs each row against the harness, one after the other. */
+export function testRequests(
+  harness: () => Harness,
+  rows: Row[],
+  tokens: () => Record<string, string> = () => ({}),
+): void {
+  test.each(rows.map((row) => [row.name, row] as const))('%s', async (_, row) => {
+    const { request, events, adminToken } = harness()
+    const known: Record<string, string> = { admin: adminToken, ...tokens() }
+    const eventsBefore = events.length
+    const { as } = row
+    const response = await request({
+      ...row,
+      token: as === undefined ? undefined : (known[as] ?? as),
+    })
+    const text = await response.text()
+
+    expect({ status: response.status, text }).toEqual({
+      status: row.status,
+      text: expect.any(String),
+    })
+    if (row.has !== undefined) expect(JSON.parse(text)).toMatchObject(row.has)
+    for (const part of row.contains ?? []) expect(text).toContain(part)
+    const everything = `${text}\n${JSON.stringify([...response.headers])}`
+    for (const part of [...NEVER, ...(row.mustNotContain ?? [])]) {
+      expect(everything).not.toContain(part)
+    }
+    for (const [name, value] of Object.entries(row.answerHeaders ?? {})) {
+      const given = response.headers.get(name)
+      if (value instanceof RegExp) expect(given).toMatch(value)
+      else expect(given).toBe(value)
+    }
+    expect(events.slice(eventsBefore).map(({ type }) => type as string)).toEqual(row.events ?? [])
+
+    if (response.status >= 400) expectProblem(response, text)
+  })
+}
+
+/** Every refusal is a problem document by RFC 9457, with the member that old clients read. */
+function expectProblem(response: Response, text: string): void {
+  expect(response.headers.get('content-type')).toBe('application/problem+json')
+  const document: unknown = JSON.parse(text)
+  expect(document).toMatchObject({
+    type: expect.stringMatching(/^\/docs\/problems#[a-z]+\/[a-z-]+$/),
+    title: expect.any(String),
+    status: response.status,
+    instance: response.headers.get('x-request-id'),
+    error: expect.any(String),
+  })
+}
