@@ -39,7 +39,10 @@ async function readText(request: Request, bytesMax: number): Promise<string> {
   const declared = request.headers.get('content-length')
   if (declared !== null) {
     if (Number(declared) > bytesMax) throw tooLarge()
-    return request.text()
+    const text = await request.text()
+    // Beside Transfer-Encoding the announced length means nothing.
+    if (text.length > bytesMax) throw tooLarge()
+    return text
   }
   if (request.body === null) return ''
   const chunks: Uint8Array[] = []

@@ -14,7 +14,7 @@ import { createRateLimit, type RateLimit } from './rate-limit.ts'
 import { render, renderProblem } from './render.ts'
 import { createRequestMetrics, type RouteMetrics } from './request-metrics.ts'
 import type { Answer, Input, RequestContext, Route } from './route.ts'
-import { isScope } from './scopes.ts'
+import { parseScopes } from './scopes.ts'
 import { securityHeaders } from './security-headers.ts'
 import { inTime } from './time-limit.ts'
 import { continueTrace, traceparentOf } from './trace-context.ts'
@@ -53,7 +53,7 @@ export function createGateway({ config, log, metrics, authenticate }: GatewayDep
   const cors = createCors(config.CORS_ORIGINS)
   const guard = createGuard({
     authenticate,
-    anonymousScopes: config.ANONYMOUS_SCOPES.filter(isScope),
+    anonymousScopes: parseScopes(config.ANONYMOUS_SCOPES, 'ANONYMOUS_SCOPES'),
     metricsToken: config.METRICS_TOKEN,
   })
   const requestMetrics = createRequestMetrics(metrics)

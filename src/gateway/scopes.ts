@@ -1,3 +1,5 @@
+import { StartError } from '../platform/start-error.ts'
+
 /** Everything that can be allowed, and what it means. The one list; tokens, roles and routes use its names. */
 export const scopes = {
   predict: 'Ask a model for predictions',
@@ -8,7 +10,17 @@ export const scopes = {
 
 export type Scope = keyof typeof scopes
 
-export const isScope = (name: string): name is Scope => Object.hasOwn(scopes, name)
+/** @throws {StartError} naming what is no scope. */
+export function parseScopes(names: readonly string[], setting: string): Scope[] {
+  const unknown = names.filter((name) => !isScope(name))
+  if (unknown.length > 0) {
+    const known = Object.keys(scopes).join(', ')
+    throw new StartError(`${setting}: ${unknown.join(', ')} is no scope. There are: ${known}.`)
+  }
+  return names.filter(isScope)
+}
+
+const isScope = (name: string): name is Scope => Object.hasOwn(scopes, name)
 
 const viewer: Scope[] = ['predict', 'models:read']
 const editor: Scope[] = [...viewer]

@@ -75,7 +75,7 @@ export const settings = z.object({
     .meta({ shownDefault: 'nothing' }),
   METRICS_TOKEN: z
     .string()
-    .min(16, 'expected at least 16 characters')
+    .regex(/^\S{16,}$/, 'expected at least 16 characters, no spaces')
     .optional()
     .describe('Bearer token that lets a scraper read `/metrics`')
     .meta(secret),

@@ -1,0 +1,66 @@
+import { OpenAPIHono } from '@hono/zod-openapi'
+import { Registry } from 'prom-client'
+
+import { type App, createGateway } from '../../src/gateway/gateway.ts'
+import type { Principal } from '../../src/gateway/principal.ts'
+import { problems } from '../../src/gateway/problems.ts'
+import type { Route } from '../../src/gateway/route.ts'
+import { parseConfig } from '../../src/platform/config.ts'
+import { openLog } from '../../src/platform/log.ts'
+import type { TestRequest } from './harness.ts'
+
+/** Two accounts, known by their name as token. */
+const principals: Record<string, Principal> = {
+  ada: accountCalled('ada'),
+  eve: accountCalled('eve'),
+}
+
+function accountCalled(username: string): Principal {
+  return {
+    kind: 'account',
+    id: `id-of-${username}`,
+    username,
+    role: 'viewer',
+    sessionId: `session-of-${username}`,
+    scopes: new Set(['predict', 'models:read']),
+  }
+}
+
+/** A gateway alone, in front of the routes of a test. */
+export function createTestGateway(routes: Route[], settings: Record<string, string> = {}) {
+  const config = parseConfig(settings)
+  const lines: Record<string, unknown>[] = []
+  const { log } = openLog(config, {
+    write: (line) => void lines.push(JSON.parse(line) as Record<string, unknown>),
+  })
+  const metrics = new Registry()
+  const app: App = new OpenAPIHono()
+  createGateway({
+    config,
+    log,
+    metrics,
+    authenticate(token) {
+      const principal = principals[token]
+      if (principal === undefined) throw problems.invalidToken()
+      return principal
+    },
+  }).mount(app, routes)
+
+  return {
+    lines,
+    metrics: () => metrics.metrics(),
+    async request({ method, path, token, headers, body, peer }: TestRequest) {
+      const init = {
+        method: method ?? (body === undefined ? 'GET' : 'POST'),
+        headers: {
+          ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...headers,
+        },
+        ...(body === undefined ? {} : { body: body as string | ReadableStream }),
+      }
+      const connection = { requestIP: () => ({ address: peer ?? '203.0.113.7' }) }
+      return app.fetch(new Request(`http://localhost${path}`, init), { connection })
+    },
+  }
+}
