@@ -33,8 +33,8 @@ export function createKeys(deps: { database: Database; tables: AuthTables; clock
   const stored = () => database.read.select().from(signingKeys).orderBy(desc(signingKeys.createdAt))
 
   async function loadSigning(): Promise<SigningKey> {
-    const [newest] = await stored()
-    const { id, privateKey } = newest ?? (await create())
+    const [row] = await stored()
+    const { id, privateKey } = row ?? (await create())
     return { id, key: await importKey(privateKey) }
   }
 
@@ -54,8 +54,10 @@ export function createKeys(deps: { database: Database; tables: AuthTables; clock
     return key
   }
 
+  const newest = () => (signing ??= loadSigning())
+
   return {
-    signing: () => (signing ??= loadSigning()),
+    signing: newest,
     async verifying(id) {
       if (!verifying.has(id) && clock.now() - readAt >= REREAD_INTERVAL_MS) {
         readAt = clock.now()
@@ -64,7 +66,7 @@ export function createKeys(deps: { database: Database; tables: AuthTables; clock
       return verifying.get(id)
     },
     async publicSet() {
-      await this.signing()
+      await newest()
       const keys = (await stored()).map(({ id, algorithm, publicKey }) => ({
         ...publicKey,
         kid: id,

@@ -14,7 +14,6 @@ export const problems = defineProblems('gateway', {
   invalidRequest: { status: 422, title: 'Invalid request' },
   tooManyRequests: { status: 429, title: 'Too many requests' },
   internal: { status: 500, title: 'Internal error' },
-  shuttingDown: { status: 503, title: 'Shutting down' },
   timeout: { status: 504, title: 'Timeout' },
 })
 

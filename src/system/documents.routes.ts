@@ -1,4 +1,5 @@
 import type { ProblemKind } from '../gateway/problem.ts'
+import { problems } from '../gateway/problems.ts'
 import { type Route, route } from '../gateway/route.ts'
 import { createDocument, problemsOf } from './documents.ts'
 import { inlineSource, page } from './page.ts'
@@ -89,11 +90,8 @@ export function documentRoutes(routes: () => readonly Route[], publicUrl: string
         },
       },
       () => {
-        const kinds = new Map(
-          routes()
-            .flatMap(problemsOf)
-            .map(({ kind }) => [kind.type, kind]),
-        )
+        const all = [...Object.values(problems), ...routes().flatMap(problemsOf)]
+        const kinds = new Map(all.map(({ kind }) => [kind.type, kind]))
         return page(problemsPage([...kinds.values()]), {
           scripts: "'none'",
           styles: inlineSource(problemsStyle),

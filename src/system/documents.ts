@@ -136,11 +136,11 @@ function refusalsOf(route: Route) {
   return Object.fromEntries(responses)
 }
 
-/** `POST /api/v1/predict/batch` → `postPredictBatch`. */
-function operationIdOf({ method, path }: Route): string {
-  const words = path
-    .replace('/api/v1', '')
+/** `POST /api/v1/predict/batch` → `postPredictBatch`, `GET /metrics` → `getSystemMetrics`. */
+function operationIdOf({ method, path, tag }: Route): string {
+  const words = path.startsWith('/api/v1/') ? path.slice('/api/v1/'.length) : `${tag}${path}`
+  return words
     .split(/[^A-Za-z0-9]+/)
-    .filter((word) => word !== '')
-  return method + words.map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join('')
+    .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
+    .reduce((id, word) => id + word, method)
 }
