@@ -161,7 +161,7 @@ describe('login', () => {
         return response.text()
       }),
     )
-    expect(answers[0]).toBe(answers[1]!)
+    expect(answers[0]).toBe(answers[1])
   })
 
   test('the token says what the contract says', () => {

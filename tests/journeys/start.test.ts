@@ -1,0 +1,91 @@
+import { afterAll, describe, expect, test } from 'bun:test'
+import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+import { FIXTURE_MODELS_DIR } from '../support/harness.ts'
+import { newDirectory, runServer, startServer } from '../support/server.ts'
+
+const directory = newDirectory()
+afterAll(() => rmSync(directory, { recursive: true, force: true }))
+
+describe('it refuses to start, with a sentence that says what to do', () => {
+  async function expectRefusal(settings: Record<string, string>, ...sentences: string[]) {
+    const { code, output, errors } = await runServer({
+      PORT: '0',
+      DATA_DIR: directory,
+      ...settings,
+    })
+    expect({ code, output, errors }).toEqual({ code: 1, output: '', errors: expect.any(String) })
+    for (const sentence of sentences) expect(errors).toContain(sentence)
+    expect(errors).not.toMatch(/\n\s+at /)
+  }
+
+  test('on bad settings, all of them at once, without their values', async () => {
+    const settings = { PORT: '99999', JWT_SECRET: 'hunter2', CORS_ORIGINS: '*' }
+    await expectRefusal(
+      settings,
+      'PORT:',
+      'JWT_SECRET: expected at least 32 bytes',
+      'CORS_ORIGINS:',
+    )
+    const { errors } = await runServer(settings)
+    expect(errors).not.toContain('hunter2')
+  })
+
+  test('on a DATA_DIR that can not be written', async () => {
+    const file = join(directory, 'a-file')
+    writeFileSync(file, '')
+    await expectRefusal({ DATA_DIR: join(file, 'data') }, 'Make it writable', 'DATA_DIR')
+  })
+
+  test('on a port that is taken', async () => {
+    const taken = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response() })
+    const { port } = taken
+    await expectRefusal({ PORT: String(port) }, `Port ${port} on 127.0.0.1 is taken`, 'set PORT')
+    await taken.stop(true)
+  })
+
+  test('on a manifest that does not match its model, naming the file', async () => {
+    const models = join(directory, 'models')
+    cpSync(FIXTURE_MODELS_DIR, models, { recursive: true })
+    const path = join(models, 'classification', '1', 'manifest.json')
+    const manifest = (await Bun.file(path).json()) as { inputs: unknown[] }
+    manifest.inputs.push({ name: 'x3', type: 'number' })
+    writeFileSync(path, JSON.stringify(manifest))
+    const file = join(models, 'classification', '1', 'model.onnx')
+    await expectRefusal({ MODELS_DIR: models }, file, 'the manifest has 3 columns')
+  })
+
+  test('on a file that is no model', async () => {
+    const models = join(directory, 'garbage')
+    cpSync(FIXTURE_MODELS_DIR, models, { recursive: true })
+    const file = join(models, 'classification', '1', 'model.onnx')
+    writeFileSync(file, 'garbage')
+    await expectRefusal({ MODELS_DIR: models }, file)
+  })
+
+  test('on a database that a newer version wrote', async () => {
+    const data = join(directory, 'newer')
+    mkdirSync(data)
+    expect(
+      await (await startServer({ DATA_DIR: data, MODELS_DIR: FIXTURE_MODELS_DIR })).stop(),
+    ).toBe(0)
+    const { Database } = await import('bun:sqlite')
+    const database = new Database(join(data, 'quintet.db'))
+    database.run("insert into schema_migrations (hash, created_at) values ('later', 9999999999999)")
+    database.close()
+    await expectRefusal({ DATA_DIR: data }, 'written by a newer version', 'Start that version')
+  })
+})
+
+test('the first start prints a random password once, and not in the log', async () => {
+  const server = await startServer({
+    ADMIN_PASSWORD: '',
+    ADMIN_USERNAME: 'root',
+    DATA_DIR: join(directory, 'fresh'),
+  })
+  const password = /Password: +(\S+)/.exec(server.errors())![1]!
+  expect(server.errors()).toContain('Administrator: root')
+  expect((await server.logIn('root', password)).length).toBeGreaterThan(100)
+  await server.stop()
+})

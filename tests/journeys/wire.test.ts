@@ -1,0 +1,81 @@
+import { afterAll, beforeAll, expect, test } from 'bun:test'
+
+import { FIXTURE_MODELS_DIR } from '../support/harness.ts'
+import { startServer, type TestServer } from '../support/server.ts'
+
+let server: TestServer
+let token: string
+beforeAll(async () => {
+  server = await startServer({ MODELS_DIR: FIXTURE_MODELS_DIR })
+  token = await server.logIn()
+})
+afterAll(() => server.stop())
+
+const REPLY_TIMEOUT_MS = 5000
+
+/** Sends bytes as they are and reads the status line of what comes back. */
+async function sendRaw(text: string): Promise<string> {
+  const { hostname, port } = new URL(server.url)
+  const { promise, resolve } = Promise.withResolvers<string>()
+  const socket = await Bun.connect({
+    hostname,
+    port: Number(port),
+    socket: {
+      data: (_, data) => resolve(data.toString().split('\r\n', 1).join()),
+      close: () => resolve('closed'),
+    },
+  })
+  socket.write(text)
+  const answer = await Promise.race([promise, Bun.sleep(REPLY_TIMEOUT_MS).then(() => 'nothing')])
+  socket.end()
+  return answer
+}
+
+test('a header over 16 KB gets 431 from the runtime', async () => {
+  expect(
+    await sendRaw(`GET / HTTP/1.1\r\nHost: x\r\nX-Long: ${'x'.repeat(17_000)}\r\n\r\n`),
+  ).toContain('431')
+})
+
+test('a body beyond the limit gets 413, announced or not', async () => {
+  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
+  const large = ' '.repeat(1024 * 1024 + 1)
+  const announced = await fetch(`${server.url}/api/v1/predict`, {
+    method: 'POST',
+    headers,
+    body: large,
+  })
+  expect({ status: announced.status, type: announced.headers.get('content-type') }).toEqual({
+    status: 413,
+    type: 'application/problem+json',
+  })
+  const chunked = await fetch(`${server.url}/api/v1/predict`, {
+    method: 'POST',
+    headers,
+    body: new ReadableStream({
+      start(controller) {
+        for (let sent = 0; sent < 20; sent++) controller.enqueue(new Uint8Array(64 * 1024).fill(32))
+        controller.close()
+      },
+    }),
+  })
+  expect(chunked.status).toBe(413)
+})
+
+test('two lengths at once smuggle nothing past the limit', async () => {
+  const head = 'POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n'
+  const answer = await sendRaw(
+    `${head}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n`,
+  )
+  expect(answer).toMatch(/400|422|closed/)
+})
+
+test('nonsense instead of HTTP does not disturb it', async () => {
+  expect(await sendRaw('\u0000\u0001\u0002 nonsense\r\n\r\n')).toMatch(/400|closed/)
+  expect((await fetch(`${server.url}/livez`)).status).toBe(200)
+})
+
+test('a scraper on the same machine reads the metrics', async () => {
+  const response = await fetch(`${server.url}/metrics`)
+  expect(response.status).toBe(200)
+})

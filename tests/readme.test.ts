@@ -1,0 +1,125 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+
+import { README, withSettingsTable } from '../scripts/settings.ts'
+import { PASSWORD } from './support/harness.ts'
+import { bareEnvironment, newDirectory } from './support/server.ts'
+
+const ROOT = join(import.meta.dir, '..')
+const SERVE = 'scripts/serve'
+const readme = await Bun.file(README).text()
+const blocks = [...readme.matchAll(/^```(sh|r|python)\n([\s\S]*?)^```$/gm)].map(
+  ([, language, code]) => ({ language: language!, code: code! }),
+)
+const blocksOf = (language: string) => blocks.filter((block) => block.language === language)
+
+const directory = newDirectory()
+const environment = bareEnvironment({ DATA_DIR: directory, ADMIN_PASSWORD: PASSWORD })
+let server: Bun.Subprocess
+
+/** The README speaks of port 8080, so the server must stand there. */
+beforeAll(async () => {
+  server = Bun.spawn([SERVE], { cwd: ROOT, env: environment, stdout: 'ignore', stderr: 'pipe' })
+  for (let attempt = 0; attempt < 100 && server.exitCode === null; attempt++) {
+    const response = await fetch('http://localhost:8080/readyz').catch(() => undefined)
+    if (response?.ok === true && server.exitCode === null) return
+    await Bun.sleep(100)
+  }
+  throw new Error(
+    `the server did not start: ${await new Response(server.stderr as ReadableStream).text()}`,
+  )
+}, 60_000)
+afterAll(async () => {
+  server.kill()
+  await server.exited
+  rmSync(directory, { recursive: true, force: true })
+})
+
+async function run(command: string[], input: string) {
+  const child = Bun.spawn(command, {
+    cwd: ROOT,
+    env: environment,
+    stdin: new Blob([input]),
+    stdout: 'pipe',
+    stderr: 'pipe',
+  })
+  const [output, errors, code] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ])
+  expect({ code, errors }).toEqual({ code: 0, errors: expect.any(String) })
+  return { output, errors }
+}
+
+/** Runs where the language is there. In CI it must be. */
+function testWith(program: string, name: string, body: () => Promise<void>): void {
+  if (Bun.which(program) !== null || process.env['CI'] === 'true') return test(name, body)
+  process.stderr.write(`skipped: ${name}, since there is no ${program}\n`)
+  return test.skip(name, body)
+}
+
+test('it begins with the one command', () => {
+  expect(blocks[0]).toEqual({ language: 'sh', code: `${SERVE}\n` })
+})
+
+test('the shell lines work as they stand', async () => {
+  const script = blocksOf('sh')
+    .filter(({ code }) => code !== `${SERVE}\n`)
+    .map(({ code }) => code)
+  const { output } = await run(['sh', '-eu'], script.join('\n'))
+  const answers = output
+    .split(/(?<=\})(?=\{)/)
+    .map((text) => JSON.parse(text) as Record<string, unknown>)
+  expect(answers).toMatchObject([
+    { models: [{ name: 'classification' }, { name: 'forecast' }, { name: 'regression' }] },
+    { predictions: ['Adelie', 'Gentoo'] },
+    { predictions: [expect.any(Number)] },
+    { predictions: [[expect.any(Number), expect.any(Number), expect.any(Number)]] },
+    { username: 'ada', role: 'viewer' },
+    { token: expect.any(String), user: { username: 'ada' } },
+  ])
+})
+
+testWith('Rscript', 'the R lines work as they stand', async () => {
+  const { output } = await run(
+    ['Rscript', '-'],
+    blocksOf('r')
+      .map(({ code }) => code)
+      .join('\n'),
+  )
+  for (const part of ['Diamond price', 'Adelie', 'Gentoo', '37']) expect(output).toContain(part)
+})
+
+testWith('python3', 'the Python lines work as they stand', async () => {
+  const { output } = await run(
+    ['python3', '-'],
+    blocksOf('python')
+      .map(({ code }) => code)
+      .join('\n'),
+  )
+  for (const part of ['Diamond price', "'Adelie': 0.9", "'Gentoo': 0.", '[[37'])
+    expect(output).toContain(part)
+})
+
+describe('what is written', () => {
+  test('there are blocks in each language', () => {
+    expect(['sh', 'r', 'python'].map((language) => blocksOf(language).length)).toEqual([3, 1, 1])
+  })
+
+  test('the table of settings is the schema’s (`bun scripts/settings.ts` writes it)', () => {
+    expect(withSettingsTable(readme)).toBe(readme)
+    expect(readme).toContain('| `RATE_LIMIT_AUTH` | `100` |')
+  })
+
+  test('every file that it names is there', async () => {
+    for (const [, path] of readme.matchAll(/\]\(([^)#:]+)\)/g)) {
+      const isThere = await Bun.file(join(ROOT, path!)).exists()
+      const isFolder =
+        (await Array.fromAsync(new Bun.Glob('*').scan(join(ROOT, path!))).catch(() => [])).length >
+        0
+      expect({ path, isThere: isThere || isFolder }).toEqual({ path, isThere: true })
+    }
+  })
+})
