@@ -38,7 +38,7 @@ async function start(): Promise<void> {
       workers: config.WORKERS,
       'event.duration': Math.round((performance.now() - startedAt) * 1e6),
     },
-    `listening on ${server.url.href}`,
+    `listening on ${addressOf(server)}`,
   )
   if (firstLogin !== undefined) announce(firstLogin)
 }
@@ -62,6 +62,12 @@ function listen(config: Config, app: App) {
       { cause },
     )
   }
+}
+
+/** As one types it into a browser on this machine. */
+function addressOf({ hostname, port }: Server): string {
+  const host = hostname === '127.0.0.1' || hostname === '0.0.0.0' ? 'localhost' : hostname
+  return `http://${host}:${port}`
 }
 
 /** Once, on standard error: logs are kept, a password must not be. */

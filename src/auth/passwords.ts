@@ -21,6 +21,7 @@ export interface Passwords {
 
 export function createPasswords({ queueMax }: { queueMax: number }): Passwords {
   const slots = createSemaphore(availableParallelism(), queueMax)
+  /** Made once, outside the queue: a refusal must not be what is remembered. */
   let decoyHash: Promise<string> | undefined
   const hash = (password: string) =>
     slots.run(() => Bun.password.hash(password.normalize('NFKC'), PARAMETERS))
@@ -28,7 +29,7 @@ export function createPasswords({ queueMax }: { queueMax: number }): Passwords {
   return {
     hash,
     async verify(password, known) {
-      const decoy = await (decoyHash ??= hash(crypto.randomUUID()))
+      const decoy = await (decoyHash ??= Bun.password.hash(crypto.randomUUID(), PARAMETERS))
       const given = password.normalize('NFKC')
       return slots.run(async () => {
         try {

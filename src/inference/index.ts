@@ -78,6 +78,7 @@ export async function openInference(deps: {
     cache,
     cacheTtlSeconds: config.PREDICTION_CACHE_TTL_SECONDS,
     rowsMax: config.PREDICT_ROWS_MAX,
+    batchesMax: config.PREDICT_BATCHES_MAX,
   })
 
   return {

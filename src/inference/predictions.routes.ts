@@ -7,8 +7,6 @@ import type { Features } from './features.ts'
 import type { Predictions } from './predictions.ts'
 import { inferenceProblems } from './problems.ts'
 
-const BATCHES_MAX = 1000
-
 /** Checked in depth against the model's own inputs; a schema of every cell would cost more than the model. */
 const features = (
   z
@@ -50,7 +48,7 @@ const prediction = z.object({
 
 const batchRequest = z.object({
   batch_id: scalar(z.union([z.string(), z.number()])).optional(),
-  batches: z.array(request).max(BATCHES_MAX),
+  batches: z.array(request),
 })
 const batchPrediction = z.object({
   batch_id: z.union([z.string(), z.number()]).nullable(),

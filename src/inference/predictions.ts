@@ -39,8 +39,9 @@ export function createPredictions(deps: {
   cache: Cache
   cacheTtlSeconds: number
   rowsMax: number
+  batchesMax: number
 }): Predictions {
-  const { models, cache, cacheTtlSeconds, rowsMax } = deps
+  const { models, cache, cacheTtlSeconds, rowsMax, batchesMax } = deps
 
   function check({ model_type: name, features }: PredictionRequest, path: readonly PropertyKey[]) {
     const model = models.get(name)
@@ -89,11 +90,15 @@ export function createPredictions(deps: {
   }
 
   return {
-    predict(request, signal) {
+    async predict(request, signal) {
       const { model, matrix } = check(request, ['features'])
       return compute(model, matrix, signal)
     },
-    predictBatch(requests, signal) {
+    async predictBatch(requests, signal) {
+      if (requests.length > batchesMax) {
+        const detail = `has ${requests.length} batches, at most ${batchesMax} go in one request`
+        throw invalid([{ path: ['batches'], detail }])
+      }
       const checked = requests.map((request, index) =>
         check(request, ['batches', index, 'features']),
       )

@@ -96,6 +96,7 @@ export const settings = z.object({
   BODY_BYTES_MAX: count(MEBIBYTE).describe('Largest request body, in bytes'),
   REQUEST_TIMEOUT_MS: count(30_000).describe('Longest time for one request, then 504'),
 
+  PREDICT_BATCHES_MAX: count(1_000).describe('Batches in one batch request'),
   PREDICT_ROWS_MAX: count(10_000).describe('Rows in one prediction request'),
   PREDICT_BATCH_ROWS_MAX: count(32).describe('Rows that go to a model in one call'),
   PREDICT_QUEUE_ROWS_MAX: count(20_000).describe('Rows that wait for one model; above it 503'),

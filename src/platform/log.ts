@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 
 import pino, { type DestinationStream, type Logger } from 'pino'
-import pretty from 'pino-pretty'
+import pretty, { type PrettyOptions } from 'pino-pretty'
 
 import type { Config } from './config.ts'
 
@@ -19,6 +19,8 @@ export const logContext = new AsyncLocalStorage<LogContext>()
 
 const BUFFER_BYTES = 4096
 const FLUSH_INTERVAL_MS = 250
+/** What waits for a reader that is too slow; beyond it lines are dropped, not memory filled. */
+const WAITING_BYTES_MAX = 16 * 1024 * 1024
 const NO_CONTEXT = {}
 
 /** Names whose values never reach a line, at the top or one level down. */
@@ -40,19 +42,16 @@ export function openLog(
   destination?: DestinationStream,
 ): { log: Log; close: () => void } {
   if (destination === undefined && process.stdout.isTTY) {
-    const stream = pretty({
-      messageKey: 'message',
-      timestampKey: '@timestamp',
-      levelKey: 'log\\.level',
-      errorLikeObjectKeys: ['error'],
-      translateTime: 'SYS:HH:MM:ss.l',
-      ignore: IGNORED,
-    })
-    return { log: createLog(LOG_LEVEL, stream), close: () => {} }
+    return { log: createLog(LOG_LEVEL, pretty(readable)), close: () => {} }
   }
   if (destination !== undefined) return { log: createLog(LOG_LEVEL, destination), close: () => {} }
 
-  const stream = pino.destination({ fd: 1, sync: false, minLength: BUFFER_BYTES })
+  const stream = pino.destination({
+    fd: 1,
+    sync: false,
+    minLength: BUFFER_BYTES,
+    maxLength: WAITING_BYTES_MAX,
+  })
   const timer = setInterval(() => stream.flush(), FLUSH_INTERVAL_MS)
   timer.unref()
   const close = () => {
@@ -62,9 +61,36 @@ export function openLog(
   return { log: createLog(LOG_LEVEL, stream), close }
 }
 
-const IGNORED = ['ecs.version', 'service.name', 'trace.id', 'span.id', 'http.request.id']
-  .map((name) => name.replace('.', '\\.'))
-  .join(',')
+/** A request as one short line, everything else with its fields. */
+const readable: PrettyOptions = {
+  messageKey: 'message',
+  timestampKey: '@timestamp',
+  levelKey: 'log\\.level',
+  errorLikeObjectKeys: ['error'],
+  translateTime: 'SYS:HH:MM:ss',
+  singleLine: true,
+  ignore: [
+    'ecs.version',
+    'service.name',
+    'trace.id',
+    'span.id',
+    'http.request.id',
+    'http.request.method',
+    'url.path',
+    'http.response.status_code',
+    'event.duration',
+    'client.ip',
+    'user.id',
+  ]
+    .map((name) => name.replaceAll('.', String.raw`\.`))
+    .join(','),
+  messageFormat: (line, messageKey) => {
+    const method = line['http.request.method']
+    if (method === undefined) return String(line[messageKey])
+    const milliseconds = (Number(line['event.duration']) / 1e6).toFixed(1)
+    return `${String(line['http.response.status_code'])} ${String(method)} ${String(line['url.path'])} ${milliseconds} ms`
+  },
+}
 
 function createLog(level: string, destination: DestinationStream): Log {
   return pino(

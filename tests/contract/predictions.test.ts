@@ -17,7 +17,10 @@ afterAll(() => harness.close())
 /** The fixture model has two numbers, x1 and x2. */
 let fixture: Harness
 beforeAll(async () => {
-  fixture = await openHarness({ PREDICT_ROWS_MAX: String(ROWS_MAX) })
+  fixture = await openHarness({
+    PREDICT_ROWS_MAX: String(ROWS_MAX),
+    PREDICT_BATCHES_MAX: '30',
+  })
 })
 afterAll(() => fixture.close())
 
