@@ -23,6 +23,12 @@ export interface Fault {
   detail: string
 }
 
+/** The same fault, seen from further up. */
+export const within = ({ path, detail }: Fault, ...parents: PropertyKey[]): Fault => ({
+  path: [...parents, ...path],
+  detail,
+})
+
 const FAULTS_SHOWN_MAX = 20
 
 /** 422 with `errors: [{pointer, detail}]`, each pointer by RFC 6901 in its URI form. */
@@ -38,5 +44,7 @@ export function invalid(faults: readonly Fault[]): Problem {
   })
 }
 
-const pointerTo = (path: readonly PropertyKey[]) =>
-  `#${path.map((step) => `/${String(step).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')}`
+const pointerTo = (path: readonly PropertyKey[]) => `#${path.map(stepOf).join('')}`
+
+const stepOf = (key: PropertyKey) =>
+  `/${encodeURIComponent(String(key).replaceAll('~', '~0').replaceAll('/', '~1'))}`

@@ -1,4 +1,4 @@
-import type { Fault } from '../gateway/problems.ts'
+import { type Fault, within } from '../gateway/problems.ts'
 import { unboxed } from '../gateway/scalar.ts'
 import { inputWidth, type Manifest, type ModelInput, widthOf } from './manifest.ts'
 
@@ -23,6 +23,7 @@ const NUMBERS_AS_TEXT = new Map([
 ])
 
 const FAULTS_MAX = 20
+const CATEGORIES_SHOWN_MAX = 12
 
 /** Turns features into the tensor of one model. Built once a model. */
 export type Encoder = (features: Features, rowsMax: number) => Matrix | Fault[]
@@ -56,12 +57,12 @@ export function createEncoder(manifest: Manifest): Encoder {
         faults.push({ path: [index], detail: 'expected an object with a value a column' })
         continue
       }
-      for (const { path, detail } of strangers(row)) faults.push({ path: [index, ...path], detail })
+      for (const stranger of strangers(row)) faults.push(within(stranger, index))
       let at = index * width
       for (const column of columns) {
         const value = column.isSeries ? row[column.name] : unboxed(row[column.name])
         const fault = column.write(value, matrix.values, at)
-        if (fault !== undefined) faults.push({ path: [index, column.name], detail: fault })
+        if (fault !== undefined) faults.push(within(fault, index, column.name))
         at += column.width
       }
       const fault = writeHorizon(matrix, index, unboxed(row['horizon']))
@@ -96,7 +97,7 @@ export function createEncoder(manifest: Manifest): Encoder {
     for (const [position, column] of columns.entries()) {
       for (const [index, value] of lists[position]!.entries()) {
         const fault = column.write(value, matrix.values, index * width + offset)
-        if (fault !== undefined) faults.push({ path: [column.name, index], detail: fault })
+        if (fault !== undefined) faults.push(within(fault, column.name, index))
         if (faults.length >= FAULTS_MAX) return faults
       }
       offset += column.width
@@ -135,8 +136,8 @@ interface Column {
   name: string
   width: number
   isSeries: boolean
-  /** Writes one value; what it returns is what is wrong with it. */
-  write(value: unknown, into: Float64Array, at: number): string | undefined
+  /** Writes one value; what it returns is what is wrong with it, and where within it. */
+  write(value: unknown, into: Float64Array, at: number): Fault | undefined
 }
 
 function createColumn(input: ModelInput): Column {
@@ -152,10 +153,10 @@ function createColumn(input: ModelInput): Column {
   }
 }
 
-function writeNumber(value: unknown, into: Float64Array, at: number): string | undefined {
+function writeNumber(value: unknown, into: Float64Array, at: number): Fault | undefined {
   if (typeof value === 'number') {
     // JSON has no infinity; what JSON.parse makes of 1e999 was not meant.
-    if (!Number.isFinite(value)) return 'the number is too large'
+    if (!Number.isFinite(value)) return wrong('the number is too large')
     into[at] = value
     return undefined
   }
@@ -164,7 +165,7 @@ function writeNumber(value: unknown, into: Float64Array, at: number): string | u
     return undefined
   }
   const spelled = typeof value === 'string' ? NUMBERS_AS_TEXT.get(value) : undefined
-  if (spelled === undefined) return `expected a number, got ${nameOf(value)}`
+  if (spelled === undefined) return wrong(`expected a number, got ${nameOf(value)}`)
   into[at] = spelled
   return undefined
 }
@@ -172,17 +173,17 @@ function writeNumber(value: unknown, into: Float64Array, at: number): string | u
 function categoryWriter(categories: readonly string[]): Column['write'] {
   const codes = new Map(categories.map((category, code) => [category, code]))
   const shown = categories
-    .slice(0, 12)
+    .slice(0, CATEGORIES_SHOWN_MAX)
     .map((category) => JSON.stringify(category))
     .join(', ')
-  const expected = `expected one of ${shown}${categories.length > 12 ? ', …' : ''}`
+  const expected = `expected one of ${shown}${categories.length > CATEGORIES_SHOWN_MAX ? ', …' : ''}`
   return (value, into, at) => {
     if (isMissing(value)) {
       into[at] = Number.NaN
       return undefined
     }
     const code = typeof value === 'string' ? codes.get(value) : undefined
-    if (code === undefined) return `${expected}, got ${nameOf(value)}`
+    if (code === undefined) return wrong(`${expected}, got ${nameOf(value)}`)
     into[at] = code
     return undefined
   }
@@ -190,18 +191,22 @@ function categoryWriter(categories: readonly string[]): Column['write'] {
 
 function seriesWriter(length: number): Column['write'] {
   return (value, into, at) => {
-    if (!Array.isArray(value)) return `expected a list of numbers, got ${nameOf(value)}`
-    const seen = value.slice(-length)
-    const start = at + length - seen.length
+    if (!Array.isArray(value)) return wrong(`expected a list of numbers, got ${nameOf(value)}`)
+    const skipped = Math.max(0, value.length - length)
+    const start = at + length - (value.length - skipped)
     into.fill(Number.NaN, at, start)
-    for (const [index, item] of seen.entries()) {
-      const fault = writeNumber(item, into, start + index)
-      if (fault !== undefined) return `value ${value.length - seen.length + index}: ${fault}`
+    let hasValue = false
+    for (let index = skipped; index < value.length; index++) {
+      const position = start + index - skipped
+      const fault = writeNumber(value[index], into, position)
+      if (fault !== undefined) return within(fault, index)
+      hasValue ||= !Number.isNaN(into[position]!)
     }
-    const hasValue = into.subarray(start, at + length).some((item) => !Number.isNaN(item))
-    return hasValue ? undefined : 'expected at least one value that is not missing'
+    return hasValue ? undefined : wrong('expected at least one value that is not missing')
   }
 }
+
+const wrong = (detail: string): Fault => ({ path: [], detail })
 
 const tooMany = (rows: number, rowsMax: number): Fault => ({
   path: [],
@@ -219,6 +224,7 @@ const isListOfLists = (value: unknown) =>
   Array.isArray(value) && (value.length === 0 || value.some((item) => Array.isArray(item)))
 
 function nameOf(value: unknown): string {
+  if (value === null || value === undefined) return 'nothing'
   if (typeof value === 'string')
     return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value)
   if (Array.isArray(value)) return 'a list'

@@ -1,4 +1,4 @@
-import { type Fault, invalid } from '../gateway/problems.ts'
+import { invalid, within } from '../gateway/problems.ts'
 import type { Cache } from '../platform/cache/cache.ts'
 import type { Batcher } from './batcher.ts'
 import type { Encoder, Features, Matrix } from './features.ts'
@@ -52,7 +52,7 @@ export function createPredictions(deps: {
       })
     }
     const matrix = model.encode(features, rowsMax)
-    if (Array.isArray(matrix)) throw invalid(matrix.map((fault) => below(fault, path)))
+    if (Array.isArray(matrix)) throw invalid(matrix.map((fault) => within(fault, ...path)))
     return { model, matrix }
   }
 
@@ -112,11 +112,6 @@ export function createPredictions(deps: {
     },
   }
 }
-
-const below = ({ path, detail }: Fault, parent: readonly PropertyKey[]): Fault => ({
-  path: [...parent, ...path],
-  detail,
-})
 
 /** A digest of model, version and features: what decides the answer, whatever form it came in. */
 function keyOf({ name, version }: Manifest, values: Float64Array): string {

@@ -9,21 +9,33 @@ const SCRIPT_MAX_AGE_SECONDS = 86_400
 /** The one file of Scalar that works alone; its package exports only modules that lie beside it. */
 const scalarScript = new URL('browser/standalone.js', import.meta.resolve('@scalar/api-reference'))
 
-const scalarSettings = { withDefaultFonts: false, telemetry: false, hideClientButton: true }
+/** Nothing that leads away from this server, nor to services of Scalar's makers. */
+const scalarSettings = {
+  withDefaultFonts: false,
+  telemetry: false,
+  hideClientButton: true,
+  showDeveloperTools: 'never',
+  agent: { disabled: true },
+  mcp: { disabled: true },
+}
+
 const docsPage = `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Quintet API</title>
+<body>
 <script id="api-reference" data-url="/openapi.json" data-configuration='${JSON.stringify(scalarSettings)}'></script>
 <script src="/docs/scalar.js"></script>
 </html>`
 
-const problemsStyle = `body { max-width: 48rem; margin: 2rem auto; padding: 0 1rem; font: 16px/1.5 system-ui, sans-serif }
-td { padding: .25rem 1rem .25rem 0; vertical-align: top } :target { background: #ff9 }`
+const problemsStyle = `:root { color-scheme: light dark }
+body { max-width: 48rem; margin: 2rem auto; padding: 0 1rem; font: 16px/1.5 system-ui, sans-serif }
+th, td { padding: .25rem 1rem .25rem 0; text-align: left; vertical-align: top }
+:target { background: light-dark(#ff9, #553) }`
 
 /** @param routes gives every route, these included. */
-export function documentRoutes(routes: () => readonly Route[], publicUrl: string): Route[] {
+export function documentRoutes(routes: () => readonly Route[]): Route[] {
   let document: unknown
   return [
     route(
@@ -40,7 +52,7 @@ export function documentRoutes(routes: () => readonly Route[], publicUrl: string
           },
         },
       },
-      () => ({ body: (document ??= createDocument(routes(), publicUrl)) }),
+      () => ({ body: (document ??= createDocument(routes())) }),
     ),
 
     route(
@@ -116,7 +128,7 @@ function problemsPage(kinds: ProblemKind[]): string {
 <style>${problemsStyle}</style>
 <h1>Problems</h1>
 <p>What the API refuses, it refuses with a problem document (RFC 9457) of one of these kinds.</p>
-<table><tr><th align="left">kind<th align="left">status<th align="left">title
+<table><tr><th>kind<th>status<th>title
 ${rows.join('\n')}
 </table>
 </html>`

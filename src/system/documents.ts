@@ -32,7 +32,7 @@ const problemSchema = z
   .openapi('Problem')
 
 /** The OpenAPI 3.1 document of the routes, from the schemas that check their requests. */
-export function createDocument(routes: readonly Route[], publicUrl: string) {
+export function createDocument(routes: readonly Route[]) {
   const { openAPIRegistry: registry, getOpenAPI31Document } = new OpenAPIHono()
   registry.registerComponent('securitySchemes', 'bearer', {
     type: 'http',
@@ -74,7 +74,7 @@ export function createDocument(routes: readonly Route[], publicUrl: string) {
       description,
       license: { name: 'Apache-2.0', url: 'https://www.apache.org/licenses/LICENSE-2.0' },
     },
-    servers: [{ url: publicUrl }],
+    servers: [{ url: '/' }],
   })
 }
 

@@ -2,7 +2,6 @@ import type { Registry } from 'prom-client'
 
 import type { Route } from '../gateway/route.ts'
 import type { Clock } from '../platform/clock.ts'
-import type { Config } from '../platform/config.ts'
 import type { Log } from '../platform/log.ts'
 import { documentRoutes } from './documents.routes.ts'
 import { type Checks, healthRoutes } from './health.routes.ts'
@@ -17,7 +16,6 @@ export interface System {
 
 /** What belongs to no service: the landing page, health, metrics and the API documents. */
 export function createSystem(deps: {
-  config: Config
   clock: Clock
   log: Log
   metrics: Registry
@@ -25,13 +23,13 @@ export function createSystem(deps: {
   /** The features' routes, which the documents describe. */
   routes: Route[]
 }): System {
-  const { config, clock, log, metrics, checks } = deps
+  const { clock, log, metrics, checks } = deps
   let isDraining = false
   const routes: Route[] = [
     ...landingRoutes(),
     ...healthRoutes({ checks, clock, log, isDraining: () => isDraining }),
     ...metricsRoutes(metrics),
-    ...documentRoutes(() => routes, config.PUBLIC_URL),
+    ...documentRoutes(() => routes),
     ...deps.routes,
   ]
   return {

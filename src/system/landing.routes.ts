@@ -6,6 +6,8 @@ import { inlineSource, page } from './page.ts'
 
 import style from './landing/landing.css' with { type: 'text' }
 
+const VARY = { vary: 'accept, origin' }
+
 const welcome = {
   service: 'quintet',
   version: packageJson.version,
@@ -32,7 +34,10 @@ export function landingRoutes(): Route[] {
       },
       (_, { request }) => {
         const isBrowser = request.headers.get('accept')?.includes('text/html') ?? false
-        return isBrowser ? page(html, policy) : { body: welcome, headers: { vary: 'accept' } }
+        if (!isBrowser) return { body: welcome, headers: VARY }
+        const response = page(html, policy)
+        response.headers.set('vary', VARY.vary)
+        return response
       },
     ),
   ]

@@ -148,9 +148,9 @@ describe('bad input', () => {
         name: 'an unknown key of a row',
         as: 'admin',
         path: PREDICT,
-        body: points([{ x1: 1, x2: 2 }, { 'x/3': 1 }]),
+        body: points([{ x1: 1, x2: 2 }, { 'x/ü': 1 }]),
         status: 422,
-        has: { errors: [{ pointer: '#/features/1/x~13' }] },
+        has: { errors: [{ pointer: '#/features/1/x~1%C3%BC' }] },
       },
       {
         name: 'a row that is no object',
@@ -302,7 +302,7 @@ describe('bad input', () => {
         path: PREDICT,
         body: { model_type: 'forecast', features: [{ history: [1, 'x'] }] },
         status: 422,
-        has: { errors: [{ pointer: '#/features/0/history' }] },
+        has: { errors: [{ pointer: '#/features/0/history/1' }] },
       },
     ],
   )
