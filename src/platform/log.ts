@@ -85,10 +85,10 @@ const readable: PrettyOptions = {
     .map((name) => name.replaceAll('.', String.raw`\.`))
     .join(','),
   messageFormat: (line, messageKey) => {
-    const method = line['http.request.method']
-    if (method === undefined) return String(line[messageKey])
+    if (!('http.request.method' in line)) return String(line[messageKey])
     const milliseconds = (Number(line['event.duration']) / 1e6).toFixed(1)
-    return `${String(line['http.response.status_code'])} ${String(method)} ${String(line['url.path'])} ${milliseconds} ms`
+    const names = ['http.response.status_code', 'http.request.method', 'url.path']
+    return [...names.map((name) => String(line[name])), milliseconds, 'ms'].join(' ')
   },
 }
 
@@ -101,7 +101,7 @@ function createLog(level: string, destination: DestinationStream): Log {
       base: { 'ecs.version': '8.10.0', 'service.name': 'quintet' },
       timestamp: () => `,"@timestamp":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ 'log.level': label }) },
-      serializers: { error: describeError },
+      serializers: { error: (error: unknown) => describeError(error) },
       mixin: () => logContext.getStore() ?? NO_CONTEXT,
       // pino's own way writes the line's fields into the context.
       mixinMergeStrategy: (fields, context) => ({ ...context, ...fields }),
@@ -111,13 +111,17 @@ function createLog(level: string, destination: DestinationStream): Log {
   )
 }
 
-function describeError(error: unknown): Record<string, unknown> {
+/** A cause may have itself as its cause. */
+const CAUSES_MAX = 5
+
+function describeError(error: unknown, causesMax = CAUSES_MAX): Record<string, unknown> {
   if (!(error instanceof Error)) return { message: String(error) }
   const { name: type, message, stack, cause } = error
+  const isLast = cause === undefined || causesMax === 0
   return {
     type,
     message,
     stack_trace: stack,
-    ...(cause === undefined ? {} : { cause: describeError(cause) }),
+    ...(isLast ? {} : { cause: describeError(cause, causesMax - 1) }),
   }
 }

@@ -17,6 +17,8 @@ const scalarSettings = {
   showDeveloperTools: 'never',
   agent: { disabled: true },
   mcp: { disabled: true },
+  hideModels: true,
+  authentication: { preferredSecurityScheme: 'bearer' },
 }
 
 const docsPage = `<!doctype html>
@@ -24,6 +26,7 @@ const docsPage = `<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Quintet API</title>
+<link rel="icon" href="data:,">
 <body>
 <script id="api-reference" data-url="/openapi.json" data-configuration='${JSON.stringify(scalarSettings)}'></script>
 <script src="/docs/scalar.js"></script>
@@ -125,6 +128,7 @@ function problemsPage(kinds: ProblemKind[]): string {
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Problems · Quintet</title>
+<link rel="icon" href="data:,">
 <style>${problemsStyle}</style>
 <h1>Problems</h1>
 <p>What the API refuses, it refuses with a problem document (RFC 9457) of one of these kinds.</p>

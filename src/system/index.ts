@@ -26,11 +26,11 @@ export function createSystem(deps: {
   const { clock, log, metrics, checks } = deps
   let isDraining = false
   const routes: Route[] = [
+    ...deps.routes,
     ...landingRoutes(),
     ...healthRoutes({ checks, clock, log, isDraining: () => isDraining }),
     ...metricsRoutes(metrics),
     ...documentRoutes(() => routes),
-    ...deps.routes,
   ]
   return {
     routes,

@@ -18,9 +18,9 @@ test('a process that is killed in mid-write loses nothing that it acknowledged',
       RATE_LIMIT_AUTH: '1000000',
     })
     const token = await server.logIn()
-    let isAlive = true
+    const alive = new AbortController()
     const writers = Array.from({ length: 4 }, async (_, writer) => {
-      for (let count = 0; isAlive; count++) {
+      for (let count = 0; !alive.signal.aborted; count++) {
         const username = `u-${round}-${writer}-${count}`
         const body = { username, password: 'long enough' }
         const response = await server.post('/api/v1/users', body, token).catch(() => undefined)
@@ -29,7 +29,7 @@ test('a process that is killed in mid-write loses nothing that it acknowledged',
     })
     await Bun.sleep(100 + Math.random() * 200)
     server.process.kill('SIGKILL')
-    isAlive = false
+    alive.abort()
     await Promise.all([server.process.exited, ...writers])
 
     const database = new Database(join(directory, 'quintet.db'))

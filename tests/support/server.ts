@@ -111,7 +111,7 @@ function readUrl(stdout: ReadableStream<Uint8Array>): Promise<string> {
       text += decoder.decode(chunk)
       const match = /listening on (http:\/\/[^"\s]+?)\/?[\s"]/.exec(text)
       if (match === null) continue
-      resolve(match[1]!)
+      resolve(match[1] ?? '')
       text = undefined
     }
     if (text !== undefined) throw new Error(`it ended: ${text}`)

@@ -407,7 +407,7 @@ function ticks(low, high, count) {
 // From here it runs
 
 void showStatus()
-setInterval(showStatus, STATUS_INTERVAL_MS)
+setInterval(() => void showStatus(), STATUS_INTERVAL_MS)
 document.addEventListener('visibilitychange', () => void showStatus())
 
 const showVersion = ({ version }) => write(document, { version })
