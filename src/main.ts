@@ -56,11 +56,12 @@ function listen(config: Config, app: App) {
       fetch: (request, connection) => app.fetch(request, { connection }),
     })
   } catch (cause) {
-    if (!(cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE')) throw cause
-    throw new StartError(
-      `Port ${port} on ${hostname} is taken. Stop what listens there, or set PORT to a free one.`,
-      { cause },
-    )
+    if (!(cause instanceof Error && 'code' in cause)) throw cause
+    const mend =
+      cause.code === 'EADDRINUSE'
+        ? `Port ${port} on ${hostname} is taken, if it is this machine's. Stop what listens there, or set PORT to a free one.`
+        : `The server can't listen on ${hostname}, port ${port} (${cause.message}). Set HOST and PORT.`
+    throw new StartError(mend, { cause })
   }
 }
 

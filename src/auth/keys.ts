@@ -54,7 +54,12 @@ export function createKeys(deps: { database: Database; tables: AuthTables; clock
     return key
   }
 
-  const newest = () => (signing ??= loadSigning())
+  const newest = () =>
+    (signing ??= loadSigning().catch((error: unknown) => {
+      // The next one who asks tries again.
+      signing = undefined
+      throw error
+    }))
 
   return {
     signing: newest,

@@ -33,8 +33,9 @@ export function createPasswords({ queueMax }: { queueMax: number }): Passwords {
       const given = password.normalize('NFKC')
       return slots.run(async () => {
         try {
-          const matches = await Bun.password.verify(given, known ?? decoy)
-          return matches && known !== undefined
+          // Bun answers an empty hash at once, which would tell that the account exists.
+          const hasHash = known !== undefined && known !== ''
+          return (await Bun.password.verify(given, hasHash ? known : decoy)) && hasHash
         } catch {
           // An imported hash of a form that Bun does not know matches nothing, and takes its time.
           await Bun.password.verify(given, decoy)

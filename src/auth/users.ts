@@ -1,4 +1,4 @@
-import { asc, eq, sql } from 'drizzle-orm'
+import { asc, eq } from 'drizzle-orm'
 
 import type { Role } from '../gateway/scopes.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -111,11 +111,12 @@ export function createUsers(deps: {
       const row = await rowOf({ username, password, role: 'admin' })
       return database.write(async (tx) => {
         // Another process may start on the same database at the same time.
-        const [{ count } = { count: 0 }] = await tx
-          .select({ count: sql<number>`count(*)` })
+        const first = await tx
+          .select({ id: accounts.id })
           .from(accounts)
           .where(eq(accounts.role, 'admin'))
-        if (count > 0) return undefined
+          .limit(1)
+        if (first.length > 0) return undefined
         await tx.insert(accounts).values(row)
         return row
       })

@@ -23,10 +23,13 @@ interface Loaded {
   output: string
   type: 'float32' | 'float64'
   width: number
+  outputWidth: number
 }
 
 /** One thread a session: the pool is what runs side by side. */
 const OPTIONS = { intraOpNumThreads: 1, interOpNumThreads: 1 } as const
+
+const TRIAL_ROWS = 2
 
 const models = new Map<string, Loaded>()
 
@@ -72,11 +75,10 @@ async function load({ path, inputWidth, outputWidth }: ModelFile): Promise<Loade
       output: output.name,
       type: input.type,
       width: inputWidth,
+      outputWidth,
     }
-    const trial = await predict(model, 1, new Float64Array(inputWidth))
-    if (trial.length !== outputWidth) {
-      throw new Error(`returns ${trial.length} values a row where the manifest has ${outputWidth}`)
-    }
+    // More than one row: a model that was exported for a single one is found now.
+    await predict(model, TRIAL_ROWS, new Float64Array(TRIAL_ROWS * inputWidth))
     return model
   } catch (error) {
     throw new Error(`${path} ${error instanceof Error ? error.message : String(error)}`, {
@@ -86,14 +88,19 @@ async function load({ path, inputWidth, outputWidth }: ModelFile): Promise<Loade
 }
 
 async function predict(
-  { session, input, output, type, width }: Loaded,
+  { session, input, output, type, width, outputWidth }: Loaded,
   rows: number,
   values: Float64Array,
 ): Promise<Float64Array> {
   const data = type === 'float64' ? values : Float32Array.from(values)
   const results = await session.run({ [input]: new Tensor(type, data, [rows, width]) }, [output])
   const result = results[output]?.data
-  if (result instanceof Float64Array) return result
-  if (result instanceof Float32Array) return Float64Array.from(result)
-  throw new Error(`returns ${results[output]?.type ?? 'nothing'} where floats are expected`)
+  if (!(result instanceof Float64Array) && !(result instanceof Float32Array)) {
+    throw new Error(`returns ${results[output]?.type ?? 'nothing'} where floats are expected`)
+  }
+  if (result.length !== rows * outputWidth) {
+    const given = `${result.length} values for ${rows} rows`
+    throw new Error(`returns ${given} where the manifest has ${outputWidth} a row`)
+  }
+  return result instanceof Float64Array ? result : Float64Array.from(result)
 }

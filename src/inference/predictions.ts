@@ -81,7 +81,7 @@ export function createPredictions(deps: {
     const known = await cache.get(key)
     if (known !== undefined) {
       metrics.cacheHit()
-      return new Float64Array(known.slice().buffer)
+      return new Float64Array(known.buffer as ArrayBuffer)
     }
     metrics.cacheMiss()
     const outputs = await batcher.predict(rows, values, signal)

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
@@ -17,20 +17,21 @@ export interface ModelEntry {
  * @throws {StartError} naming the file that can't be read or does not say what it must.
  */
 export async function readModels(directory: string): Promise<ModelEntry[]> {
-  if (!existsSync(directory)) {
+  if (!isFolder(directory)) {
     throw new StartError(
       `There is no folder ${directory}. Set MODELS_DIR to the one with the models.`,
     )
   }
   const names = await foldersIn(directory)
-  const entries = await Promise.all(names.map((name) => readLatest(directory, name)))
-  return entries.filter((entry) => entry !== undefined)
+  return Promise.all(names.map((name) => readLatest(directory, name)))
 }
 
-async function readLatest(directory: string, name: string): Promise<ModelEntry | undefined> {
+async function readLatest(directory: string, name: string): Promise<ModelEntry> {
   const versions = await foldersIn(join(directory, name))
   const version = versions.toSorted(inNaturalOrder).at(-1)
-  if (version === undefined) return undefined
+  if (version === undefined) {
+    throw new StartError(`${join(directory, name)} has no folder for a version, such as 1.`)
+  }
 
   const folder = join(directory, name, version)
   const manifest = await readManifest(join(folder, 'manifest.json'))
@@ -57,12 +58,12 @@ async function readManifest(path: string): Promise<Manifest> {
   throw new StartError(`${path} is no model manifest:\n${faults.join('\n')}`)
 }
 
+/** Links are followed: a folder of models is often one. */
 async function foldersIn(directory: string): Promise<string[]> {
-  const entries = await readdir(directory, { withFileTypes: true })
-  return entries
-    .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'))
-    .map((entry) => entry.name)
-    .toSorted()
+  const names = (await readdir(directory)).filter((name) => !name.startsWith('.'))
+  return names.filter((name) => isFolder(join(directory, name))).toSorted()
 }
+
+const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
 
 const inNaturalOrder = new Intl.Collator('en', { numeric: true }).compare

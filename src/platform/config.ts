@@ -7,13 +7,18 @@ import { StartError } from './start-error.ts'
 const MEBIBYTE = 1024 * 1024
 
 const count = (fallback: number, { min = 1, max = 1e9 } = {}) =>
-  z.coerce.number({ error: 'expected a whole number' }).int().min(min).max(max).default(fallback)
+  z.coerce
+    .number({ error: `expected a whole number from ${min} to ${max}` })
+    .int()
+    .min(min)
+    .max(max)
+    .default(fallback)
 
 const list = () =>
   z
     .string()
     .default('')
-    .transform((text) => text.split(/[\s,]+/).filter((item) => item !== ''))
+    .transform((text) => Object.freeze(text.split(/[\s,]+/).filter((item) => item !== '')))
 
 const origin = (value: string) => URL.canParse(value) && new URL(value).origin === value
 const webAddress = z
@@ -26,102 +31,116 @@ const secret = { secret: true }
  * Every setting, once: name, form, default, meaning. The table in the README is written from this
  * schema (`bun scripts/settings.ts`), so a setting that is not here does not exist.
  */
-export const settings = z.object({
-  PORT: count(8080, { min: 0, max: 65535 }).describe('Port to listen on; 0 picks a free one'),
-  HOST: z
-    .string()
-    .default('127.0.0.1')
-    .describe('Address to listen on; `0.0.0.0` opens the server to other machines'),
-  PUBLIC_URL: webAddress
-    .default('http://localhost:8080')
-    .describe('Address under which clients know the server; the issuer (`iss`) of its tokens'),
-  DATA_DIR: z.string().default('./data').describe('Folder that holds all state'),
-  MODELS_DIR: z
-    .string()
-    .default('./models')
-    .describe('Folder with a model in each `<name>/<version>/`'),
-  WORKERS: count(Math.max(1, availableParallelism() - 1), { max: 256 })
-    .describe('Threads that run models')
-    .meta({ shownDefault: 'cores − 1' }),
-  LOG_LEVEL: z
-    .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
-    .default('info')
-    .describe('Least level that is logged; requests are logged at `info`'),
+export const settings = z
+  .object({
+    PORT: count(8080, { min: 0, max: 65535 }).describe('Port to listen on; 0 picks a free one'),
+    HOST: z
+      .string()
+      .default('127.0.0.1')
+      .describe('Address to listen on; `0.0.0.0` opens the server to other machines'),
+    PUBLIC_URL: webAddress
+      .default('http://localhost:8080')
+      .describe('Address under which clients know the server; the issuer (`iss`) of its tokens'),
+    DATA_DIR: z.string().default('./data').describe('Folder that holds all state'),
+    MODELS_DIR: z
+      .string()
+      .default('./models')
+      .describe('Folder with a model in each `<name>/<version>/`'),
+    WORKERS: count(Math.max(1, availableParallelism() - 1), { max: 256 })
+      .describe('Threads that run models')
+      .meta({ shownDefault: 'cores − 1' }),
+    LOG_LEVEL: z
+      .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
+      .default('info')
+      .describe('Least level that is logged; requests are logged at `info`'),
 
-  ADMIN_USERNAME: z
-    .string()
-    .default('admin')
-    .describe('Name of the administrator that the first start creates'),
-  ADMIN_PASSWORD: z
-    .string()
-    .min(8, 'expected at least 8 characters')
-    .max(128, 'expected at most 128 characters')
-    .optional()
-    .describe('Its password; without one, a random password is printed once')
-    .meta(secret),
-  JWT_SECRET: z
-    .string()
-    .refine((value) => Buffer.byteLength(value) >= 32, 'expected at least 32 bytes')
-    .optional()
-    .describe('Where set, login signs tokens by HS256 with it, for services that verify locally')
-    .meta(secret),
-  TOKEN_TTL_SECONDS: count(86_400, { min: 60, max: 86_400 }).describe('Life of a token from login'),
-  TOKEN_CACHE_MAX: count(10_000).describe('Verified tokens kept in memory'),
-  PASSWORD_QUEUE_MAX: count(64).describe(
-    'Password checks that may wait; above it login answers 503',
-  ),
-  ANONYMOUS_SCOPES: list()
-    .describe('What callers without a token may do, such as `predict models:read`')
-    .meta({ shownDefault: 'nothing' }),
-  METRICS_TOKEN: z
-    .string()
-    .regex(/^\S{16,}$/, 'expected at least 16 characters, no spaces')
-    .optional()
-    .describe('Bearer token that lets a scraper read `/metrics`')
-    .meta(secret),
+    ADMIN_USERNAME: z
+      .string()
+      .default('admin')
+      .describe('Name of the administrator that the first start creates'),
+    ADMIN_PASSWORD: z
+      .string()
+      .min(8, 'expected at least 8 characters')
+      .max(128, 'expected at most 128 characters')
+      .optional()
+      .describe('Its password; without one, a random password is printed once')
+      .meta(secret),
+    JWT_SECRET: z
+      .string()
+      .refine((value) => Buffer.byteLength(value) >= 32, 'expected at least 32 bytes')
+      .optional()
+      .describe('Where set, login signs tokens by HS256 with it, for services that verify locally')
+      .meta(secret),
+    TOKEN_TTL_SECONDS: count(86_400, { min: 60, max: 86_400 }).describe(
+      'Life of a token from login',
+    ),
+    TOKEN_CACHE_MAX: count(10_000).describe('Verified tokens kept in memory'),
+    PASSWORD_QUEUE_MAX: count(64).describe(
+      'Password checks that may wait; above it login answers 503',
+    ),
+    ANONYMOUS_SCOPES: list()
+      .describe('What callers without a token may do, such as `predict models:read`')
+      .meta({ shownDefault: 'nothing' }),
+    METRICS_TOKEN: z
+      .string()
+      .regex(/^\S{16,}$/, 'expected at least 16 characters, no spaces')
+      .optional()
+      .describe('Bearer token that lets a scraper read `/metrics`')
+      .meta(secret),
 
-  TRUSTED_PROXIES: list()
-    .describe('Addresses or CIDR blocks of proxies whose `X-Forwarded-For` is believed')
-    .meta({ shownDefault: 'none' }),
-  CORS_ORIGINS: list()
-    .refine((origins) => origins.every(origin), 'expected origins such as https://app.example.com')
-    .describe('Origins whose pages may call the API')
-    .meta({ shownDefault: 'none' }),
-  RATE_LIMIT_AUTH: count(100).describe('Login attempts a minute and address'),
-  RATE_LIMIT_VALIDATE: count(6_000).describe('Token validations a minute and address'),
-  RATE_LIMIT_PRINCIPAL: count(30_000).describe(
-    'Requests a minute and principal (without a token: and address)',
-  ),
-  RATE_LIMIT_KEYS_MAX: count(100_000).describe('Principals and addresses that are counted at once'),
-  BODY_BYTES_MAX: count(MEBIBYTE).describe('Largest request body, in bytes'),
-  REQUEST_TIMEOUT_MS: count(30_000).describe('Longest time for one request, then 504'),
+    TRUSTED_PROXIES: list()
+      .describe('Addresses or CIDR blocks of proxies whose `X-Forwarded-For` is believed')
+      .meta({ shownDefault: 'none' }),
+    CORS_ORIGINS: list()
+      .refine(
+        (origins) => origins.every(origin),
+        'expected origins such as https://app.example.com',
+      )
+      .describe('Origins whose pages may call the API')
+      .meta({ shownDefault: 'none' }),
+    RATE_LIMIT_AUTH: count(100).describe('Login attempts a minute and address'),
+    RATE_LIMIT_VALIDATE: count(6_000).describe('Token validations a minute and address'),
+    RATE_LIMIT_PRINCIPAL: count(30_000).describe(
+      'Requests a minute and principal (without a token: and address)',
+    ),
+    RATE_LIMIT_KEYS_MAX: count(100_000).describe(
+      'Principals and addresses that are counted at once',
+    ),
+    BODY_BYTES_MAX: count(MEBIBYTE).describe('Largest request body, in bytes'),
+    REQUEST_TIMEOUT_MS: count(30_000).describe('Longest time for one request, then 504'),
 
-  PREDICT_BATCHES_MAX: count(1_000).describe('Batches in one batch request'),
-  PREDICT_ROWS_MAX: count(10_000).describe('Rows in one prediction request'),
-  PREDICT_BATCH_ROWS_MAX: count(32).describe('Rows that go to a model in one call'),
-  PREDICT_QUEUE_ROWS_MAX: count(20_000).describe('Rows that wait for one model; above it 503'),
-  PREDICT_RUN_TIMEOUT_MS: count(10_000).describe(
-    'Longest time for one call of a model; then its thread is replaced',
-  ),
-  PREDICTION_CACHE_TTL_SECONDS: count(3_600).describe('How long a prediction is remembered'),
-  CACHE_BYTES_MAX: count(64 * MEBIBYTE).describe('Memory for cached predictions, in bytes'),
+    PREDICT_BATCHES_MAX: count(1_000).describe('Batches in one batch request'),
+    PREDICT_ROWS_MAX: count(10_000).describe('Rows in one prediction request'),
+    PREDICT_BATCH_ROWS_MAX: count(32).describe('Rows that go to a model in one call'),
+    PREDICT_QUEUE_ROWS_MAX: count(20_000).describe('Rows that wait for one model; above it 503'),
+    PREDICT_RUN_TIMEOUT_MS: count(10_000).describe(
+      'Longest time for one call of a model; then its thread is replaced',
+    ),
+    PREDICTION_CACHE_TTL_SECONDS: count(3_600).describe('How long a prediction is remembered'),
+    CACHE_BYTES_MAX: count(64 * MEBIBYTE).describe('Memory for cached predictions, in bytes'),
 
-  DRAIN_DELAY_MS: count(0, { min: 0 }).describe(
-    'Time between not ready and no longer accepting, for load balancers',
-  ),
-  DRAIN_TIMEOUT_MS: count(10_000).describe('Time that running requests get to finish at shutdown'),
-})
+    DRAIN_DELAY_MS: count(0, { min: 0 }).describe(
+      'Time between not ready and no longer accepting, for load balancers',
+    ),
+    DRAIN_TIMEOUT_MS: count(10_000).describe(
+      'Time that running requests get to finish at shutdown',
+    ),
+  })
+  .refine((config) => config.PREDICT_ROWS_MAX <= config.PREDICT_QUEUE_ROWS_MAX, {
+    path: ['PREDICT_QUEUE_ROWS_MAX'],
+    message: 'expected at least PREDICT_ROWS_MAX, or the largest request could never wait',
+  })
 
 export type Config = Readonly<z.output<typeof settings>>
 
 /**
- * Reads the settings from an environment. An empty variable counts as absent.
+ * Reads the settings from an environment. A blank variable counts as absent.
  *
  * @throws {StartError} naming every faulty variable at once, never its value.
  */
 export function parseConfig(environment: Record<string, string | undefined>): Config {
   const present = Object.fromEntries(
-    Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''),
+    Object.entries(environment).filter(([, value]) => value !== undefined && value.trim() !== ''),
   )
   const parsed = settings.safeParse(present)
   if (parsed.success) return Object.freeze(parsed.data)

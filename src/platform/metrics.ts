@@ -1,4 +1,3 @@
-import { heapStats } from 'bun:jsc'
 import { readdirSync } from 'node:fs'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 
@@ -28,8 +27,12 @@ export function createMetrics(): Registry {
   gauge('process_start_time_seconds', 'Start of the process since the Unix epoch.', () => started)
   gauge('process_resident_memory_bytes', 'Resident memory.', () => process.memoryUsage.rss())
   gauge('process_open_fds', 'Open file descriptors.', countOpenFiles)
-  gauge('process_heap_bytes', 'JavaScript heap in use.', () => heapStats().heapSize)
-  gauge('process_heap_objects', 'Objects on the JavaScript heap.', () => heapStats().objectCount)
+  // `heapStats()` of bun:jsc walks the whole heap: 7 ms for a server at rest, 90 ms for 10⁶ objects.
+  gauge(
+    'process_heap_bytes',
+    'JavaScript heap at its last collection.',
+    () => process.memoryUsage().heapUsed,
+  )
 
   new Counter({
     name: 'process_cpu_seconds_total',

@@ -1,6 +1,6 @@
 /**
  * Values by key, each with a time to live. A cache may forget anything at any time, and holds a
- * bounded number of bytes.
+ * bounded number of bytes. It keeps and hands out copies, each with a buffer of its own.
  */
 export interface Cache {
   readonly driver: 'memory'

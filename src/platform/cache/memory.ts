@@ -19,10 +19,11 @@ export function createMemoryCache(bytesMax: number, clock: Clock): Cache {
   return {
     driver: 'memory',
     async get(key) {
-      return entries.get(key)
+      const value = entries.get(key)
+      return value && new Uint8Array(value)
     },
     async set(key, value, ttlSeconds) {
-      entries.set(key, value, { ttl: ttlSeconds * 1000 })
+      entries.set(key, new Uint8Array(value), { ttl: ttlSeconds * 1000 })
     },
     async delete(key) {
       entries.delete(key)

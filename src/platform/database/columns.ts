@@ -7,7 +7,8 @@ import * as sqlite from 'drizzle-orm/sqlite-core'
  */
 const postgresColumns = {
   text: () => pg.text(),
-  integer: () => pg.integer(),
+  // Not `integer`, which ends at 2³¹: SQLite's holds every safe integer.
+  integer: () => pg.bigint({ mode: 'number' }),
   real: () => pg.doublePrecision(),
   boolean: () => pg.boolean(),
   timestamp: () => pg.timestamp({ withTimezone: true, precision: 3, mode: 'date' }),

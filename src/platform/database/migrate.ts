@@ -1,8 +1,6 @@
 import type { Database as Connection } from 'bun:sqlite'
 import { join } from 'node:path'
 
-import { drizzle } from 'drizzle-orm/bun-sqlite'
-import { migrate } from 'drizzle-orm/bun-sqlite/migrator'
 import { readMigrationFiles } from 'drizzle-orm/migrator'
 
 import { StartError } from '../start-error.ts'
@@ -12,18 +10,34 @@ const migrationsFolder = join(import.meta.dir, 'migrations', 'sqlite')
 const migrationsTable = 'schema_migrations'
 
 /**
- * Brings the schema up to this version's.
+ * Brings the schema up to this version's, in one transaction: drizzle's own migrator reads before it
+ * begins, so that two processes which start on one folder apply the same migration.
  *
  * @throws {StartError} when the database has a migration that this version does not know.
  */
 export function migrateSqlite(connection: Connection, directory: string): void {
-  if (lastApplied(connection) > lastKnown()) {
-    throw new StartError(
-      `The database in ${directory} was written by a newer version of Quintet. ` +
-        'Start that version or a later one, or set DATA_DIR to another folder.',
+  const apply = connection.transaction(() => {
+    const last = lastApplied(connection)
+    if (last > lastKnown()) {
+      throw new StartError(
+        `The database in ${directory} was written by a newer version of Quintet. ` +
+          'Start that version or a later one, or set DATA_DIR to another folder.',
+      )
+    }
+    connection.run(
+      `create table if not exists ${migrationsTable} ` +
+        '(id integer primary key, hash text not null, created_at integer not null)',
     )
-  }
-  migrate(drizzle(connection), { migrationsFolder, migrationsTable })
+    for (const { sql, hash, folderMillis } of readMigrationFiles({ migrationsFolder })) {
+      if (folderMillis <= last) continue
+      for (const statement of sql) connection.run(statement)
+      connection.run(`insert into ${migrationsTable} (hash, created_at) values (?, ?)`, [
+        hash,
+        folderMillis,
+      ])
+    }
+  })
+  apply.immediate()
 }
 
 /** Throws when another process has migrated the database away from this version. */

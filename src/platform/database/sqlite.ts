@@ -1,6 +1,6 @@
-import { Database as Connection } from 'bun:sqlite'
+import { Database as Connection, SQLiteError } from 'bun:sqlite'
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { mkdirSync } from 'node:fs'
+import { chmodSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { drizzle } from 'drizzle-orm/bun-sqlite'
@@ -73,8 +73,10 @@ function connect(directory: string): [writer: Connection, reader: Connection] {
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 })
     const writer = new Connection(path, { create: true })
+    // It holds keys and hashes. SQLite gives the files that it makes beside it the same mode.
+    chmodSync(path, 0o600)
     writer.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`)
-    writer.run('PRAGMA journal_mode = wal')
+    switchToWal(writer)
     // FULL: an answered 2xx means that the row survives a power loss.
     writer.run('PRAGMA synchronous = full')
     writer.run('PRAGMA foreign_keys = on')
@@ -88,5 +90,19 @@ function connect(directory: string): [writer: Connection, reader: Connection] {
         'Make it writable for this user, or set DATA_DIR to one that is.',
       { cause },
     )
+  }
+}
+
+/** Another process that opens a new database at the same moment is not waited for by SQLite here. */
+function switchToWal(connection: Connection): void {
+  const deadline = performance.now() + BUSY_TIMEOUT_MS
+  for (;;) {
+    try {
+      return void connection.run('PRAGMA journal_mode = wal')
+    } catch (error) {
+      const isBusy = error instanceof SQLiteError && error.code === 'SQLITE_BUSY'
+      if (!isBusy || performance.now() > deadline) throw error
+      Bun.sleepSync(10)
+    }
   }
 }

@@ -21,7 +21,7 @@ interface Ticket<Job, Result> {
   /** Asked for when a thread is free, so that what goes out is as full as it can be. */
   take: () => Job | undefined
   resolve: (result: Result | undefined) => void
-  reject: (error: PoolError) => void
+  reject: (error: unknown) => void
 }
 
 /** Waits before the first, second, … replacement in a row that does not start. */
@@ -33,7 +33,8 @@ const RELEASE_TIMEOUT_MS = 2000
  *
  * A thread that crashes is replaced. One that exceeds the run time is stuck: nothing can cancel a
  * native call, so its caller is answered, another thread takes its place, and it is released when
- * its late answer comes. At most as many threads as the pool has may be stuck at once.
+ * its late answer comes. While more threads are stuck than the pool has, no other is started: there
+ * are never more than twice as many.
  */
 export class Pool<Start, Ready, Job, Result> {
   readonly #options: PoolOptions<Start>
@@ -109,7 +110,10 @@ export class Pool<Start, Ready, Job, Result> {
     await Promise.all(this.#running)
     this.#members.clear()
     const released = Promise.all(this.#idle.splice(0).map((thread) => thread.release()))
-    await Promise.race([released, Bun.sleep(RELEASE_TIMEOUT_MS)])
+    const { promise: late, resolve: giveUp } = Promise.withResolvers<void>()
+    const timer = setTimeout(giveUp, RELEASE_TIMEOUT_MS)
+    await Promise.race([released, late])
+    clearTimeout(timer)
   }
 
   #dispatch(): void {
@@ -117,15 +121,26 @@ export class Pool<Start, Ready, Job, Result> {
       const ticket = this.#waiting.shift()!
       // Before `take`, which may ask for another thread.
       const thread = this.#idle.pop()!
-      const job = ticket.take()
+      const job = this.#take(ticket)
       if (job === undefined) {
         this.#idle.push(thread)
-        ticket.resolve(undefined)
         continue
       }
       const running = this.#run(thread, job, ticket)
       this.#running.add(running)
       void running.finally(() => this.#running.delete(running))
+    }
+  }
+
+  /** `undefined` when the ticket has been answered without a job. */
+  #take(ticket: Ticket<Job, Result>): Job | undefined {
+    try {
+      const job = ticket.take()
+      if (job === undefined) ticket.resolve(undefined)
+      return job
+    } catch (error) {
+      ticket.reject(error)
+      return undefined
     }
   }
 
@@ -144,11 +159,10 @@ export class Pool<Start, Ready, Job, Result> {
     const finished = thread
       .run(job)
       .then(ticket.resolve, ticket.reject)
-      .then(() => {
+      .finally(() => {
         clearTimeout(timer)
-        if (this.#stuck.delete(thread)) return this.#takeBack(thread)
-        if (this.#members.has(thread)) this.#offer(thread)
-        return undefined
+        if (this.#stuck.delete(thread)) this.#admit(thread)
+        else if (this.#members.has(thread)) this.#offer(thread)
       })
     await Promise.race([finished, answered])
   }
@@ -162,27 +176,26 @@ export class Pool<Start, Ready, Job, Result> {
     this.#options.log.error({ pool: this.#options.name }, 'a worker thread is stuck')
     this.#members.delete(thread)
     this.#stuck.add(thread)
-    if (this.#stuck.size <= this.#options.threads) this.#replace()
+    this.#replace()
   }
 
-  /** A late thread is sound again: it serves where none has taken its place yet, and goes otherwise. */
-  async #takeBack(thread: Thread<Start, Ready, Job, Result>): Promise<void> {
-    if (this.#isClosed || this.#members.size + this.#starting >= this.#options.threads) {
-      return thread.release()
-    }
+  /**
+   * A new thread, or a late one that is sound again, serves where a place is free and goes
+   * otherwise.
+   */
+  #admit(thread: Thread<Start, Ready, Job, Result>): void {
+    if (this.#isClosed || this.#members.size >= this.#options.threads) return void thread.release()
     this.#members.add(thread)
-    return this.#offer(thread)
+    this.#offer(thread)
   }
 
   async #addThread(): Promise<Ready> {
     const thread = new Thread<Start, Ready, Job, Result>(this.#options.script)
     try {
       const ready = await thread.start(this.#options.start)
-      if (this.#isClosed) throw new PoolError('closed', 'the pool is closed')
-      this.#members.add(thread)
-      void thread.gone.then(() => this.#lose(thread))
       this.#failedStarts = 0
-      this.#offer(thread)
+      void thread.gone.then(() => this.#lose(thread))
+      this.#admit(thread)
       return ready
     } catch (error) {
       this.#failedStarts += 1
@@ -192,29 +205,32 @@ export class Pool<Start, Ready, Job, Result> {
   }
 
   #lose(thread: Thread<Start, Ready, Job, Result>): void {
-    this.#stuck.delete(thread)
-    if (!this.#members.delete(thread)) return
+    const wasStuck = this.#stuck.delete(thread)
+    if (!this.#members.delete(thread) && !wasStuck) return
     const position = this.#idle.indexOf(thread)
     if (position !== -1) this.#idle.splice(position, 1)
     this.#options.log.error({ pool: this.#options.name }, 'a worker thread ended')
     this.#replace()
   }
 
+  /** Starts a thread where one is missing, unless more than may be are stuck. */
   #replace(): void {
-    if (this.#isClosed) return
+    const { threads } = this.#options
+    const isComplete = this.#members.size + this.#starting >= threads
+    if (this.#isClosed || isComplete || this.#stuck.size > threads) return
     this.#starting += 1
     const delay = RESTART_DELAYS_MS[Math.min(this.#failedStarts, RESTART_DELAYS_MS.length - 1)]
-    const timer = setTimeout(() => {
-      this.#addThread()
-        .catch((error: unknown) => {
-          const fields = { error, pool: this.#options.name }
-          if (!this.#isClosed) this.#options.log.error(fields, 'a worker thread did not start')
-          this.#replace()
-        })
-        .finally(() => {
-          this.#starting -= 1
-        })
-    }, delay)
-    timer.unref()
+    setTimeout(() => void this.#startAnother(), delay).unref()
+  }
+
+  async #startAnother(): Promise<void> {
+    const { log, name } = this.#options
+    try {
+      if (!this.#isClosed) await this.#addThread()
+    } catch (error) {
+      if (!this.#isClosed) log.error({ error, pool: name }, 'a worker thread did not start')
+    }
+    this.#starting -= 1
+    this.#replace()
   }
 }

@@ -1,0 +1,205 @@
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { Registry } from 'prom-client'
+
+import { createTestClock } from '../../tests/support/clock.ts'
+import { refusal } from '../../tests/support/refusal.ts'
+import { createMemoryCache } from '../platform/cache/memory.ts'
+import { parseConfig } from '../platform/config.ts'
+import { openLog } from '../platform/log.ts'
+import { StartError } from '../platform/start-error.ts'
+import { openInference } from './index.ts'
+import { readModels } from './registry.ts'
+
+const FIXTURE = join(
+  import.meta.dir,
+  '..',
+  '..',
+  'tests',
+  'fixtures',
+  'models',
+  'classification',
+  '1',
+)
+const manifest = await Bun.file(join(FIXTURE, 'manifest.json')).json()
+
+let directory: string
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'quintet-models-'))
+})
+afterEach(() => rmSync(directory, { recursive: true, force: true }))
+
+/** Puts the fixture model into `<name>/<version>/`, with a manifest that says so. */
+function addModel(name: string, version: string, changes: object = {}): string {
+  const folder = join(directory, name, version)
+  cpSync(FIXTURE, folder, { recursive: true })
+  const changed = { ...manifest, name, version, ...changes }
+  writeFileSync(join(folder, 'manifest.json'), JSON.stringify(changed))
+  return folder
+}
+
+async function versionsRead() {
+  const entries = await readModels(directory)
+  return entries.map(({ manifest: { name, version } }) => `${name}/${version}`)
+}
+
+describe('the models of a folder', () => {
+  test('are read by name, each with its manifest and the path of its file', async () => {
+    addModel('zebra', '1')
+    const folder = addModel('ant', '1', { title: 'Of ants' })
+    const [ant, zebra] = await readModels(directory)
+    expect(ant).toMatchObject({
+      manifest: { name: 'ant', title: 'Of ants', classes: ['negative', 'positive'] },
+      path: join(folder, 'model.onnx'),
+    })
+    expect(zebra?.manifest.name).toBe('zebra')
+  })
+
+  test.each([
+    [['9', '10'], '10'],
+    [['1.9.0', '1.10.0'], '1.10.0'],
+    [['v2', 'v10', 'v1'], 'v10'],
+    [['2025-12-31', '2026-01-01'], '2026-01-01'],
+  ])('serve of the versions %j the last in natural order', async (versions, latest) => {
+    for (const version of versions) addModel('ant', version)
+    expect(await versionsRead()).toEqual([`ant/${latest}`])
+  })
+
+  test('are only read in their last version', async () => {
+    addModel('ant', '2')
+    mkdirSync(join(directory, 'ant', '1'))
+    expect(await versionsRead()).toEqual(['ant/2'])
+  })
+
+  test('may lie behind a link', async () => {
+    const elsewhere = mkdtempSync(join(tmpdir(), 'quintet-models-'))
+    renameSync(addModel('ant', '1'), join(elsewhere, '1'))
+    rmSync(join(directory, 'ant'), { recursive: true })
+    symlinkSync(elsewhere, join(directory, 'ant'))
+    expect(await versionsRead()).toEqual(['ant/1'])
+    rmSync(elsewhere, { recursive: true })
+  })
+
+  test('do not include what is hidden, or no folder', async () => {
+    addModel('ant', '1')
+    mkdirSync(join(directory, '.git', 'objects'), { recursive: true })
+    mkdirSync(join(directory, 'ant', '.cache'))
+    writeFileSync(join(directory, 'README.md'), '')
+    expect(await versionsRead()).toEqual(['ant/1'])
+  })
+})
+
+describe('a model that can’t be read is named:', () => {
+  const manifestPath = () => join(directory, 'ant', '1', 'manifest.json')
+  const writeManifest = (text: string) => writeFileSync(manifestPath(), text)
+
+  test.each<[string, () => void, () => string]>([
+    [
+      'no folder at all',
+      () => rmSync(directory, { recursive: true }),
+      () => `There is no folder ${directory}`,
+    ],
+    [
+      'a file in place of the folder',
+      () => {
+        rmSync(directory, { recursive: true })
+        writeFileSync(directory, '')
+      },
+      () => `There is no folder ${directory}`,
+    ],
+    [
+      'no version',
+      () => mkdirSync(join(directory, 'bee')),
+      () => `${join(directory, 'bee')} has no folder for a version`,
+    ],
+    ['no manifest', () => rmSync(manifestPath()), () => `${manifestPath()} is missing or no JSON`],
+    [
+      'broken JSON',
+      () => writeManifest('{"name": '),
+      () => `${manifestPath()} is missing or no JSON`,
+    ],
+    [
+      'JSON of something else',
+      () => writeManifest('[]'),
+      () => `${manifestPath()} is no model manifest`,
+    ],
+    [
+      'a key that no manifest has',
+      () => addModel('ant', '1', { outptus: [] }),
+      () => 'Unrecognized key: "outptus"',
+    ],
+    [
+      'a path outside of its folder',
+      () => addModel('ant', '1', { file: '../../secret.onnx' }),
+      () => '  file: expected the name of a file beside the manifest',
+    ],
+    [
+      'the manifest of another version',
+      () => addModel('ant', '1', { version: '2' }),
+      () => `${manifestPath()} is for ant/2, but lies in the folder of ant/1`,
+    ],
+    [
+      'the manifest of another model',
+      () => addModel('ant', '1', { name: 'bee' }),
+      () => `${manifestPath()} is for bee/1, but lies in the folder of ant/1`,
+    ],
+    [
+      'no model file',
+      () => rmSync(join(directory, 'ant', '1', 'model.onnx')),
+      () => `The model file ${join(directory, 'ant', '1', 'model.onnx')} is missing`,
+    ],
+  ])('%s', async (_, breakIt, expected) => {
+    addModel('ant', '1')
+    breakIt()
+    const error = await refusal(readModels(directory))
+    expect(error).toBeInstanceOf(StartError)
+    expect((error as Error).message).toContain(expected())
+  })
+})
+
+describe('a manifest that does not fit its model keeps the server from starting:', () => {
+  const third = { name: 'x3', type: 'number' }
+  test.each<[string, object, string]>([
+    ['an input more', { inputs: [...manifest.inputs, third] }, 'the manifest has 3 columns'],
+    ['an input less', { inputs: manifest.inputs.slice(1) }, 'the manifest has 1 columns'],
+    [
+      'a class more',
+      { classes: ['a', 'b', 'c'] },
+      'returns 4 values for 2 rows where the manifest has 3 a row',
+    ],
+  ])('%s', async (_, changes, expected) => {
+    const folder = addModel('ant', '1', changes)
+    const error = await refusal(open())
+    expect(error).toBeInstanceOf(StartError)
+    expect((error as Error).message).toContain(`${join(folder, 'model.onnx')} `)
+    expect((error as Error).message).toContain(expected)
+  })
+
+  test('no model in the model file', async () => {
+    const path = join(addModel('ant', '1'), 'model.onnx')
+    writeFileSync(path, 'This is a text.')
+    const error = await refusal(open())
+    expect(error).toBeInstanceOf(StartError)
+    expect((error as Error).message).toContain(`${path} `)
+  })
+
+  const open = () =>
+    openInference({
+      config: parseConfig({ MODELS_DIR: directory, WORKERS: '1' }),
+      cache: createMemoryCache(1000, createTestClock()),
+      clock: createTestClock(),
+      log: openLog({ LOG_LEVEL: 'silent' }, { write() {} }).log,
+      metrics: new Registry(),
+    })
+})

@@ -1,0 +1,110 @@
+import { describe, expect, test } from 'bun:test'
+
+import { parseConfig, settings } from './config.ts'
+import { StartError } from './start-error.ts'
+
+/** The sentence with which the settings are refused. */
+function faultsOf(environment: Record<string, string>): string {
+  try {
+    parseConfig(environment)
+  } catch (error) {
+    if (error instanceof StartError) return error.message
+    throw error
+  }
+  throw new Error('expected a refusal')
+}
+
+describe('settings that are used', () => {
+  test('have a default each, but for the secrets', () => {
+    const config = parseConfig({})
+    expect(config).toMatchObject({ PORT: 8080, HOST: '127.0.0.1', CORS_ORIGINS: [] })
+    const absent = Object.keys(settings.shape).filter((name) => !(name in config))
+    expect(absent).toEqual(['ADMIN_PASSWORD', 'JWT_SECRET', 'METRICS_TOKEN'])
+  })
+
+  test('each say what they mean', () => {
+    for (const [name, schema] of Object.entries(settings.shape)) {
+      expect([name, schema.description]).toEqual([name, expect.stringMatching(/\S/)])
+    }
+  })
+
+  test.each(['', '  ', '\n'])('count as absent when they are %p', (blank) => {
+    const blanks = Object.fromEntries(Object.keys(settings.shape).map((name) => [name, blank]))
+    expect(parseConfig(blanks)).toEqual(parseConfig({}))
+  })
+
+  test('can be told from the rest of the environment', () => {
+    expect(parseConfig({ HOME: '/root', port: '1' })).toEqual(parseConfig({}))
+  })
+
+  test('can’t be changed any more', () => {
+    const config = parseConfig({ CORS_ORIGINS: 'https://a.example' })
+    expect(() => Object.assign(config, { PORT: 1 })).toThrow(TypeError)
+    expect(() => (config.CORS_ORIGINS as string[]).push('*')).toThrow(TypeError)
+  })
+
+  test.each([
+    ['PORT', '0', 0],
+    ['PORT', '65535', 65_535],
+    ['WORKERS', '256', 256],
+    ['DRAIN_DELAY_MS', '0', 0],
+    ['PUBLIC_URL', 'https://api.example.com/base//', 'https://api.example.com/base'],
+    [
+      'CORS_ORIGINS',
+      'https://a.example, http://b.example:3000',
+      ['https://a.example', 'http://b.example:3000'],
+    ],
+    ['TRUSTED_PROXIES', ' 10.0.0.0/8\n::1 ', ['10.0.0.0/8', '::1']],
+    ['ANONYMOUS_SCOPES', 'predict,models:read', ['predict', 'models:read']],
+    ['JWT_SECRET', 'é'.repeat(16), 'é'.repeat(16)],
+    ['ADMIN_PASSWORD', ' 8 chars', ' 8 chars'],
+  ] as const)('%s may be %p', (name, text, value) => {
+    expect(parseConfig({ [name]: text })[name]).toEqual(value as never)
+  })
+})
+
+describe('settings that are refused', () => {
+  test.each([
+    ['PORT', '70000', 'a whole number from 0 to 65535'],
+    ['PORT', '-1', 'a whole number'],
+    ['PORT', '80.5', 'a whole number'],
+    ['PORT', 'http', 'a whole number'],
+    ['PORT', 'Infinity', 'a whole number'],
+    ['WORKERS', '0', 'a whole number from 1 to 256'],
+    ['TOKEN_TTL_SECONDS', '86401', 'a whole number from 60 to 86400'],
+    ['PUBLIC_URL', 'api.example.com', 'an address such as'],
+    ['PUBLIC_URL', 'ftp://api.example.com', 'an address such as'],
+    ['LOG_LEVEL', 'loud', '"info"'],
+    ['JWT_SECRET', 'x'.repeat(31), 'at least 32 bytes'],
+    ['ADMIN_PASSWORD', 'x'.repeat(7), 'at least 8 characters'],
+    ['ADMIN_PASSWORD', 'x'.repeat(129), 'at most 128 characters'],
+    ['METRICS_TOKEN', 'x'.repeat(15), 'at least 16 characters'],
+    ['METRICS_TOKEN', 'x x '.repeat(9), 'no spaces'],
+    ['CORS_ORIGINS', '*', 'origins such as'],
+    ['CORS_ORIGINS', 'null', 'origins such as'],
+    ['CORS_ORIGINS', 'https://a.example/', 'origins such as'],
+    ['CORS_ORIGINS', 'https://a.example/page', 'origins such as'],
+    ['CORS_ORIGINS', 'https://a.example b.example', 'origins such as'],
+  ])('%s as %p', (name, value, expected) => {
+    const faults = faultsOf({ [name]: value })
+    expect(faults).toContain(`\n  ${name}: `)
+    expect(faults).toContain(expected)
+    expect(faults.split('\n')).toHaveLength(2)
+  })
+
+  test('are all named at once, and their values never', () => {
+    const bad = {
+      PORT: '70707',
+      JWT_SECRET: 'a-short-secret',
+      ADMIN_PASSWORD: 'pass',
+      METRICS_TOKEN: 'hunter2',
+      LOG_LEVEL: 'shouting',
+      CORS_ORIGINS: 'https://user:pa55@a.example',
+    }
+    const faults = faultsOf(bad)
+    for (const [name, value] of Object.entries(bad)) {
+      expect(faults).toContain(`\n  ${name}: `)
+      expect(faults).not.toContain(value)
+    }
+  })
+})
