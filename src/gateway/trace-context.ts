@@ -11,13 +11,13 @@ const SAMPLED = 1
 
 /** Continues the caller's trace, or begins one where there is none or it can't be read. */
 export function continueTrace(traceparent: string | null): TraceContext {
-  const spanId = randomHex(8)
-  if (traceparent === null) return { traceId: randomHex(16), spanId, isSampled: false }
+  const random = randomHex(24)
+  const spanId = random.slice(32)
+  const begun = { traceId: random.slice(0, 32), spanId, isSampled: false }
+  if (traceparent === null) return begun
   const match = TRACEPARENT.exec(traceparent)
   const isVersion0WithMore = match?.[4] !== undefined && traceparent.startsWith('00')
-  if (match === null || isVersion0WithMore) {
-    return { traceId: randomHex(16), spanId, isSampled: false }
-  }
+  if (match === null || isVersion0WithMore) return begun
   const flags = Number.parseInt(match[3]!, 16)
   return { traceId: match[1]!, spanId, isSampled: (flags & SAMPLED) !== 0 }
 }

@@ -89,8 +89,8 @@ function createBatcher({ threads = 1, batchRowsMax = 8, queueRowsMax = 100 } = {
     batcher,
     observed,
     running,
-    ask: (id: number, rows: number, signal = new AbortController().signal) =>
-      batcher.predict(rows, rowsOf(id, rows), signal),
+    ask: (id: number, rows: number, isAbandoned = () => false) =>
+      batcher.predict(rows, rowsOf(id, rows), isAbandoned),
     /** Answers what runs, and what goes out then, until nothing does. */
     async finish() {
       while (running.length > 0) {
@@ -188,20 +188,24 @@ describe('the queue', () => {
   })
 })
 
-describe('an aborted request', () => {
-  const reason = new Error('the caller went away')
+describe('a request that nobody waits for', () => {
+  /** Its caller, who can go away. */
+  function createCaller() {
+    let isGone = false
+    return { isGone: () => isGone, go: () => void (isGone = true) }
+  }
 
-  test('leaves the queue, and its neighbours get their own answers', async () => {
+  test('is left out of the batch, and its neighbours get their own answers', async () => {
     const { ask, running, batcher, finish } = createBatcher()
-    const abort = new AbortController()
+    const caller = createCaller()
     const before = [ask(0, 1), ask(1, 2)]
-    const aborted = ask(2, 3, abort.signal)
+    const abandoned = refusal(ask(2, 3, caller.isGone))
     const after = ask(3, 2)
-    abort.abort(reason)
-    expect(await refusal(aborted)).toBe(reason)
-    expect(batcher.queuedRows).toBe(4)
+    caller.go()
     running.shift()!.answer()
     expect(rowsIn(running[0]!).map(([id]) => id)).toEqual([1, 1, 3, 3])
+    expect(await abandoned).toMatchObject({ message: 'The caller did not wait.' })
+    expect(batcher.queuedRows).toBe(0)
     await finish()
     expect(await Promise.all([...before, after])).toEqual([
       rowsOf(0, 1),
@@ -211,40 +215,39 @@ describe('an aborted request', () => {
   })
 
   test('of which a part runs sends no other', async () => {
-    const { ask, running, batcher, observed, finish } = createBatcher({ batchRowsMax: 4 })
-    const abort = new AbortController()
-    const aborted = ask(1, 10, abort.signal)
+    const { ask, running, observed, finish } = createBatcher({ batchRowsMax: 4 })
+    const caller = createCaller()
+    const abandoned = refusal(ask(1, 10, caller.isGone))
     const neighbour = ask(2, 2)
-    abort.abort(reason)
-    expect(await refusal(aborted)).toBe(reason)
-    expect(batcher.queuedRows).toBe(2)
+    caller.go()
     running.shift()!.answer()
     expect(rowsIn(running[0]!).map(([id]) => id)).toEqual([2, 2])
+    expect(await abandoned).toMatchObject({ message: 'The caller did not wait.' })
     await finish()
     expect(observed).toEqual([4, 2])
     expect(await neighbour).toEqual(rowsOf(2, 2))
   })
 
-  test('that runs is answered at once; those beside it wait for their rows', async () => {
-    const { ask, running, finish } = createBatcher()
-    const abort = new AbortController()
-    const first = ask(0, 1)
-    const [aborted, neighbour] = [ask(1, 2, abort.signal), ask(2, 2)]
-    running.shift()!.answer()
-    abort.abort(reason)
-    expect(await refusal(aborted)).toBe(reason)
+  test('makes room in a full queue', async () => {
+    const { ask, finish } = createBatcher({ batchRowsMax: 4, queueRowsMax: 10 })
+    const caller = createCaller()
+    const asked = [ask(0, 4), ask(1, 3)]
+    const abandoned = refusal(ask(2, 7, caller.isGone))
+    caller.go()
+    asked.push(ask(3, 7))
+    expect(await abandoned).toMatchObject({ message: 'The caller did not wait.' })
     await finish()
-    expect(await Promise.all([first, neighbour])).toEqual([rowsOf(0, 1), rowsOf(2, 2)])
+    expect(await Promise.all(asked)).toEqual([rowsOf(0, 4), rowsOf(1, 3), rowsOf(3, 7)])
   })
 
   test('that was the only one leaves the thread to others', async () => {
     const { ask, running, batcher, finish } = createBatcher()
-    const abort = new AbortController()
+    const caller = createCaller()
     const first = ask(0, 1)
-    const aborted = ask(1, 1, abort.signal)
-    abort.abort(reason)
-    await refusal(aborted)
+    const abandoned = refusal(ask(1, 1, caller.isGone))
+    caller.go()
     running.shift()!.answer()
+    await abandoned
     expect(running).toEqual([])
     const next = ask(2, 1)
     expect(batcher.queuedRows).toBe(0)
@@ -329,13 +332,11 @@ test('whatever the sizes and the order of answers, each request gets its own row
       queueRowsMax: 1e6,
     })
     const sizes = Array.from({ length: 40 }, () => 1 + random(random(3) === 0 ? 60 : 5))
-    const aborted = new Set<number>()
+    const abandoned = new Set<number>()
     const answers = sizes.map((rows, id) => {
-      const abort = new AbortController()
-      const answer = ask(id, rows, abort.signal).catch(() => undefined)
+      const answer = ask(id, rows, () => abandoned.has(id)).catch(() => undefined)
       if (random(5) === 0) {
-        aborted.add(id)
-        abort.abort()
+        abandoned.add(id)
       }
       while (random(2) === 0) running.splice(random(running.length), 1)[0]?.answer()
       return answer
@@ -345,7 +346,7 @@ test('whatever the sizes and the order of answers, each request gets its own row
       await Promise.resolve()
     }
     for (const [id, answer] of (await Promise.all(answers)).entries()) {
-      if (answer === undefined) expect(aborted).toContain(id)
+      if (answer === undefined) expect(abandoned).toContain(id)
       else expect(answer).toEqual(rowsOf(id, sizes[id]!))
     }
     expect(batcher.queuedRows).toBe(0)

@@ -13,6 +13,9 @@ export interface BatcherOptions {
   observe: (rows: number) => void
 }
 
+/** Whether nobody waits for a request any more: its client has gone, or has had its 504. */
+export type IsAbandoned = () => boolean
+
 /** Rows of one request that wait for the model, or for the rest of their answer. */
 interface Item {
   rows: number
@@ -21,6 +24,7 @@ interface Item {
   /** Rows that have gone out, and rows that have come back. */
   sent: number
   done: number
+  isAbandoned: IsAbandoned
   resolve: (outputs: Float64Array) => void
   reject: (error: unknown) => void
 }
@@ -60,16 +64,16 @@ export class Batcher {
    * @returns row by row, `outputWidth` a row
    * @throws {Problem} 503 when the queue is full or the model fails, 504 when it does not answer.
    */
-  predict(rows: number, values: Float64Array, signal: AbortSignal): Promise<Float64Array> {
+  predict(rows: number, values: Float64Array, isAbandoned: IsAbandoned): Promise<Float64Array> {
     const { queueRowsMax, model } = this.#options
+    if (this.#queuedRows + rows > queueRowsMax) this.#dropAbandoned()
     if (this.#queuedRows + rows > queueRowsMax) {
       const detail = `${this.#queuedRows} rows are waiting for this model. Try again later.`
       throw inferenceProblems.overloaded({ detail, headers: RETRY_AFTER })
     }
     return new Promise((resolve, reject) => {
       const outputs = new Float64Array(rows * model.outputWidth)
-      const item: Item = { rows, values, outputs, sent: 0, done: 0, resolve, reject }
-      signal.addEventListener('abort', () => this.#drop(item, signal.reason), { once: true })
+      const item: Item = { rows, values, outputs, sent: 0, done: 0, isAbandoned, resolve, reject }
       this.#queue.push(item)
       this.#queuedRows += rows
       this.#ask()
@@ -100,6 +104,10 @@ export class Batcher {
     while (free > 0) {
       const item = this.#queue[0]
       if (item === undefined) break
+      if (item.isAbandoned()) {
+        this.#drop(item, abandoned())
+        continue
+      }
       const rows = Math.min(free, item.rows - item.sent)
       slices.push({ item, from: item.sent, rows })
       item.sent += rows
@@ -112,11 +120,12 @@ export class Batcher {
 
   #batchOf(slices: Slice[]): Batch {
     const { key, inputWidth } = this.#options.model
-    const rows = slices.reduce((sum, slice) => sum + slice.rows, 0)
+    let rows = 0
+    for (const slice of slices) rows += slice.rows
     const values = new Float64Array(rows * inputWidth)
     let at = 0
     for (const { item, from, rows: count } of slices) {
-      values.set(item.values.subarray(from * inputWidth, (from + count) * inputWidth), at)
+      copy(item.values, from * inputWidth, values, at, count * inputWidth)
       at += count * inputWidth
     }
     this.#options.observe(rows)
@@ -127,7 +136,7 @@ export class Batcher {
     const { outputWidth } = this.#options.model
     let at = 0
     for (const { item, from, rows } of slices) {
-      item.outputs.set(outputs.subarray(at, at + rows * outputWidth), from * outputWidth)
+      copy(outputs, at, item.outputs, from * outputWidth, rows * outputWidth)
       at += rows * outputWidth
       item.done += rows
       if (item.done === item.rows) item.resolve(item.outputs)
@@ -142,6 +151,11 @@ export class Batcher {
     for (const item of items) this.#drop(item, problem)
   }
 
+  #dropAbandoned(): void {
+    const items = this.#queue.filter((item) => item.isAbandoned())
+    for (const item of items) this.#drop(item, abandoned())
+  }
+
   #drop(item: Item, reason: unknown): void {
     const position = this.#queue.indexOf(item)
     if (position !== -1) {
@@ -150,6 +164,14 @@ export class Batcher {
     }
     item.reject(reason)
   }
+}
+
+/** Read by nobody. */
+const abandoned = () => inferenceProblems.unavailable({ detail: 'The caller did not wait.' })
+
+/** A loop: a `subarray` to hand to `set` costs more than to copy the few values of most requests. */
+function copy(from: Float64Array, at: number, to: Float64Array, toAt: number, count: number): void {
+  for (let index = 0; index < count; index++) to[toAt + index] = from[at + index]!
 }
 
 function problemOf(error: unknown): unknown {

@@ -50,15 +50,15 @@ test('a row gets the same answer alone, in a batch and in parts', async () => {
   const pool = await openPool(2)
   const { values } = batchOf(50)
   const options = { pool, model, queueRowsMax: 1000, observe() {} }
-  const { signal } = new AbortController()
+  const isAbandoned = () => false
   const [whole, parts] = await Promise.all(
     [64, 7].map((batchRowsMax) =>
-      new Batcher({ ...options, batchRowsMax }).predict(50, values, signal),
+      new Batcher({ ...options, batchRowsMax }).predict(50, values, isAbandoned),
     ),
   )
   const alone = new Batcher({ ...options, batchRowsMax: 1 })
   const rows = Array.from({ length: 50 }, (_, row) =>
-    alone.predict(1, values.subarray(row * 2, row * 2 + 2), signal),
+    alone.predict(1, values.subarray(row * 2, row * 2 + 2), isAbandoned),
   )
   const single = (await Promise.all(rows)).flatMap((row) => [...row])
   expect([...parts!]).toEqual([...whole!])

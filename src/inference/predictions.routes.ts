@@ -107,8 +107,8 @@ export function predictionRoutes({
         },
         problems: failures,
       },
-      async ({ body }, { signal }) => {
-        const prediction = await predictions.predict(body, signal)
+      async ({ body }, context) => {
+        const prediction = await predictions.predict(body, () => context.isAbandoned())
         return { body: { ...prediction, timestamp: now() } }
       },
     ),
@@ -142,8 +142,8 @@ export function predictionRoutes({
         },
         problems: failures,
       },
-      async ({ body }, { signal }) => {
-        const computed = await predictions.predictBatch(body.batches, signal)
+      async ({ body }, context) => {
+        const computed = await predictions.predictBatch(body.batches, () => context.isAbandoned())
         const timestamp = now()
         const results = computed.map((prediction) => ({ ...prediction, timestamp }))
         return { body: { batch_id: body.batch_id ?? null, results, processed_at: timestamp } }

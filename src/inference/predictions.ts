@@ -1,6 +1,6 @@
 import { invalid, within } from '../gateway/problems.ts'
 import type { Cache } from '../platform/cache/cache.ts'
-import type { Batcher } from './batcher.ts'
+import type { Batcher, IsAbandoned } from './batcher.ts'
 import type { Encoder, Features, Matrix } from './features.ts'
 import type { ModelMetrics } from './inference-metrics.ts'
 import type { Manifest } from './manifest.ts'
@@ -29,9 +29,12 @@ export interface PredictionRequest {
 
 export interface Predictions {
   /** @throws {Problem} 404 unknown model, 422 features that do not fit, 503, 504. */
-  predict(request: PredictionRequest, signal: AbortSignal): Promise<Prediction>
+  predict(request: PredictionRequest, isAbandoned: IsAbandoned): Promise<Prediction>
   /** Several requests at once; none is computed when one does not fit. */
-  predictBatch(requests: readonly PredictionRequest[], signal: AbortSignal): Promise<Prediction[]>
+  predictBatch(
+    requests: readonly PredictionRequest[],
+    isAbandoned: IsAbandoned,
+  ): Promise<Prediction[]>
 }
 
 export function createPredictions(deps: {
@@ -59,14 +62,14 @@ export function createPredictions(deps: {
   async function compute(
     model: ServedModel,
     matrix: Matrix,
-    signal: AbortSignal,
+    isAbandoned: IsAbandoned,
   ): Promise<Prediction> {
     const { manifest, metrics } = model
     if (matrix.rows === 0) return describe(manifest, matrix, new Float64Array())
     const startedAt = performance.now()
     const outputs = manifest.cache
-      ? await remembered(model, matrix, signal)
-      : await model.batcher.predict(matrix.rows, matrix.values, signal)
+      ? await remembered(model, matrix, isAbandoned)
+      : await model.batcher.predict(matrix.rows, matrix.values, isAbandoned)
     metrics.latency((performance.now() - startedAt) / 1000)
     metrics.count(matrix.rows)
     return describe(manifest, matrix, outputs)
@@ -75,7 +78,7 @@ export function createPredictions(deps: {
   async function remembered(
     { manifest, batcher, metrics }: ServedModel,
     { rows, values }: Matrix,
-    signal: AbortSignal,
+    isAbandoned: IsAbandoned,
   ): Promise<Float64Array> {
     const key = keyOf(manifest, values)
     const known = await cache.get(key)
@@ -84,17 +87,17 @@ export function createPredictions(deps: {
       return new Float64Array(known.buffer as ArrayBuffer)
     }
     metrics.cacheMiss()
-    const outputs = await batcher.predict(rows, values, signal)
+    const outputs = await batcher.predict(rows, values, isAbandoned)
     await cache.set(key, new Uint8Array(outputs.buffer), cacheTtlSeconds)
     return outputs
   }
 
   return {
-    async predict(request, signal) {
+    async predict(request, isAbandoned) {
       const { model, matrix } = check(request, ['features'])
-      return compute(model, matrix, signal)
+      return compute(model, matrix, isAbandoned)
     },
-    async predictBatch(requests, signal) {
+    async predictBatch(requests, isAbandoned) {
       if (requests.length > batchesMax) {
         const detail = `has ${requests.length} batches, at most ${batchesMax} go in one request`
         throw invalid([{ path: ['batches'], detail }])
@@ -108,7 +111,7 @@ export function createPredictions(deps: {
           { path: ['batches'], detail: `has ${rows} rows, at most ${rowsMax} go in one request` },
         ])
       }
-      return Promise.all(checked.map(({ model, matrix }) => compute(model, matrix, signal)))
+      return Promise.all(checked.map(({ model, matrix }) => compute(model, matrix, isAbandoned)))
     },
   }
 }
@@ -126,26 +129,30 @@ function describe(
 ): Prediction {
   const { version: model_version } = manifest
   const width = rows === 0 ? 0 : outputs.length / rows
-  const eachRow = <T>(describeRow: (values: Float64Array, row: number) => T) =>
-    Array.from({ length: rows }, (_, row) =>
-      describeRow(outputs.subarray(row * width, (row + 1) * width), row),
-    )
   switch (manifest.kind) {
     case 'classification': {
       const { classes } = manifest
-      return {
-        predictions: eachRow((values) => classes[values.indexOf(Math.max(...values))]!),
-        probabilities: eachRow((values) =>
-          Object.fromEntries(classes.map((label, index) => [label, values[index]!])),
-        ),
-        model_version,
+      const predictions: string[] = []
+      const probabilities: Record<string, number>[] = []
+      for (let at = 0; at < outputs.length; at += width) {
+        const probability: Record<string, number> = {}
+        let best = 0
+        for (let index = 0; index < width; index++) {
+          probability[classes[index]!] = outputs[at + index]!
+          if (outputs[at + index]! > outputs[at + best]!) best = index
+        }
+        predictions.push(classes[best]!)
+        probabilities.push(probability)
       }
+      return { predictions, probabilities, model_version }
     }
     case 'regression':
-      return { predictions: [...outputs], model_version }
+      return { predictions: Array.from(outputs), model_version }
     case 'forecast':
       return {
-        predictions: eachRow((values, row) => [...values.subarray(0, horizons?.[row])]),
+        predictions: Array.from({ length: rows }, (_, row) =>
+          Array.from(outputs.subarray(row * width, row * width + (horizons?.[row] ?? width))),
+        ),
         model_version,
       }
   }
