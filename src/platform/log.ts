@@ -17,7 +17,7 @@ export interface LogContext {
 /** The request that the running code belongs to. */
 export const logContext = new AsyncLocalStorage<LogContext>()
 
-const BUFFER_BYTES = 4096
+const CHUNK_CHARACTERS = 64 * 1024
 const FLUSH_INTERVAL_MS = 250
 /** What waits for a reader that is too slow; beyond it lines are dropped, not memory filled. */
 const WAITING_BYTES_MAX = 16 * 1024 * 1024
@@ -46,19 +46,25 @@ export function openLog(
   }
   if (destination !== undefined) return { log: createLog(LOG_LEVEL, destination), close: () => {} }
 
-  const stream = pino.destination({
-    fd: 1,
-    sync: false,
-    minLength: BUFFER_BYTES,
-    maxLength: WAITING_BYTES_MAX,
-  })
-  const timer = setInterval(() => stream.flush(), FLUSH_INTERVAL_MS)
+  const stream = pino.destination({ fd: 1, sync: false, maxLength: WAITING_BYTES_MAX })
+  // Gathered here: the stream would measure all that waits anew with each line.
+  let waiting = ''
+  const flush = () => {
+    if (waiting !== '') stream.write(waiting)
+    waiting = ''
+  }
+  const write = (line: string) => {
+    waiting += line
+    if (waiting.length >= CHUNK_CHARACTERS) flush()
+  }
+  const timer = setInterval(flush, FLUSH_INTERVAL_MS)
   timer.unref()
   const close = () => {
     clearInterval(timer)
+    flush()
     stream.flushSync()
   }
-  return { log: createLog(LOG_LEVEL, stream), close }
+  return { log: createLog(LOG_LEVEL, { write }), close }
 }
 
 /** A request as one short line, everything else with its fields. */
