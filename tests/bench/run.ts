@@ -1,0 +1,66 @@
+// Measures and prints; that a bar is missed is no failure, that a server fails is one.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { availableParallelism, cpus, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+
+import { type Comparison, measure } from './compare.ts'
+import { gateway } from './gateway.bench.ts'
+import { predict } from './predict.bench.ts'
+import { report } from './report.ts'
+
+const EXIT_INTERRUPTED = 130
+const cases: Record<string, (scratch: string) => Promise<Comparison>> = { gateway, predict }
+const usage = `Usage: scripts/bench [--rounds N] [--seconds N] [${Object.keys(cases).join('|')} ...]`
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => process.exit(EXIT_INTERRUPTED))
+}
+
+try {
+  const { names, rounds, seconds } = readArguments()
+  say(machine())
+  for (const name of names) {
+    const scratch = mkdtempSync(join(tmpdir(), 'quintet-bench-'))
+    process.on('exit', () => rmSync(scratch, { recursive: true, force: true }))
+    const comparison = await cases[name]!(scratch)
+    const measured = await measure(comparison, { rounds, seconds, scratch })
+    say(`${report(comparison, measured)}\n\n  (${rounds} rounds of ${seconds} s)`)
+  }
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+  process.exit(1)
+}
+
+function readArguments(): { names: string[]; rounds: number; seconds: number } {
+  try {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: {
+        rounds: { type: 'string', default: '5' },
+        seconds: { type: 'string', default: '4' },
+      },
+    })
+    const names = positionals.length === 0 ? Object.keys(cases) : positionals
+    const numbers = { rounds: Number(values.rounds), seconds: Number(values.seconds) }
+    const isGood = Object.values(numbers).every((value) => Number.isInteger(value) && value > 0)
+    if (isGood && names.every((name) => Object.hasOwn(cases, name))) return { names, ...numbers }
+  } catch {
+    // An option that there is not.
+  }
+  throw new Error(usage)
+}
+
+function machine(): string {
+  const firstLine = (command: string[]) =>
+    Bun.spawnSync(command).stdout.toString().split('\n')[0]!.trim()
+  const wrk = /wrk (?:debian\/)?([\w.]+)/.exec(firstLine(['wrk', '-v']))?.[1]
+  return (
+    `${availableParallelism()} cores (${cpus()[0]?.model}), Bun ${Bun.version}, ` +
+    `Node ${firstLine(['node', '--version']).slice(1)}, wrk ${wrk}`
+  )
+}
+
+function say(text: string): void {
+  process.stdout.write(`\n${text}\n`)
+}
