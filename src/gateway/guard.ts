@@ -33,13 +33,14 @@ export function createGuard(deps: {
 
   return {
     identify(route, headers, peer, address) {
-      const anonymous: Principal = { kind: 'anonymous', id: address, scopes: anonymousScopes }
-      if (route.access === 'open') return { ...anonymous, scopes: NOTHING }
+      if (route.access === 'open') return { kind: 'anonymous', id: address, scopes: NOTHING }
 
       const authorization = headers.get('authorization')
       if (authorization === null) {
         if (route.isOpenToLoopback && isDirectLoopback(peer, headers)) return scraper
-        if (route.access !== 'signed-in' && anonymousScopes.has(route.access)) return anonymous
+        if (route.access !== 'signed-in' && anonymousScopes.has(route.access)) {
+          return { kind: 'anonymous', id: address, scopes: anonymousScopes }
+        }
         throw problems.unauthenticated({
           detail:
             'Send the header Authorization: Bearer TOKEN, with a token from /api/v1/auth/login.',

@@ -35,10 +35,13 @@ export function createEncoder(manifest: Manifest): Encoder {
   const names = new Set(inputs.map(({ name }) => name))
   const horizon = manifest.kind === 'forecast' ? manifest.horizon : undefined
   const isKnown = (name: string) => names.has(name) || (horizon !== undefined && name === 'horizon')
-  const strangers = (record: Record<string, unknown>) =>
-    Object.keys(record)
-      .filter((name) => !isKnown(name))
-      .map((name) => ({ path: [name], detail: 'the model has no such column' }))
+  function strangers(record: Record<string, unknown>): Fault[] {
+    const faults: Fault[] = []
+    for (const name in record) {
+      if (!isKnown(name)) faults.push({ path: [name], detail: 'the model has no such column' })
+    }
+    return faults
+  }
 
   function allocate(rows: number): Matrix {
     return {
