@@ -16,19 +16,15 @@ import { createRequestMetrics, type RouteMetrics } from './request-metrics.ts'
 import type { Answer, Input, RequestContext, Route } from './route.ts'
 import { parseScopes } from './scopes.ts'
 import { securityHeaders } from './security-headers.ts'
-import { inTime, type Patience } from './time-limit.ts'
+import { inTime } from './time-limit.ts'
 import { continueTrace, traceparentOf } from './trace-context.ts'
+import { type Arrival, type Connection, Context, type Visit } from './visit.ts'
 
 export interface GatewayDeps {
   config: Config
   log: Log
   metrics: Registry
   authenticate: Authenticate
-}
-
-/** What `Bun.serve` hands to every request: who stands at the other end of the connection. */
-export interface Connection {
-  requestIP(request: Request): { address: string } | null
 }
 
 export type App = OpenAPIHono<{ Bindings: { connection: Connection } }>
@@ -242,51 +238,6 @@ interface Mounted {
   bodyBytesMax: number
   timeoutMs: number
   metrics: RouteMetrics
-}
-
-/** A request as it comes from the router. */
-interface Arrival {
-  request: Request
-  connection: Connection
-  pathname: string
-  pathParameters: Record<string, string> | undefined
-}
-
-/** A request on its way through the gateway. */
-interface Visit extends Arrival {
-  startedAt: number
-  id: string
-  /** The other end of the connection; `address` is the client behind it. */
-  peer: string
-  address: string
-  /** What the answer will carry. */
-  headers: Record<string, string>
-  principal: Principal | undefined
-}
-
-/** What a handler sees of a visit. */
-class Context implements RequestContext {
-  readonly id: string
-  readonly request: Request
-  readonly address: string
-  readonly principal: Principal
-  readonly #patience: Patience
-
-  constructor({ id, request, address }: Visit, principal: Principal, patience: Patience) {
-    this.id = id
-    this.request = request
-    this.address = address
-    this.principal = principal
-    this.#patience = patience
-  }
-
-  get signal(): AbortSignal {
-    return this.#patience.signal
-  }
-
-  isAbandoned(): boolean {
-    return this.#patience.isAbandoned()
-  }
 }
 
 const requestIdOf = (given: string | null) =>
