@@ -53,6 +53,8 @@ function listen(config: Config, app: App) {
       hostname,
       idleTimeout,
       development: false,
+      // Without it a second server would share the port, with another database behind it.
+      reusePort: false,
       fetch: (request, connection) => app.fetch(request, { connection }),
     })
   } catch (cause) {

@@ -44,6 +44,11 @@ export function createTokens(deps: {
   /** Each algorithm has its own key, so that no token chooses how it is checked. */
   async function keyOf(token: string) {
     if (token.length > TOKEN_CHARACTERS_MAX) throw new errors.JWTInvalid('too long')
+    // base64url has several spellings of one signature; only one of them is the token that we issued.
+    const signature = token.slice(token.lastIndexOf('.') + 1)
+    if (Buffer.from(signature, 'base64url').toString('base64url') !== signature) {
+      throw new errors.JWTInvalid('not canonical')
+    }
     const { alg, kid } = decodeProtectedHeader(token)
     if (alg === 'HS256' && secret !== undefined) return { alg, key: secret }
     const key = alg === 'ES256' && kid !== undefined ? await keys.verifying(kid) : undefined

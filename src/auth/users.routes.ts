@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi'
 
 import { accountOf, type Route, route } from '../gateway/route.ts'
+import { scalar } from '../gateway/scalar.ts'
 import { roleScopes } from '../gateway/scopes.ts'
 import { PASSWORD_LENGTH } from './passwords.ts'
 import { authProblems } from './problems.ts'
@@ -8,22 +9,23 @@ import type { Users } from './users.ts'
 
 const BODY_BYTES_MAX = 16 * 1024
 
-const password = z.string().min(PASSWORD_LENGTH.min).max(PASSWORD_LENGTH.max)
+const USERNAME = /^[^\s@\p{C}](?:[^@\p{C}]{0,62}[^\s@\p{C}])?$/u
+
+const password = scalar(z.string().min(PASSWORD_LENGTH.min).max(PASSWORD_LENGTH.max))
 const role = z.enum(Object.keys(roleScopes) as (keyof typeof roleScopes)[])
 
 const newUser = z.object({
-  username: z
-    .string()
-    .regex(/^[^\s@\p{Cc}][^@\p{Cc}]{0,62}[^\s@\p{Cc}]?$/u, 'expected 1 to 64 characters, no @')
-    .meta({ description: 'Unique, whatever the case' }),
-  email: z.email().max(320).optional(),
+  username: scalar(
+    z.string().refine((name) => USERNAME.test(name), 'expected 1 to 64 visible characters, no @'),
+  ).meta({ description: 'Unique, whatever the case' }),
+  email: scalar(z.email().max(320).nullish()),
   password,
-  role: role.default('viewer'),
+  role: scalar(role.default('viewer')),
 })
 const user = z.object({ id: z.string(), username: z.string(), email: z.string().nullable(), role })
 
 const passwordChange = z.object({
-  current_password: z.string().max(PASSWORD_LENGTH.max * 4),
+  current_password: scalar(z.string().max(PASSWORD_LENGTH.max * 4)),
   password,
 })
 

@@ -13,7 +13,7 @@ export type User = AuthTables['accounts']['$inferSelect']
 
 export interface NewUser {
   username: string
-  email?: string | undefined
+  email?: string | null | undefined
   password: string
   role: Role
 }
@@ -57,7 +57,7 @@ export function createUsers(deps: {
       username,
       usernameFolded: foldName(username),
       email: email ?? null,
-      emailFolded: email === undefined ? null : foldName(email),
+      emailFolded: typeof email === 'string' ? foldName(email) : null,
       passwordHash: await passwords.hash(password),
       role,
       createdAt: now,

@@ -1,8 +1,12 @@
 import type { z } from '@hono/zod-openapi'
 
+import { Problem } from './problem.ts'
 import { type Fault, invalid, problems } from './problems.ts'
 
 const JSON_MEDIA_TYPE = /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i
+/** Each costs its whole path. */
+const SURROGATES_NAMED_MAX = 3
+const STEPS_NAMED_MAX = 20
 const SURROGATE_ESCAPE = /\\u[dD][89a-fA-F]/
 
 /**
@@ -39,7 +43,7 @@ async function readText(request: Request, bytesMax: number): Promise<string> {
   const declared = request.headers.get('content-length')
   if (declared !== null) {
     if (Number(declared) > bytesMax) throw tooLarge()
-    const text = await request.text()
+    const text = await request.text().catch(endedEarly)
     // Beside Transfer-Encoding the announced length means nothing.
     if (text.length > bytesMax) throw tooLarge()
     return text
@@ -47,31 +51,55 @@ async function readText(request: Request, bytesMax: number): Promise<string> {
   if (request.body === null) return ''
   const chunks: Uint8Array[] = []
   let bytes = 0
-  for await (const chunk of request.body) {
-    bytes += chunk.byteLength
-    if (bytes > bytesMax) throw tooLarge()
-    chunks.push(chunk)
+  try {
+    for await (const chunk of request.body) {
+      bytes += chunk.byteLength
+      if (bytes > bytesMax) throw tooLarge()
+      chunks.push(chunk)
+    }
+  } catch (error) {
+    throw error instanceof Problem ? error : endedEarly(error)
   }
   return Buffer.concat(chunks).toString('utf8')
 }
 
+/** The client went away: no bug of ours, and nobody reads the answer. */
+function endedEarly(cause: unknown): never {
+  throw problems.malformedBody({ detail: 'The body ended early.', cause })
+}
+
+/** Where a value stands, as a link to what holds it: to copy paths would cost the square of the depth. */
+interface Place {
+  value: unknown
+  key: string
+  parent: Place | undefined
+}
+
 function refuseLoneSurrogates(root: unknown): void {
   const faults: Fault[] = []
+  const blame = (place: Place, detail: string) => faults.push({ path: pathTo(place), detail })
   // A list, not a recursion: a body may be nested deeper than the stack.
-  const open: [path: PropertyKey[], value: unknown][] = [[[], root]]
-  for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    const [path, value] = next
+  const open: Place[] = [{ value: root, key: '', parent: undefined }]
+  for (let place = open.pop(); place !== undefined; place = open.pop()) {
+    const { value } = place
+    if (faults.length >= SURROGATES_NAMED_MAX) break
     if (typeof value === 'string' && !value.isWellFormed()) {
-      faults.push({ path, detail: 'has half of a surrogate pair' })
+      blame(place, 'has half of a surrogate pair')
     } else if (typeof value === 'object' && value !== null) {
       for (const [key, member] of Object.entries(value)) {
-        if (!key.isWellFormed())
-          faults.push({ path, detail: 'has a key with half of a surrogate pair' })
-        open.push([[...path, key.toWellFormed()], member])
+        if (!key.isWellFormed()) blame(place, 'has a key with half of a surrogate pair')
+        open.push({ value: member, key: key.toWellFormed(), parent: place })
       }
     }
   }
   if (faults.length > 0) throw invalid(faults)
+}
+
+function pathTo(place: Place): string[] {
+  const path: string[] = []
+  for (let at: Place = place; at.parent !== undefined; at = at.parent) path.push(at.key)
+  // Of a place that is nested absurdly deep the first steps say enough.
+  return path.toReversed().slice(0, STEPS_NAMED_MAX)
 }
 
 /** @throws {Problem} 422 naming each fault. */

@@ -13,10 +13,10 @@ import { problems } from './problems.ts'
 import { createRateLimit, type RateLimit } from './rate-limit.ts'
 import { render, renderProblem } from './render.ts'
 import { createRequestMetrics, type RouteMetrics } from './request-metrics.ts'
-import type { Answer, Input, RequestContext, Route } from './route.ts'
+import type { Answer, RequestContext, Route } from './route.ts'
 import { parseScopes } from './scopes.ts'
 import { securityHeaders } from './security-headers.ts'
-import { inTime } from './time-limit.ts'
+import { inTime, type Patience } from './time-limit.ts'
 import { continueTrace, traceparentOf } from './trace-context.ts'
 import { type Arrival, type Connection, Context, type Visit } from './visit.ts'
 
@@ -125,16 +125,17 @@ export function createGateway({ config, log, metrics, authenticate }: GatewayDep
       Object.assign(visit.headers, await limit.count(key))
     }
     requireAccess(route, principal)
-    const input: Input<unknown, unknown> = {
-      path: route.pathParameters?.parse(visit.pathParameters),
-      body:
-        route.body === undefined
-          ? undefined
-          : checked(route.body.schema, await readJson(request, bodyBytesMax)),
-    }
-    return inTime(timeoutMs, request, (patience) =>
-      route.handle(input, new Context(visit, principal, patience)),
-    )
+    const path = route.pathParameters?.parse(visit.pathParameters)
+    const handle = (body: unknown, patience: Patience) =>
+      route.handle({ path, body }, new Context(visit, principal, patience))
+
+    const { body } = route
+    if (body === undefined)
+      return inTime(timeoutMs, request, (patience) => handle(undefined, patience))
+    return inTime(timeoutMs, request, async (patience) => {
+      const value = await readJson(request, bodyBytesMax)
+      return handle(checked(body.schema, value), patience)
+    })
   }
 
   /** At once for a token that is known, which is most of them. */

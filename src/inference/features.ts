@@ -193,7 +193,9 @@ function categoryWriter(categories: readonly string[]): Column['write'] {
 }
 
 function seriesWriter(length: number): Column['write'] {
-  return (value, into, at) => {
+  // R writes a series of one as a scalar.
+  const write: Column['write'] = (value, into, at) => {
+    if (typeof value === 'number') return write([value], into, at)
     if (!Array.isArray(value)) return wrong(`expected a list of numbers, got ${nameOf(value)}`)
     const skipped = Math.max(0, value.length - length)
     const start = at + length - (value.length - skipped)
@@ -207,6 +209,7 @@ function seriesWriter(length: number): Column['write'] {
     }
     return hasValue ? undefined : wrong('expected at least one value that is not missing')
   }
+  return write
 }
 
 const wrong = (detail: string): Fault => ({ path: [], detail })

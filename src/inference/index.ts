@@ -78,11 +78,13 @@ export async function openInference(deps: {
     cache,
     cacheTtlSeconds: config.PREDICTION_CACHE_TTL_SECONDS,
     rowsMax: config.PREDICT_ROWS_MAX,
-    batchesMax: config.PREDICT_BATCHES_MAX,
   })
 
   return {
-    routes: [...modelRoutes({ models, cache, clock }), ...predictionRoutes({ predictions, clock })],
+    routes: [
+      ...modelRoutes({ models, cache, clock }),
+      ...predictionRoutes({ predictions, clock, batchesMax: config.PREDICT_BATCHES_MAX }),
+    ],
     modelNames: [...models.keys()],
     async requireReady() {
       if (pool.threads === 0) throw new Error('no thread runs the models')

@@ -7,7 +7,7 @@ const input = z.discriminatedUnion('type', [
   z.strictObject({
     ...described,
     type: z.literal('category'),
-    categories: z.array(z.string()).min(1),
+    categories: z.array(z.string()).min(1).refine(differ, 'expected categories that differ'),
   }),
   z.strictObject({
     ...described,
@@ -57,16 +57,18 @@ export const manifestSchema = z
     z.strictObject({
       kind: z.literal('classification'),
       ...common,
-      classes: z.array(z.string()).min(2),
+      classes: z.array(z.string()).min(2).refine(differ, 'expected classes that differ'),
     }),
     z.strictObject({ kind: z.literal('regression'), ...common }),
     z.strictObject({
       kind: z.literal('forecast'),
       ...common,
-      horizon: z.strictObject({ default: z.int().min(1), max: z.int().min(1).max(10_000) }),
+      horizon: z
+        .strictObject({ default: z.int().min(1), max: z.int().min(1).max(10_000) })
+        .refine((horizon) => horizon.default <= horizon.max, 'expected a default up to max'),
     }),
   ])
-  .refine(({ inputs }) => new Set(inputs.map(({ name }) => name)).size === inputs.length, {
+  .refine(({ inputs }) => differ(inputs.map(({ name }) => name)), {
     path: ['inputs'],
     message: 'expected names that differ',
   })
@@ -77,6 +79,10 @@ export const manifestSchema = z
 
 export type Manifest = z.output<typeof manifestSchema>
 export type ModelInput = Manifest['inputs'][number]
+
+function differ(names: readonly string[]): boolean {
+  return new Set(names).size === names.length
+}
 
 const hasOneSeries = ({ inputs }: { inputs: { type: string; name: string }[] }) =>
   inputs.filter(({ type }) => type === 'series').length === 1 &&

@@ -46,10 +46,17 @@ const prediction = z.object({
   timestamp: z.iso.datetime(),
 })
 
-const batchRequest = z.object({
-  batch_id: scalar(z.union([z.string(), z.number()])).optional(),
-  batches: z.array(request),
-})
+/** Refused by its length before its items are looked at: 300,000 of them take half a second. */
+const batchRequest = (batchesMax: number) =>
+  z.object({
+    batch_id: scalar(z.union([z.string(), z.number()]).nullish()),
+    batches: z.preprocess((value, context) => {
+      if (!Array.isArray(value) || value.length <= batchesMax) return value
+      const message = `has ${value.length} batches, at most ${batchesMax} go in one request`
+      context.addIssue({ code: 'custom', message })
+      return z.NEVER
+    }, z.array(request)),
+  })
 const batchPrediction = z.object({
   batch_id: z.union([z.string(), z.number()]).nullable(),
   results: z.array(prediction),
@@ -81,13 +88,12 @@ const failures = [
   inferenceProblems.runTimeout,
 ]
 
-export function predictionRoutes({
-  predictions,
-  clock,
-}: {
+export function predictionRoutes(deps: {
   predictions: Predictions
+  batchesMax: number
   clock: Clock
 }): Route[] {
+  const { predictions, batchesMax, clock } = deps
   const now = () => new Date(clock.now()).toISOString()
   return [
     route(
@@ -123,7 +129,7 @@ export function predictionRoutes({
         description:
           'One result a batch, in order. When one does not fit its model, none is computed.',
         body: {
-          schema: batchRequest,
+          schema: batchRequest(batchesMax),
           example: {
             batch_id: 'b-1',
             batches: [{ model_type: 'classification', features: penguin }],

@@ -42,9 +42,8 @@ export function createPredictions(deps: {
   cache: Cache
   cacheTtlSeconds: number
   rowsMax: number
-  batchesMax: number
 }): Predictions {
-  const { models, cache, cacheTtlSeconds, rowsMax, batchesMax } = deps
+  const { models, cache, cacheTtlSeconds, rowsMax } = deps
 
   function check({ model_type: name, features }: PredictionRequest, path: readonly PropertyKey[]) {
     const model = models.get(name)
@@ -98,10 +97,6 @@ export function createPredictions(deps: {
       return compute(model, matrix, isAbandoned)
     },
     async predictBatch(requests, isAbandoned) {
-      if (requests.length > batchesMax) {
-        const detail = `has ${requests.length} batches, at most ${batchesMax} go in one request`
-        throw invalid([{ path: ['batches'], detail }])
-      }
       const checked = requests.map((request, index) =>
         check(request, ['batches', index, 'features']),
       )

@@ -145,6 +145,33 @@ describe('a model that can’t be read is named:', () => {
       () => '  file: expected the name of a file beside the manifest',
     ],
     [
+      'classes that are the same',
+      () => addModel('ant', '1', { classes: ['same', 'same'] }),
+      () => '  classes: expected classes that differ',
+    ],
+    [
+      'categories that are the same',
+      () =>
+        addModel('ant', '1', {
+          inputs: [
+            { name: 'x1', type: 'number' },
+            { name: 'x2', type: 'category', categories: ['a', 'a'] },
+          ],
+        }),
+      () => '  inputs.1.categories: expected categories that differ',
+    ],
+    [
+      'a horizon that is longer than it may be',
+      () => {
+        const { classes: _, ...rest } = manifest
+        addModel('ant', '1')
+        const inputs = [{ name: 'history', type: 'series', length: 2 }]
+        const forecast = { kind: 'forecast', inputs, horizon: { default: 3, max: 2 } }
+        writeManifest(JSON.stringify({ ...rest, name: 'ant', version: '1', ...forecast }))
+      },
+      () => '  horizon: expected a default up to max',
+    ],
+    [
       'the manifest of another version',
       () => addModel('ant', '1', { version: '2' }),
       () => `${manifestPath()} is for ant/2, but lies in the folder of ant/1`,

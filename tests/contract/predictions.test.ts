@@ -281,6 +281,13 @@ describe('bad input', () => {
         },
       })),
       {
+        name: 'a history of one value, as httr2 writes it',
+        as: 'admin',
+        path: PREDICT,
+        body: { model_type: 'forecast', features: { history: 371.3, horizon: 1 } },
+        status: 200,
+      },
+      {
         name: 'no history',
         as: 'admin',
         path: PREDICT,
@@ -306,6 +313,28 @@ describe('bad input', () => {
       },
     ],
   )
+})
+
+test.each([
+  ['lists', '['.repeat(400_000) + ']'.repeat(400_000)],
+  ['objects', '{"a":'.repeat(150_000) + '0' + '}'.repeat(150_000)],
+])(
+  'half a surrogate beside %s nested as deep as a body can be does not hold the others up',
+  async (_, deep) => {
+    const body = `{"model_type":"\\ud800","features":${deep}}`
+    const startedAt = performance.now()
+    const response = await fixture.request({ path: PREDICT, body, token: fixture.adminToken })
+    expect([400, 422]).toContain(response.status)
+    expect(performance.now() - startedAt).toBeLessThan(2000)
+  },
+)
+
+test('too many batches are refused before they are looked at', async () => {
+  const body = `{"batches":[${Array(300_000).fill('{}').join()}]}`
+  const startedAt = performance.now()
+  const response = await fixture.request({ path: BATCH, body, token: fixture.adminToken })
+  expect(await response.json()).toMatchObject({ status: 422, errors: [{ pointer: '#/batches' }] })
+  expect(performance.now() - startedAt).toBeLessThan(300)
 })
 
 describe('no rows', () => {

@@ -83,6 +83,22 @@ describe('an administrator creates users', () => {
         mustNotContain: ['long enough', 'hash'],
       },
       {
+        name: 'as jsonlite writes them: scalars in arrays, NA as null',
+        as: 'admin',
+        path: USERS,
+        body: { username: ['rita'], password: ['long enough'], email: null, role: ['editor'] },
+        status: 201,
+        has: { username: 'rita', email: null, role: 'editor' },
+      },
+      {
+        name: 'a name with a letter that nobody sees',
+        as: 'admin',
+        path: USERS,
+        body: { username: 'ad\u200bmin', password: 'long enough' },
+        status: 422,
+        has: { errors: [{ pointer: '#/username' }] },
+      },
+      {
         name: 'the same name in another case',
         as: 'admin',
         path: USERS,

@@ -39,10 +39,10 @@ describe('it refuses to start, with a sentence that says what to do', () => {
   })
 
   test('on a port that is taken', async () => {
-    const taken = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response() })
-    const { port } = taken
-    await expectRefusal({ PORT: String(port) }, `Port ${port} on 127.0.0.1 is taken`, 'set PORT')
-    await taken.stop(true)
+    const first = await startServer({ MODELS_DIR: FIXTURE_MODELS_DIR })
+    const { port } = new URL(first.url)
+    await expectRefusal({ PORT: port }, `Port ${port} on 127.0.0.1 is taken`, 'set PORT')
+    await first.stop()
   })
 
   test('on a manifest that does not match its model, naming the file', async () => {

@@ -79,3 +79,32 @@ test('a scraper on the same machine reads the metrics', async () => {
   const response = await fetch(`${server.url}/metrics`)
   expect(response.status).toBe(200)
 })
+
+test('a client that leaves in the middle of its body is no bug of ours', async () => {
+  const { hostname, port } = new URL(server.url)
+  const socket = await Bun.connect({ hostname, port: Number(port), socket: { data() {} } })
+  const head = 'POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n'
+  socket.write(`${head}Content-Length: 1000\r\n\r\n{`)
+  await Bun.sleep(100)
+  socket.terminate()
+  await Bun.sleep(200)
+  const metrics = await (await fetch(`${server.url}/metrics`)).text()
+  expect(metrics).toContain('endpoint="/api/v1/auth/login",status="400"')
+  expect(metrics).not.toContain('endpoint="/api/v1/auth/login",status="500"')
+})
+
+test('a body that trickles in is 504 when the time of the request is over', async () => {
+  const slow = await startServer({ MODELS_DIR: FIXTURE_MODELS_DIR, REQUEST_TIMEOUT_MS: '300' })
+  const { hostname, port } = new URL(slow.url)
+  const { promise, resolve } = Promise.withResolvers<string>()
+  const socket = await Bun.connect({
+    hostname,
+    port: Number(port),
+    socket: { data: (_, data) => resolve(data.toString().split('\r\n', 1).join()) },
+  })
+  const head = 'POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n'
+  socket.write(`${head}Content-Length: 1000\r\n\r\n{`)
+  expect(await promise).toContain('504')
+  socket.terminate()
+  await slow.stop()
+})
