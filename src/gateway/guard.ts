@@ -71,7 +71,7 @@ export function requireAccess({ access }: Route, principal: Principal): void {
 }
 
 /** @throws {Problem} 403 naming the scope that is missing. */
-export function requireScope(principal: Principal, scope: Scope): void {
+function requireScope(principal: Principal, scope: Scope): void {
   if (principal.scopes.has(scope)) return
   throw problems.forbidden({
     detail: `This needs the scope ${scope}.`,

@@ -13,12 +13,15 @@ const migrationsTable = 'schema_migrations'
  * Brings the schema up to this version's, in one transaction: drizzle's own migrator reads before it
  * begins, so that two processes which start on one folder apply the same migration.
  *
+ * @returns the schema's version, which is that of its last migration.
  * @throws {StartError} when the database has a migration that this version does not know.
  */
-export function migrateSqlite(connection: Connection, directory: string): void {
+export function migrateSqlite(connection: Connection, directory: string): number {
+  const files = readMigrationFiles({ migrationsFolder })
+  const latest = Math.max(...files.map((file) => file.folderMillis))
   const apply = connection.transaction(() => {
     const last = lastApplied(connection)
-    if (last > lastKnown()) {
+    if (last > latest) {
       throw new StartError(
         `The database in ${directory} was written by a newer version of Quintet. ` +
           'Start that version or a later one, or set DATA_DIR to another folder.',
@@ -28,7 +31,7 @@ export function migrateSqlite(connection: Connection, directory: string): void {
       `create table if not exists ${migrationsTable} ` +
         '(id integer primary key, hash text not null, created_at integer not null)',
     )
-    for (const { sql, hash, folderMillis } of readMigrationFiles({ migrationsFolder })) {
+    for (const { sql, hash, folderMillis } of files) {
       if (folderMillis <= last) continue
       for (const statement of sql) connection.run(statement)
       connection.run(`insert into ${migrationsTable} (hash, created_at) values (?, ?)`, [
@@ -38,15 +41,12 @@ export function migrateSqlite(connection: Connection, directory: string): void {
     }
   })
   apply.immediate()
+  return latest
 }
 
 /** Throws when another process has migrated the database away from this version. */
-export function requireLatestSchema(connection: Connection): void {
-  if (lastApplied(connection) !== lastKnown()) throw new Error('the schema is of another version')
-}
-
-function lastKnown(): number {
-  return Math.max(...readMigrationFiles({ migrationsFolder }).map((file) => file.folderMillis))
+export function requireSchema(connection: Connection, latest: number): void {
+  if (lastApplied(connection) !== latest) throw new Error('the schema is of another version')
 }
 
 function lastApplied(connection: Connection): number {

@@ -8,7 +8,7 @@ import { drizzle } from 'drizzle-orm/bun-sqlite'
 import { StartError } from '../start-error.ts'
 import { sqliteKit } from './columns.ts'
 import type { Database, Reads, Writes } from './database.ts'
-import { migrateSqlite, requireLatestSchema } from './migrate.ts'
+import { migrateSqlite, requireSchema } from './migrate.ts'
 
 const BUSY_TIMEOUT_MS = 5000
 
@@ -23,7 +23,7 @@ const BUSY_TIMEOUT_MS = 5000
  */
 export function openSqlite(directory: string): Database {
   const [writer, reader] = connect(directory)
-  migrateSqlite(writer, directory)
+  const schema = migrateSqlite(writer, directory)
 
   const options = { casing: 'snake_case' } as const
   const reads = drizzle(reader, options) as unknown as Reads
@@ -58,7 +58,7 @@ export function openSqlite(directory: string): Database {
       reader.query('select 1').get()
     },
     async requireMigrated() {
-      requireLatestSchema(reader)
+      requireSchema(reader, schema)
     },
     async close() {
       await queue
