@@ -5,7 +5,7 @@ import type { Events } from '../events.ts'
 import type { Account } from '../gateway/principal.ts'
 import { roleScopes, type Scope } from '../gateway/scopes.ts'
 import type { Bus } from '../platform/bus/bus.ts'
-import type { Clock } from '../platform/clock.ts'
+import { type Clock, isoTime } from '../platform/clock.ts'
 import type { Database, Writes } from '../platform/database/database.ts'
 import { foldName } from './names.ts'
 import type { Passwords } from './passwords.ts'
@@ -134,7 +134,7 @@ export function createSessions(deps: {
       const isRight = await passwords.verify(password, account?.passwordHash)
       if (account === undefined || !isRight) throw badCredentials()
       const token = await create(account)
-      const time = new Date(clock.now()).toISOString()
+      const time = isoTime(clock.now())
       await bus.publish('auth.login', { user_id: account.id, time })
       return { token, account }
     },

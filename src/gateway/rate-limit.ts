@@ -36,19 +36,19 @@ export function createRateLimit(options: {
     ratelimit: `"${name}";r=${remainingPoints};t=${Math.ceil(msBeforeNext / 1000)}`,
   })
 
+  function refuse(refusal: unknown): never {
+    if (!(refusal instanceof RateLimiterRes)) throw refusal
+    const retryAfter = String(Math.max(1, Math.ceil(refusal.msBeforeNext / 1000)))
+    throw problems.tooManyRequests({
+      detail: `At most ${requestsPerMinute} requests a minute. Try again in ${retryAfter} s.`,
+      headers: { ...headersOf(refusal), 'retry-after': retryAfter },
+    })
+  }
+
   return {
-    async count(key) {
+    count(key) {
       keys.set(key, true)
-      try {
-        return headersOf(await limiter.consume(key))
-      } catch (refusal) {
-        if (!(refusal instanceof RateLimiterRes)) throw refusal
-        const retryAfter = String(Math.max(1, Math.ceil(refusal.msBeforeNext / 1000)))
-        throw problems.tooManyRequests({
-          detail: `At most ${requestsPerMinute} requests a minute. Try again in ${retryAfter} s.`,
-          headers: { ...headersOf(refusal), 'retry-after': retryAfter },
-        })
-      }
+      return limiter.consume(key).then(headersOf, refuse)
     },
   }
 }

@@ -1,4 +1,6 @@
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import { Gauge, type Registry } from 'prom-client'
+
+import { type CounterTally, tallyCounter, tallyHistogram } from '../platform/tally.ts'
 
 const BUCKETS_SECONDS = [0.001, 0.01, 0.1, 0.5, 1, 5]
 
@@ -14,35 +16,34 @@ export interface RequestMetrics {
 }
 
 export function createRequestMetrics(registry: Registry): RequestMetrics {
-  const registers = [registry]
-  const total = new Counter({
+  const total = tallyCounter({
     name: 'http_requests_total',
     help: 'Answered requests.',
     labelNames: ['method', 'endpoint', 'status'],
-    registers,
+    registry,
   })
-  const duration = new Histogram({
+  const duration = tallyHistogram({
     name: 'http_request_duration_seconds',
     help: 'Time from the first byte of a request to its answer.',
     labelNames: ['method', 'endpoint'],
     buckets: BUCKETS_SECONDS,
-    registers,
+    registry,
   })
   const active = new Gauge({
     name: 'http_requests_active',
     help: 'Requests that are being answered.',
-    registers,
+    registers: [registry],
   })
   return {
     active,
     forRoute(method, endpoint) {
-      const timer = duration.labels(method, endpoint)
-      const counters = new Map<number, Counter.Internal>()
+      const timer = duration({ method, endpoint })
+      const counters = new Map<number, CounterTally>()
       return {
         observe(status, seconds) {
           let counter = counters.get(status)
           if (counter === undefined) {
-            counter = total.labels(method, endpoint, String(status))
+            counter = total({ method, endpoint, status: String(status) })
             counters.set(status, counter)
           }
           counter.inc()

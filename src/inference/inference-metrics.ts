@@ -1,4 +1,6 @@
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import { Gauge, type Registry } from 'prom-client'
+
+import { tallyCounter, tallyHistogram } from '../platform/tally.ts'
 
 const LATENCY_BUCKETS_SECONDS = [
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5,
@@ -16,33 +18,32 @@ export interface ModelMetrics {
 }
 
 export function createInferenceMetrics(registry: Registry) {
-  const registers = [registry]
   const labelNames = ['model', 'version'] as const
-  const count = new Counter({
+  const count = tallyCounter({
     name: 'prediction_count_total',
     help: 'Predicted rows.',
     labelNames,
-    registers,
+    registry,
   })
-  const latency = new Histogram({
+  const latency = tallyHistogram({
     name: 'prediction_latency_seconds',
     help: 'Time from checked features to predictions, the cache included.',
     labelNames,
     buckets: LATENCY_BUCKETS_SECONDS,
-    registers,
+    registry,
   })
-  const cache = new Counter({
+  const cache = tallyCounter({
     name: 'prediction_cache_total',
     help: 'Look-ups in the prediction cache.',
     labelNames: [...labelNames, 'result'],
-    registers,
+    registry,
   })
-  const batch = new Histogram({
+  const batch = tallyHistogram({
     name: 'prediction_batch_rows',
     help: 'Rows in one call of a model.',
     labelNames,
     buckets: BATCH_BUCKETS_ROWS,
-    registers,
+    registry,
   })
 
   return {
@@ -52,7 +53,7 @@ export function createInferenceMetrics(registry: Registry) {
         new Gauge({
           name,
           help,
-          registers,
+          registers: [registry],
           collect() {
             this.set(value())
           },
@@ -62,11 +63,12 @@ export function createInferenceMetrics(registry: Registry) {
       gauge('inference_threads_stuck', 'Threads that did not answer in time.', read.stuckThreads)
     },
     forModel(model: string, version: string): ModelMetrics {
-      const counter = count.labels(model, version)
-      const timer = latency.labels(model, version)
-      const hit = cache.labels(model, version, 'hit')
-      const miss = cache.labels(model, version, 'miss')
-      const batches = batch.labels(model, version)
+      const labels = { model, version }
+      const counter = count(labels)
+      const timer = latency(labels)
+      const hit = cache({ ...labels, result: 'hit' })
+      const miss = cache({ ...labels, result: 'miss' })
+      const batches = batch(labels)
       return {
         count: (rows) => counter.inc(rows),
         latency: (seconds) => timer.observe(seconds),

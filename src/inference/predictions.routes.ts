@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi'
 
 import { type Route, route } from '../gateway/route.ts'
 import { scalar } from '../gateway/scalar.ts'
-import type { Clock } from '../platform/clock.ts'
+import { type Clock, isoTime } from '../platform/clock.ts'
 import type { Features } from './features.ts'
 import type { Predictions } from './predictions.ts'
 import { inferenceProblems } from './problems.ts'
@@ -94,7 +94,7 @@ export function predictionRoutes(deps: {
   clock: Clock
 }): Route[] {
   const { predictions, batchesMax, clock } = deps
-  const now = () => new Date(clock.now()).toISOString()
+  const now = () => isoTime(clock.now())
   return [
     route(
       {

@@ -3,6 +3,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import pino, { type DestinationStream, type Logger } from 'pino'
 import pretty, { type PrettyOptions } from 'pino-pretty'
 
+import { isoTime } from './clock.ts'
 import type { Config } from './config.ts'
 
 export interface Log extends Logger {
@@ -111,7 +112,7 @@ function createLog(level: string, destination: DestinationStream): Log {
       messageKey: 'message',
       errorKey: 'error',
       base: { 'ecs.version': '8.10.0', 'service.name': 'quintet' },
-      timestamp: () => `,"@timestamp":"${new Date().toISOString()}"`,
+      timestamp: () => `,"@timestamp":"${isoTime(Date.now())}"`,
       formatters: { level: (label) => ({ 'log.level': label }) },
       serializers: { error: (error: unknown) => describeError(error) },
       mixin: () => logContext.getStore() ?? NO_CONTEXT,
@@ -125,7 +126,7 @@ function createLog(level: string, destination: DestinationStream): Log {
     writePlain(message: string, fields: Record<string, string | number | undefined>) {
       if (!log.isLevelEnabled('info')) return
       const line = JSON.stringify({ ...logContext.getStore(), ...fields, message })
-      destination.write(`${PLAIN_HEAD}${new Date().toISOString()}${PLAIN_BASE}${line.slice(1)}\n`)
+      destination.write(`${PLAIN_HEAD}${isoTime(Date.now())}${PLAIN_BASE}${line.slice(1)}\n`)
     },
   })
 }

@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi'
 
 import { type Route, route } from '../gateway/route.ts'
-import type { Clock } from '../platform/clock.ts'
+import { type Clock, isoTime } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
 
 /** Each rejects with the reason for which the server can't do its work. */
@@ -73,7 +73,7 @@ export function healthRoutes(deps: {
           body: {
             status: isHealthy ? 'healthy' : 'unhealthy',
             service: 'quintet',
-            timestamp: new Date(clock.now()).toISOString(),
+            timestamp: isoTime(clock.now()),
           },
         }
       },

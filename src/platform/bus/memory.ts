@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts'
+import { type Clock, isoTime } from '../clock.ts'
 import type { Log } from '../log.ts'
 import type { Bus, EventOf } from './bus.ts'
 
@@ -18,7 +18,7 @@ export function createMemoryBus<Vocabulary>(deps: {
         id: Bun.randomUUIDv7(),
         source,
         type,
-        time: new Date(clock.now()).toISOString(),
+        time: isoTime(clock.now()),
         datacontenttype: 'application/json',
         data,
       } as EventOf<Vocabulary>

@@ -1,0 +1,45 @@
+import { expect, test } from 'bun:test'
+
+import { Counter, Histogram, Registry } from 'prom-client'
+
+import { tallyCounter, tallyHistogram } from './tally.ts'
+
+const described = { name: 'thing_seconds', help: 'Things.', labelNames: ['kind', 'size'] as const }
+const buckets = [0.01, 0.1, 1]
+const children = [
+  { kind: 'a', size: '1' },
+  { kind: 'b"\\', size: '2' },
+]
+
+test('a histogram is scraped as prom-client’s own', async () => {
+  const [ours, theirs] = [new Registry(), new Registry()]
+  const tally = tallyHistogram({ ...described, buckets, registry: ours })
+  const reference = new Histogram({ ...described, buckets, registers: [theirs] })
+  for (const [index, labels] of children.entries()) {
+    const child = tally(labels)
+    // Each bound itself, what is around it, and what lies outside of all.
+    for (const value of [...buckets, 0, 0.005, 0.011, 0.99, 1.01, 40 + index]) {
+      child.observe(value)
+      reference.observe(labels, value)
+    }
+  }
+  expect(await ours.metrics()).toContain('thing_seconds_bucket{le="0.1",kind="a",size="1"} 5\n')
+  expect(await ours.metrics()).toBe(await theirs.metrics())
+})
+
+test('a counter is scraped as prom-client’s own, time and again', async () => {
+  const [ours, theirs] = [new Registry(), new Registry()]
+  const name = 'things_total'
+  const tally = tallyCounter({ ...described, name, registry: ours })
+  const reference = new Counter({ ...described, name, registers: [theirs] })
+  const counters = children.map((labels) => ({ ours: tally(labels), labels }))
+  for (let scrape = 0; scrape < 3; scrape++) {
+    for (const { ours: counter, labels } of counters) {
+      counter.inc()
+      counter.inc(2.5)
+      reference.inc(labels, 3.5)
+    }
+    expect(await ours.metrics()).toBe(await theirs.metrics())
+  }
+  expect(await ours.metrics()).toContain('things_total{kind="a",size="1"} 10.5\n')
+})
