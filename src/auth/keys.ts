@@ -28,6 +28,7 @@ export function createKeys(deps: { database: Database; tables: AuthTables; clock
   const { signingKeys } = deps.tables
   const verifying = new Map<string, CryptoKey>()
   let readAt = -Infinity
+  let reading: Promise<void> | undefined
   let signing: Promise<SigningKey> | undefined
 
   const stored = () => database.read.select().from(signingKeys).orderBy(desc(signingKeys.createdAt))
@@ -54,6 +55,16 @@ export function createKeys(deps: { database: Database; tables: AuthTables; clock
     return key
   }
 
+  async function readVerifying(): Promise<void> {
+    readAt = clock.now()
+    try {
+      for (const row of await stored()) verifying.set(row.id, await importKey(row.publicKey))
+    } catch (error) {
+      readAt = -Infinity
+      throw error
+    }
+  }
+
   const newest = () =>
     (signing ??= loadSigning().catch((error: unknown) => {
       // The next one who asks tries again.
@@ -64,9 +75,10 @@ export function createKeys(deps: { database: Database; tables: AuthTables; clock
   return {
     signing: newest,
     async verifying(id) {
-      if (!verifying.has(id) && clock.now() - readAt >= REREAD_INTERVAL_MS) {
-        readAt = clock.now()
-        for (const row of await stored()) verifying.set(row.id, await importKey(row.publicKey))
+      if (!verifying.has(id)) {
+        if (clock.now() - readAt >= REREAD_INTERVAL_MS) reading = readVerifying()
+        // Whoever asks meanwhile waits for the same answer.
+        await reading
       }
       return verifying.get(id)
     },

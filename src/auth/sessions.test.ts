@@ -68,3 +68,15 @@ test('an expired session leaves the database at the next login', async () => {
   await harness.logIn('ada')
   expect(await sessionsOfAda()).toBeLessThanOrEqual(before)
 })
+
+test('of many first requests at once none is refused', async () => {
+  const fresh = await openHarness()
+  const statuses = await Promise.all(
+    Array.from({ length: 20 }, async () => {
+      const response = await fresh.request({ path: '/api/v1/models', token: fresh.adminToken })
+      return response.status
+    }),
+  )
+  expect(new Set(statuses)).toEqual(new Set([200]))
+  await fresh.close()
+})
