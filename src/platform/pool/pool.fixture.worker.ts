@@ -8,6 +8,8 @@ export interface FixtureStart {
     attempts: number
     /** Threads that are to refuse yet. */
     refusals: number
+    /** 1 where threads are to hang for a while as they start. */
+    hangs: number
     released: number
     /** Of the first thread, as all that follows: it goes on when it is 1. */
     gates: number
@@ -35,6 +37,8 @@ export interface FixtureResult {
   value: unknown
 }
 
+const HANG_MS = 300
+
 let start: FixtureStart
 let thread: number
 
@@ -44,6 +48,8 @@ serveWorker<FixtureStart, number, FixtureJob, FixtureResult>({
     const { memory, cells } = start
     thread = Atomics.add(memory, cells.attempts, 1)
     if (Atomics.sub(memory, cells.refusals, 1) > 0) throw new Error(`thread ${thread} refuses`)
+    if (Atomics.load(memory, cells.hangs) === 1)
+      Atomics.wait(memory, cells.gates + thread, 0, HANG_MS)
     setInterval(() => Atomics.add(memory, cells.beats + thread, 1), 1)
     return thread
   },

@@ -6,8 +6,16 @@ import type { FixtureJob, FixtureResult, FixtureStart } from './pool.fixture.wor
 import { Pool, type PoolOptions } from './pool.ts'
 
 const THREADS_MAX = 16
-const cells = { attempts: 0, refusals: 1, released: 2, gates: 3, beats: 3 + THREADS_MAX }
-const CELLS = 3 + 2 * THREADS_MAX
+const FIRST_GATE = 4
+const cells = {
+  attempts: 0,
+  refusals: 1,
+  released: 2,
+  hangs: 3,
+  gates: FIRST_GATE,
+  beats: FIRST_GATE + THREADS_MAX,
+}
+const CELLS = FIRST_GATE + 2 * THREADS_MAX
 
 const closing: (() => Promise<void>)[] = []
 afterEach(async () => {
@@ -17,12 +25,15 @@ afterEach(async () => {
 interface Settings extends Partial<PoolOptions<FixtureStart>> {
   /** Threads that are to refuse at first. */
   refusals?: number
+  /** Whether threads hang as they start. */
+  hangs?: boolean
 }
 
 /** A pool of fixture workers, with a view of the memory that they share with the test. */
-async function openPool({ refusals = 0, ...options }: Settings = {}) {
+async function openPool({ refusals = 0, hangs = false, ...options }: Settings = {}) {
   const memory = new Int32Array(new SharedArrayBuffer(CELLS * Int32Array.BYTES_PER_ELEMENT))
   memory[cells.refusals] = refusals
+  memory[cells.hangs] = hangs ? 1 : 0
   const lines: { message: string; at: number }[] = []
   const write = (line: string) =>
     void lines.push({ message: String(JSON.parse(line).message), at: performance.now() })
@@ -334,6 +345,13 @@ describe('a worker that can’t start', () => {
     expect(await refusal(openPool({ threads: 2, refusals: 1 }))).toMatchObject({
       failure: 'failed',
       message: expect.stringMatching(/^thread [01] refuses$/),
+    })
+  })
+
+  test('in its time is given up', async () => {
+    expect(await refusal(openPool({ hangs: true, startTimeoutMs: 50 }))).toMatchObject({
+      failure: 'timeout',
+      message: 'a thread was not ready in 50 ms',
     })
   })
 

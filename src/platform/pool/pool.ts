@@ -12,6 +12,8 @@ export interface PoolOptions<Start> {
   threads: number
   /** Jobs that may wait for a thread. */
   queueMax: number
+  /** Longest time until a new thread is ready. */
+  startTimeoutMs?: number
   /** Longest time for one job, from the moment that a thread has it. */
   runTimeoutMs: number
   log: Log
@@ -27,6 +29,8 @@ interface Ticket<Job, Result> {
 /** Waits before the first, second, … replacement in a row that does not start. */
 const RESTART_DELAYS_MS = [0, 100, 500, 2000, 10_000]
 const RELEASE_TIMEOUT_MS = 2000
+/** To load large models from a slow disk takes its time; for ever is a fault. */
+const START_TIMEOUT_MS = 120_000
 
 /**
  * Worker threads that run one job each at a time, in the order of asking.
@@ -192,7 +196,8 @@ export class Pool<Start, Ready, Job, Result> {
   async #addThread(): Promise<Ready> {
     const thread = new Thread<Start, Ready, Job, Result>(this.#options.script)
     try {
-      const ready = await thread.start(this.#options.start)
+      const { start, startTimeoutMs = START_TIMEOUT_MS } = this.#options
+      const ready = await thread.start(start, startTimeoutMs)
       this.#failedStarts = 0
       void thread.gone.then(() => this.#lose(thread))
       this.#admit(thread)

@@ -44,8 +44,11 @@ export class Thread<Start, Ready, Job, Result> {
     })
   }
 
-  async start(start: Start): Promise<Ready> {
-    const reply = await this.#ask({ type: 'start', start })
+  async start(start: Start, timeoutMs: number): Promise<Ready> {
+    const timer = setTimeout(() => {
+      this.#fail?.(new PoolError('timeout', `a thread was not ready in ${timeoutMs} ms`))
+    }, timeoutMs)
+    const reply = await this.#ask({ type: 'start', start }).finally(() => clearTimeout(timer))
     if (reply.type === 'ready') return reply.ready
     throw new PoolError('failed', reply.type === 'refused' ? reply.reason : 'out of order')
   }
