@@ -76,6 +76,31 @@ describe('every route', () => {
     }
   })
 
+  test('has examples that its own schemas take', () => {
+    for (const { method, path, body, answers } of harness.app.routes) {
+      const documented = [body, ...Object.values(answers)].filter((each) => each !== undefined)
+      for (const { schema, example } of documented) {
+        const faults = schema?.safeParse(example).error?.issues ?? []
+        expect({ route: `${method} ${path}`, faults }).toEqual({
+          route: `${method} ${path}`,
+          faults: [],
+        })
+      }
+    }
+  })
+
+  test('shows of a refusal of the input which faults it names', () => {
+    for (const { name, operation } of operations()) {
+      const refusal = operation.responses['422']?.content?.['application/problem+json']
+      if (refusal === undefined) continue
+      expect({ name, ...(refusal.example as object) }).toMatchObject({
+        name,
+        detail: expect.stringContaining('#/'),
+        errors: [{ pointer: expect.stringMatching(/^#\//), detail: expect.any(String) }],
+      })
+    }
+  })
+
   test('has problem responses, with those that follow from what it asks', () => {
     for (const { name, operation } of operations()) {
       const expected = ['500', '504']

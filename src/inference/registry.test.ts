@@ -182,6 +182,12 @@ describe('a model that can’t be read is named:', () => {
       () => `${manifestPath()} is for bee/1, but lies in the folder of ant/1`,
     ],
     [
+      'an example that does not fit the inputs',
+      () => addModel('ant', '1', { example: { x1: 'much', x3: 1 } }),
+      () =>
+        `${manifestPath()} has an example that does not fit its inputs:\n  example.x3: the model has no such column`,
+    ],
+    [
       'no model file',
       () => rmSync(join(directory, 'ant', '1', 'model.onnx')),
       () => `The model file ${join(directory, 'ant', '1', 'model.onnx')} is missing`,
@@ -198,8 +204,16 @@ describe('a model that can’t be read is named:', () => {
 describe('a manifest that does not fit its model keeps the server from starting:', () => {
   const third = { name: 'x3', type: 'number' }
   test.each<[string, object, string]>([
-    ['an input more', { inputs: [...manifest.inputs, third] }, 'the manifest has 3 columns'],
-    ['an input less', { inputs: manifest.inputs.slice(1) }, 'the manifest has 1 columns'],
+    [
+      'an input more',
+      { inputs: [...manifest.inputs, third], example: { ...manifest.example, x3: 1 } },
+      'the manifest has 3 columns',
+    ],
+    [
+      'an input less',
+      { inputs: manifest.inputs.slice(1), example: { x2: 1 } },
+      'the manifest has 1 columns',
+    ],
     [
       'a class more',
       { classes: ['a', 'b', 'c'] },

@@ -3,6 +3,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { StartError } from '../platform/start-error.ts'
+import { createEncoder } from './features.ts'
 import { type Manifest, manifestSchema } from './manifest.ts'
 
 /** A model on disk: its manifest, and where its file is. */
@@ -41,6 +42,7 @@ async function readLatest(directory: string, name: string): Promise<ModelEntry> 
         `but lies in the folder of ${name}/${version}.`,
     )
   }
+  refuseBadExample(manifest, join(folder, 'manifest.json'))
   const path = join(folder, manifest.file)
   if (!existsSync(path)) throw new StartError(`The model file ${path} is missing.`)
   return { manifest, path }
@@ -56,6 +58,16 @@ async function readManifest(path: string): Promise<Manifest> {
   if (parsed.success) return parsed.data
   const faults = parsed.error.issues.map((issue) => `  ${issue.path.join('.')}: ${issue.message}`)
   throw new StartError(`${path} is no model manifest:\n${faults.join('\n')}`)
+}
+
+/** What a manifest shows to callers must be what its model takes. */
+function refuseBadExample(manifest: Manifest, path: string): void {
+  const encoded = createEncoder(manifest)(manifest.example, 1)
+  if (!Array.isArray(encoded)) return
+  const faults = encoded.map(
+    (fault) => `  ${['example', ...fault.path].join('.')}: ${fault.detail}`,
+  )
+  throw new StartError(`${path} has an example that does not fit its inputs:\n${faults.join('\n')}`)
 }
 
 /** Links are followed: a folder of models is often one. */

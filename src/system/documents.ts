@@ -114,6 +114,9 @@ export function problemsOf(route: Route): ProblemConstructor[] {
   ]
 }
 
+const fault = { pointer: '#/features/body_mass_g/0', detail: 'expected a number' }
+const faultsExample = { detail: `${fault.pointer}: ${fault.detail}`, errors: [fault] }
+
 function refusalsOf(route: Route) {
   const byStatus = Map.groupBy(problemsOf(route), ({ kind }) => kind.status)
   const responses = [...byStatus].map(([status, kinds]) => {
@@ -122,6 +125,7 @@ function refusalsOf(route: Route) {
       type,
       title,
       status,
+      ...(kinds.includes(problems.invalidRequest) ? faultsExample : {}),
       instance: '0198c5a2-7d31-7c9e-9f1b-2f6a1f0c8e11',
       error: title,
     }

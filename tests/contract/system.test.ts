@@ -116,7 +116,16 @@ describe('open without a token', () => {
   test('the script of the browsable page is served by this process', async () => {
     const response = await harness.request({ path: '/docs/scalar.js' })
     expect(response.headers.get('content-type')).toContain('text/javascript')
-    expect((await response.arrayBuffer()).byteLength).toBeGreaterThan(1_000_000)
+    const plain = await response.text()
+    expect(plain.length).toBeGreaterThan(1_000_000)
+    const small = await harness.request({
+      path: '/docs/scalar.js',
+      headers: { 'accept-encoding': 'gzip, br' },
+    })
+    expect(small.headers.get('content-encoding')).toBe('gzip')
+    const bytes = new Uint8Array(await small.arrayBuffer())
+    expect(bytes.length).toBeLessThan(plain.length / 2)
+    expect(Buffer.from(Bun.gunzipSync(bytes)).toString()).toBe(plain)
   })
 
   test('and nothing else', () => {

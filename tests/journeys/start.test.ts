@@ -21,12 +21,19 @@ describe('it refuses to start, with a sentence that says what to do', () => {
   }
 
   test('on bad settings, all of them at once, without their values', async () => {
-    const settings = { PORT: '99999', JWT_SECRET: 'hunter2', CORS_ORIGINS: '*' }
+    const settings = {
+      PORT: '99999',
+      JWT_SECRET: 'hunter2',
+      CORS_ORIGINS: '*',
+      ANONYMOUS_SCOPES: 'predict fly',
+    }
     await expectRefusal(
       settings,
       'PORT:',
       'JWT_SECRET: expected at least 32 bytes',
       'CORS_ORIGINS:',
+      'ANONYMOUS_SCOPES: expected some of predict, ',
+      'not fly',
     )
     const { errors } = await runServer(settings)
     expect(errors).not.toContain('hunter2')
@@ -36,6 +43,13 @@ describe('it refuses to start, with a sentence that says what to do', () => {
     const file = join(directory, 'a-file')
     writeFileSync(file, '')
     await expectRefusal({ DATA_DIR: join(file, 'data') }, 'Make it writable', 'DATA_DIR')
+  })
+
+  test('on a file that is no database', async () => {
+    const data = join(directory, 'no-database')
+    mkdirSync(data)
+    writeFileSync(join(data, 'quintet.db'), crypto.getRandomValues(new Uint8Array(8192)))
+    await expectRefusal({ DATA_DIR: data }, 'quintet.db is no SQLite database', 'DATA_DIR')
   })
 
   test('on a port that is taken', async () => {
@@ -49,8 +63,9 @@ describe('it refuses to start, with a sentence that says what to do', () => {
     const models = join(directory, 'models')
     cpSync(FIXTURE_MODELS_DIR, models, { recursive: true })
     const path = join(models, 'classification', '1', 'manifest.json')
-    const manifest = (await Bun.file(path).json()) as { inputs: unknown[] }
+    const manifest = (await Bun.file(path).json()) as { inputs: unknown[]; example: object }
     manifest.inputs.push({ name: 'x3', type: 'number' })
+    manifest.example = { ...manifest.example, x3: 1 }
     writeFileSync(path, JSON.stringify(manifest))
     const file = join(models, 'classification', '1', 'model.onnx')
     await expectRefusal({ MODELS_DIR: models }, file, 'the manifest has 3 columns')

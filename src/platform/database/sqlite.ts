@@ -84,6 +84,12 @@ function connect(directory: string): [writer: Connection, reader: Connection] {
     reader.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`)
     return [writer, reader]
   } catch (cause) {
+    if (cause instanceof SQLiteError && cause.code === 'SQLITE_NOTADB') {
+      throw new StartError(
+        `${path} is no SQLite database. Restore it from a backup, or set DATA_DIR to another folder.`,
+        { cause },
+      )
+    }
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new StartError(
       `The folder ${directory} can't hold the database (${reason}). ` +
