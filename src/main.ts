@@ -1,4 +1,4 @@
-import { openApp } from './app.ts'
+import { openApp, settingChecks } from './app.ts'
 import { type Config, parseConfig } from './platform/config.ts'
 import { type Log, openLog } from './platform/log.ts'
 import { openPlatform, type Platform } from './platform/platform.ts'
@@ -20,7 +20,7 @@ try {
 
 async function start(): Promise<void> {
   const startedAt = performance.now()
-  const config = parseConfig(process.env)
+  const config = parseConfig(process.env, settingChecks)
   const { log, close: closeLog } = openLog(config)
   const platform = openPlatform(config, log)
   const app = await openApp(platform)

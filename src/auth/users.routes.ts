@@ -14,7 +14,7 @@ const USERNAME = /^[^\s@\p{C}](?:[^@\p{C}]{0,62}[^\s@\p{C}])?$/u
 const password = scalar(z.string().min(PASSWORD_LENGTH.min).max(PASSWORD_LENGTH.max))
 const role = z.enum(Object.keys(roleScopes) as (keyof typeof roleScopes)[])
 
-const newUser = z.object({
+const newUser = z.strictObject({
   username: scalar(
     z.string().refine((name) => USERNAME.test(name), 'expected 1 to 64 visible characters, no @'),
   ).meta({ description: 'Unique, whatever the case' }),
@@ -24,7 +24,7 @@ const newUser = z.object({
 })
 const user = z.object({ id: z.string(), username: z.string(), email: z.string().nullable(), role })
 
-const passwordChange = z.object({
+const passwordChange = z.strictObject({
   current_password: scalar(z.string().max(PASSWORD_LENGTH.max * 4)),
   password,
 })

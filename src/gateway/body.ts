@@ -109,5 +109,11 @@ export function checked<Schema extends z.ZodType>(
 ): z.output<Schema> {
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data
-  throw invalid(parsed.error.issues.map(({ path, message }) => ({ path, detail: message })))
+  throw invalid(parsed.error.issues.flatMap(faultsOf))
+}
+
+function faultsOf(issue: z.core.$ZodIssue): Fault[] {
+  const { path, message } = issue
+  if (issue.code !== 'unrecognized_keys') return [{ path, detail: message }]
+  return issue.keys.map((key) => ({ path: [...path, key], detail: 'is no key of this request' }))
 }

@@ -14,7 +14,7 @@ import { createRateLimit, type RateLimit } from './rate-limit.ts'
 import { render, renderProblem } from './render.ts'
 import { createRequestMetrics, type RouteMetrics } from './request-metrics.ts'
 import type { Answer, RequestContext, Route } from './route.ts'
-import { parseScopes } from './scopes.ts'
+import { isScope } from './scopes.ts'
 import { securityHeaders } from './security-headers.ts'
 import { inTime, type Patience } from './time-limit.ts'
 import { continueTrace, traceparentOf } from './trace-context.ts'
@@ -49,7 +49,7 @@ export function createGateway({ config, log, metrics, authenticate }: GatewayDep
   const cors = createCors(config.CORS_ORIGINS)
   const guard = createGuard({
     authenticate,
-    anonymousScopes: parseScopes(config.ANONYMOUS_SCOPES, 'ANONYMOUS_SCOPES'),
+    anonymousScopes: config.ANONYMOUS_SCOPES.filter(isScope),
     metricsToken: config.METRICS_TOKEN,
   })
   const requestMetrics = createRequestMetrics(metrics)
@@ -142,7 +142,7 @@ export function createGateway({ config, log, metrics, authenticate }: GatewayDep
   function identify(route: Route, visit: Visit): Principal | Promise<Principal> {
     // A guess at a token costs a signature check, so guesses are counted too.
     const refuse = async (refusal: unknown): Promise<never> => {
-      await limits.principal.count(limitKey(visit.address))
+      Object.assign(visit.headers, await limits.principal.count(limitKey(visit.address)))
       throw refusal
     }
     try {

@@ -1,5 +1,3 @@
-import { StartError } from '../platform/start-error.ts'
-
 /** Everything that can be allowed, and what it means. The one list; tokens, roles and routes use its names. */
 export const scopes = {
   predict: 'Ask a model for predictions',
@@ -10,17 +8,14 @@ export const scopes = {
 
 export type Scope = keyof typeof scopes
 
-/** @throws {StartError} naming what is no scope. */
-export function parseScopes(names: readonly string[], setting: string): Scope[] {
+/** What is wrong with a list of scopes, or nothing. */
+export function scopesFault(names: readonly string[]): string | undefined {
   const unknown = names.filter((name) => !isScope(name))
-  if (unknown.length > 0) {
-    const known = Object.keys(scopes).join(', ')
-    throw new StartError(`${setting}: ${unknown.join(', ')} is no scope. There are: ${known}.`)
-  }
-  return names.filter(isScope)
+  if (unknown.length === 0) return undefined
+  return `expected some of ${Object.keys(scopes).join(', ')}, not ${unknown.join(', ')}`
 }
 
-const isScope = (name: string): name is Scope => Object.hasOwn(scopes, name)
+export const isScope = (name: string): name is Scope => Object.hasOwn(scopes, name)
 
 const viewer: Scope[] = ['predict', 'models:read']
 const editor: Scope[] = [...viewer]

@@ -20,6 +20,9 @@ const list = () =>
     .default('')
     .transform((text) => Object.freeze(text.split(/[\s,]+/).filter((item) => item !== '')))
 
+const block = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()])
+const isBlock = (value: string) => block.safeParse(value).success
+
 const origin = (value: string) => URL.canParse(value) && new URL(value).origin === value
 const webAddress = z
   .url({ protocol: /^https?$/, error: 'expected an address such as https://api.example.com' })
@@ -89,6 +92,10 @@ export const settings = z
       .meta(secret),
 
     TRUSTED_PROXIES: list()
+      .refine(
+        (entries) => entries.every(isBlock),
+        'expected addresses or CIDR blocks such as 10.0.0.0/8',
+      )
       .describe('Addresses or CIDR blocks of proxies whose `X-Forwarded-For` is believed')
       .meta({ shownDefault: 'none' }),
     CORS_ORIGINS: list()
@@ -133,17 +140,37 @@ export const settings = z
 
 export type Config = Readonly<z.output<typeof settings>>
 
+/** What is wrong with a setting whose words belong to another part, or nothing. */
+export type SettingChecks = {
+  [Name in keyof Config]?: (value: Config[Name]) => string | undefined
+}
+
 /**
  * Reads the settings from an environment. A blank variable counts as absent.
  *
- * @throws {StartError} naming every faulty variable at once, never its value.
+ * @throws {StartError} naming every faulty variable at once, never the value of a secret.
  */
-export function parseConfig(environment: Record<string, string | undefined>): Config {
+export function parseConfig(
+  environment: Record<string, string | undefined>,
+  checks: SettingChecks = {},
+): Config {
   const present = Object.fromEntries(
     Object.entries(environment).filter(([, value]) => value !== undefined && value.trim() !== ''),
   )
   const parsed = settings.safeParse(present)
-  if (parsed.success) return Object.freeze(parsed.data)
-  const faults = parsed.error.issues.map((issue) => `  ${issue.path.join('.')}: ${issue.message}`)
-  throw new StartError(`These settings can't be used:\n${faults.join('\n')}`)
+  const issues = (parsed.error?.issues ?? []).map(
+    ({ path, message }) => `${path.join('.')}: ${message}`,
+  )
+  const faults = [...issues, ...faultsByCheck(present, checks)]
+  if (parsed.success && faults.length === 0) return Object.freeze(parsed.data)
+  throw new StartError(`These settings can't be used:\n  ${faults.join('\n  ')}`)
+}
+
+function faultsByCheck(present: Record<string, unknown>, checks: SettingChecks): string[] {
+  return Object.entries(checks).flatMap(([name, check]) => {
+    const { data } = settings.shape[name as keyof Config].safeParse(present[name])
+    const fault =
+      data === undefined ? undefined : (check as (value: unknown) => string | undefined)(data)
+    return fault === undefined ? [] : [`${name}: ${fault}`]
+  })
 }

@@ -118,7 +118,13 @@ describe('an administrator creates users', () => {
         as: 'admin',
         path: USERS,
         body: { username: 'mallory', password: 'long enough', id: 'chosen', passwordHash: 'x' },
-        status: 201,
+        status: 422,
+        has: {
+          errors: [
+            { pointer: '#/id', detail: 'is no key of this request' },
+            { pointer: '#/passwordHash', detail: 'is no key of this request' },
+          ],
+        },
         mustNotContain: ['chosen'],
       },
       {

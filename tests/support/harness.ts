@@ -4,7 +4,7 @@ import { join } from 'node:path'
 
 import { openApp } from '../../src/app.ts'
 import { authTables } from '../../src/auth/tables.ts'
-import type { Events } from '../../src/events.ts'
+import { type Events, events as vocabulary } from '../../src/events.ts'
 import type { Role } from '../../src/gateway/scopes.ts'
 import type { EventOf } from '../../src/platform/bus/bus.ts'
 import { parseConfig } from '../../src/platform/config.ts'
@@ -75,7 +75,10 @@ export async function openHarness(settings: Record<string, string> = {}): Promis
   await app.auth.start()
   const adminToken = await app.auth.administratorToken()
   const events: EventOf<Events>[] = []
-  platform.bus.subscribe((event) => void events.push(event))
+  platform.bus.subscribe((event) => {
+    vocabulary[event.type].strict().parse(event.data)
+    events.push(event)
+  })
 
   const request: Harness['request'] = async ({ method, path, token, headers, body, peer }) => {
     const sent = new Request(`http://localhost:8080${path}`, {

@@ -1,0 +1,207 @@
+import { describe, expect, test } from 'bun:test'
+import { join } from 'node:path'
+
+import { settings } from '../../src/platform/config.ts'
+import { type Harness, MODELS_DIR, openHarness, PASSWORD } from '../support/harness.ts'
+
+const TREES_DIR = join(import.meta.dir, '..', 'bench', 'models')
+const GOLDEN = join(TREES_DIR, 'trees', '1', 'golden.json')
+
+const LOGIN = '/api/v1/auth/login'
+const PREDICT = '/api/v1/predict'
+const credentials = { username: 'admin', password: PASSWORD }
+const points = (rows: number) => ({
+  model_type: 'classification',
+  features: { x1: Array(rows).fill(1), x2: Array(rows).fill(2) },
+})
+const post = (harness: Harness, path: string, body: unknown) =>
+  harness.request({ path, body, token: harness.adminToken })
+const scrape = async (harness: Harness) =>
+  (await harness.request({ path: '/metrics', token: harness.adminToken })).text()
+
+interface Limit {
+  setting: keyof typeof settings.shape
+  set: Record<string, string>
+  /** Goes to the limit, which is answered, and beyond it. */
+  beyond: (harness: Harness) => Promise<Response>
+  status: number
+  says: string
+}
+
+const limits: Limit[] = [
+  {
+    setting: 'BODY_BYTES_MAX',
+    set: { BODY_BYTES_MAX: '1000' },
+    beyond: (harness) => post(harness, PREDICT, { ...points(1), note: 'x'.repeat(1000) }),
+    status: 413,
+    says: 'at most 1000 bytes',
+  },
+  {
+    setting: 'REQUEST_TIMEOUT_MS',
+    set: { REQUEST_TIMEOUT_MS: '1' },
+    beyond: (harness) => post(harness, LOGIN, credentials),
+    status: 504,
+    says: 'no answer in 1 ms',
+  },
+  {
+    setting: 'RATE_LIMIT_AUTH',
+    set: { RATE_LIMIT_AUTH: '1' },
+    beyond: afterOne((harness) => post(harness, LOGIN, credentials)),
+    status: 429,
+    says: 'At most 1 requests a minute',
+  },
+  {
+    setting: 'RATE_LIMIT_VALIDATE',
+    set: { RATE_LIMIT_VALIDATE: '1' },
+    beyond: afterOne((harness) => post(harness, '/api/v1/auth/validate', { token: 'x' })),
+    status: 429,
+    says: 'At most 1 requests a minute',
+  },
+  {
+    setting: 'RATE_LIMIT_PRINCIPAL',
+    set: { RATE_LIMIT_PRINCIPAL: '1' },
+    beyond: afterOne((harness) => post(harness, PREDICT, points(1))),
+    status: 429,
+    says: 'At most 1 requests a minute',
+  },
+  {
+    setting: 'PASSWORD_QUEUE_MAX',
+    set: { PASSWORD_QUEUE_MAX: '1' },
+    beyond: lastRefused(20, (harness) => post(harness, LOGIN, credentials)),
+    status: 503,
+    says: 'Too many logins at once',
+  },
+  {
+    setting: 'TOKEN_TTL_SECONDS',
+    set: { TOKEN_TTL_SECONDS: '60' },
+    async beyond(harness) {
+      const token = await harness.logIn('admin')
+      harness.clock.advance(59_000)
+      const known = await harness.request({ path: '/api/v1/models', token })
+      expect(known.status).toBe(200)
+      harness.clock.advance(2_000)
+      return harness.request({ path: '/api/v1/models', token })
+    },
+    status: 401,
+    says: 'Token expired',
+  },
+  {
+    setting: 'PREDICT_BATCHES_MAX',
+    set: { PREDICT_BATCHES_MAX: '1' },
+    beyond: (harness) => post(harness, `${PREDICT}/batch`, { batches: [points(1), points(1)] }),
+    status: 422,
+    says: 'has 2 batches, at most 1',
+  },
+  {
+    setting: 'PREDICT_ROWS_MAX',
+    set: { PREDICT_ROWS_MAX: '2' },
+    async beyond(harness) {
+      expect((await post(harness, PREDICT, points(2))).status).toBe(200)
+      return post(harness, PREDICT, points(3))
+    },
+    status: 422,
+    says: 'has 3 rows, at most 2',
+  },
+  {
+    setting: 'PREDICT_QUEUE_ROWS_MAX',
+    set: { PREDICT_ROWS_MAX: '2', PREDICT_QUEUE_ROWS_MAX: '2' },
+    beyond: lastRefused(20, (harness) => post(harness, PREDICT, points(2))),
+    status: 503,
+    says: '2 rows are waiting for this model',
+  },
+  {
+    setting: 'PREDICT_RUN_TIMEOUT_MS',
+    set: {
+      MODELS_DIR: TREES_DIR,
+      PREDICT_RUN_TIMEOUT_MS: '1',
+      PREDICT_BATCH_ROWS_MAX: '10000',
+      BODY_BYTES_MAX: '100000000',
+    },
+    async beyond(harness) {
+      const { features } = (await Bun.file(GOLDEN).json()) as { features: object[] }
+      const rows = Array.from({ length: 10_000 }, (_, row) => features[row % features.length])
+      return post(harness, PREDICT, { model_type: 'trees', features: rows })
+    },
+    status: 504,
+    says: 'Model timeout',
+  },
+]
+
+/** Settings that bound without a refusal, or whose test needs another stage. */
+const elsewhere: Partial<Record<keyof typeof settings.shape, string>> = {
+  TOKEN_CACHE_MAX: 'src/auth/sessions.test.ts',
+  RATE_LIMIT_KEYS_MAX: 'src/gateway/gateway.test.ts',
+  CACHE_BYTES_MAX: 'src/platform/cache/contract.test.ts',
+  PREDICT_BATCH_ROWS_MAX: 'tests/contract/limits.test.ts',
+  PREDICTION_CACHE_TTL_SECONDS: 'tests/contract/limits.test.ts',
+  DRAIN_DELAY_MS: 'tests/journeys/stop.test.ts',
+  DRAIN_TIMEOUT_MS: 'tests/journeys/stop.test.ts',
+}
+
+function afterOne(request: (harness: Harness) => Promise<Response>) {
+  return async (harness: Harness) => {
+    expect((await request(harness)).status).not.toBe(429)
+    return request(harness)
+  }
+}
+
+/** Of many at once, some are answered and the others refused. */
+function lastRefused(times: number, request: (harness: Harness) => Promise<Response>) {
+  return async (harness: Harness) => {
+    const answers = await Promise.all(Array.from({ length: times }, () => request(harness)))
+    expect(answers.filter(({ status }) => status === 200).length).toBeGreaterThan(0)
+    return answers.findLast(({ status }) => status !== 200)!
+  }
+}
+
+describe('beyond a limit there is a refusal that names it', () => {
+  test.each(limits.map((limit) => [limit.setting, limit] as const))('%s', async (_, limit) => {
+    const harness = await openHarness(limit.set)
+    const response = await limit.beyond(harness)
+    const text = await response.text()
+    expect({ status: response.status, text }).toEqual({
+      status: limit.status,
+      text: expect.stringContaining(limit.says),
+    })
+    await harness.close()
+  })
+
+  test('every limit has its row, or its test elsewhere', async () => {
+    const bounds = Object.keys(settings.shape).filter((name) =>
+      /_MAX$|_MS$|_SECONDS$|^RATE_LIMIT_/.test(name),
+    )
+    const tested = [...limits.map(({ setting }) => setting), ...Object.keys(elsewhere)]
+    expect(tested.toSorted()).toEqual(bounds.toSorted())
+    for (const [name, file] of Object.entries(elsewhere)) {
+      const text = await Bun.file(join(import.meta.dir, '../..', file)).text()
+      expect(text.includes(name) || file.startsWith('src/platform/cache')).toBe(true)
+    }
+  })
+})
+
+test('PREDICT_BATCH_ROWS_MAX is the most that goes to a model at once', async () => {
+  const harness = await openHarness({ PREDICT_BATCH_ROWS_MAX: '4' })
+  await post(harness, PREDICT, points(10))
+  const metrics = await scrape(harness)
+  expect(metrics).toContain('prediction_batch_rows_count{model="classification",version="1"} 3\n')
+  expect(metrics).toContain('prediction_batch_rows_sum{model="classification",version="1"} 10\n')
+  await harness.close()
+})
+
+test('PREDICTION_CACHE_TTL_SECONDS is how long a prediction is remembered', async () => {
+  const harness = await openHarness({ MODELS_DIR, PREDICTION_CACHE_TTL_SECONDS: '10' })
+  const { manifest } = {
+    manifest: await Bun.file(join(MODELS_DIR, 'regression/1/manifest.json')).json(),
+  }
+  const body = { model_type: 'regression', features: manifest.example }
+  for (const seconds of [0, 9, 2]) {
+    harness.clock.advance(seconds * 1000)
+    expect((await post(harness, PREDICT, body)).status).toBe(200)
+  }
+  const metrics = await scrape(harness)
+  const lookups = (result: string) =>
+    `prediction_cache_total{model="regression",version="1",result="${result}"}`
+  expect(metrics).toContain(`${lookups('hit')} 1\n`)
+  expect(metrics).toContain(`${lookups('miss')} 2\n`)
+  await harness.close()
+})
