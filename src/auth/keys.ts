@@ -8,7 +8,7 @@ import type { AuthTables } from './tables.ts'
 /** An unknown key may be one that another process made; a flood of made-up ones must not be a flood of reads. */
 const REREAD_INTERVAL_MS = 1000
 
-export interface SigningKey {
+interface SigningKey {
   id: string
   key: CryptoKey
 }

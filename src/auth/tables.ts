@@ -48,4 +48,3 @@ export const authTables = ({ table, column, index, uniqueIndex }: Kit) => ({
 })
 
 export type AuthTables = ReturnType<typeof authTables>
-export type Role = AuthTables['accounts']['$inferSelect']['role']

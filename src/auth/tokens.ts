@@ -7,7 +7,7 @@ import type { Clock } from '../platform/clock.ts'
 import type { Keys } from './keys.ts'
 
 /** What a token says, beside `iss`, `aud` and `jti`. */
-export interface TokenClaims {
+interface TokenClaims {
   userId: string
   username: string
   role: keyof typeof roleScopes

@@ -9,9 +9,9 @@ import { authProblems } from './problems.ts'
 import type { Sessions } from './sessions.ts'
 import type { AuthTables } from './tables.ts'
 
-export type User = AuthTables['accounts']['$inferSelect']
+type User = AuthTables['accounts']['$inferSelect']
 
-export interface NewUser {
+interface NewUser {
   username: string
   email?: string | null | undefined
   password: string

@@ -4,7 +4,7 @@ import type { Account, Principal } from './principal.ts'
 import type { ProblemConstructor } from './problem.ts'
 import type { Scope } from './scopes.ts'
 
-export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete'
+type Method = 'get' | 'post' | 'put' | 'patch' | 'delete'
 
 /** What the gateway hands to a handler beside the checked input. */
 export interface RequestContext {
@@ -24,7 +24,7 @@ export interface RequestContext {
 export type Answer = { status?: number; body: unknown; headers?: Record<string, string> } | Response
 
 /** Which limit counts a request: by principal, by address for guesses at a secret, or none. */
-export type Rate = 'principal' | 'auth' | 'validate' | 'none'
+type Rate = 'principal' | 'auth' | 'validate' | 'none'
 
 interface Documented {
   description: string

@@ -14,7 +14,7 @@ export interface ServedModel {
   metrics: ModelMetrics
 }
 
-export interface Prediction {
+interface Prediction {
   /** A label, a number, or a number a step, for each row. */
   predictions: (string | number | number[])[]
   /** Of a classification: for each row the probability of each class. */
@@ -22,7 +22,7 @@ export interface Prediction {
   model_version: string
 }
 
-export interface PredictionRequest {
+interface PredictionRequest {
   model_type: string
   features: Features
 }

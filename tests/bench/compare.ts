@@ -13,14 +13,14 @@ export interface Comparison {
   bars: Bar[]
 }
 
-export interface Contender {
+interface Contender {
   name: string
   command: string[]
   env: Record<string, string>
 }
 
 /** What a server did in one round. */
-export interface Figures {
+interface Figures {
   requestsPerSecond: number
   p99Ms: number
   cpuMicroseconds: number

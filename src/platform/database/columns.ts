@@ -14,7 +14,7 @@ const postgresColumns = {
   timestamp: () => pg.timestamp({ withTimezone: true, precision: 3, mode: 'date' }),
   json: <T>() => pg.jsonb().$type<T>(),
 }
-export type Columns = typeof postgresColumns
+type Columns = typeof postgresColumns
 
 /** What a feature's `tables.ts` declares its tables with. */
 export interface Kit {

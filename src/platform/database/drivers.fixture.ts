@@ -16,7 +16,7 @@ export interface Place {
 }
 
 /** A driver as the contract suite needs it. */
-export interface Driver {
+interface Driver {
   name: string
   kit: Kit
   createPlace(): Promise<Place>
