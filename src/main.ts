@@ -22,7 +22,7 @@ async function start(): Promise<void> {
   const startedAt = performance.now()
   const config = parseConfig(process.env, settingChecks)
   const { log, close: closeLog } = openLog(config)
-  const platform = openPlatform(config, log)
+  const platform = await openPlatform(config, log)
   const app = await openApp(platform)
   const firstLogin = await app.auth.start()
   const server = listen(config, app)

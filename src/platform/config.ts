@@ -45,6 +45,15 @@ export const settings = z
       .default('http://localhost:8080')
       .describe('Address under which clients know the server; the issuer (`iss`) of its tokens'),
     DATA_DIR: z.string().default('./data').describe('Folder that holds all state'),
+    DATABASE_URL: z
+      .url({
+        protocol: /^postgres(ql)?$/,
+        error: 'expected an address such as postgres://user@host/name',
+      })
+      .optional()
+      .describe('Postgres instead of the file in `DATA_DIR`')
+      .meta(secret),
+    DATABASE_POOL_MAX: count(20, { max: 1000 }).describe('Connections to Postgres'),
     MODELS_DIR: z
       .string()
       .default('./models')

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 
+import { DrizzleQueryError } from 'drizzle-orm/errors'
+
 import { type LogContext, logContext, openLog } from './log.ts'
 
 type Line = Record<string, unknown>
@@ -103,6 +105,17 @@ describe('an error', () => {
     for (const error of ['a text', undefined, null, 7]) log.error({ error }, 'failed')
     expect(lines).toHaveLength(4)
     expect(lines[0]).toMatchObject({ error: { message: 'a text' } })
+  })
+
+  test('of a query does not tell its values', () => {
+    const { log, lines } = createLog()
+    const error = new DrizzleQueryError('insert into t values (?)', ['hunter2'], new Error('full'))
+    expect(error.message).toContain('hunter2')
+    log.error({ error }, 'failed')
+    expect(lines).toMatchObject([
+      { error: { message: 'Failed query: insert into t values (?)', cause: { message: 'full' } } },
+    ])
+    expect(JSON.stringify(lines)).not.toContain('hunter2')
   })
 
   test('may be its own cause', () => {

@@ -140,12 +140,17 @@ const CAUSES_MAX = 5
 
 function describeError(error: unknown, causesMax = CAUSES_MAX): Record<string, unknown> {
   if (!(error instanceof Error)) return { message: String(error) }
-  const { name: type, message, stack, cause } = error
+  const { name: type, stack, cause } = error
+  const message = messageOf(error)
   const isLast = cause === undefined || causesMax === 0
   return {
     type,
     message,
-    stack_trace: stack,
+    stack_trace: stack?.replace(error.message, message),
     ...(isLast ? {} : { cause: describeError(cause, causesMax - 1) }),
   }
 }
+
+/** drizzle's errors tell the values of a failed query, which may be hashes and keys. */
+const messageOf = (error: Error) =>
+  'query' in error && 'params' in error ? `Failed query: ${String(error.query)}` : error.message

@@ -8,6 +8,7 @@ import { createMemoryCache } from './cache/memory.ts'
 import { type Clock, systemClock } from './clock.ts'
 import type { Config } from './config.ts'
 import type { Database } from './database/database.ts'
+import { openPostgres } from './database/postgres.ts'
 import { openSqlite } from './database/sqlite.ts'
 import type { Log } from './log.ts'
 import { createMetrics } from './metrics.ts'
@@ -30,8 +31,12 @@ export interface Platform {
  *
  * @throws {StartError} when a part can't be opened, with what to do about it.
  */
-export function openPlatform(config: Config, log: Log, clock: Clock = systemClock): Platform {
-  const database = openSqlite(config.DATA_DIR)
+export async function openPlatform(
+  config: Config,
+  log: Log,
+  clock: Clock = systemClock,
+): Promise<Platform> {
+  const database = await openDatabase(config)
   const cache = createMemoryCache(config.CACHE_BYTES_MAX, clock)
   const bus = createMemoryBus<Events>({ source: config.PUBLIC_URL, clock, log })
   return {
@@ -49,3 +54,12 @@ export function openPlatform(config: Config, log: Log, clock: Clock = systemCloc
     },
   }
 }
+
+const openDatabase = (config: Config): Promise<Database> =>
+  config.DATABASE_URL === undefined
+    ? openSqlite(config.DATA_DIR)
+    : openPostgres({
+        url: config.DATABASE_URL,
+        connectionsMax: config.DATABASE_POOL_MAX,
+        statementTimeoutMs: config.REQUEST_TIMEOUT_MS,
+      })

@@ -11,10 +11,16 @@ import { parseConfig } from '../../src/platform/config.ts'
 import { openLog } from '../../src/platform/log.ts'
 import { openPlatform, type Platform } from '../../src/platform/platform.ts'
 import { createTestClock, type TestClock } from './clock.ts'
+import { createTestDatabase } from './services/postgres.ts'
 
 export const MODELS_DIR = join(import.meta.dir, '..', '..', 'models')
 export const FIXTURE_MODELS_DIR = join(import.meta.dir, '..', 'fixtures', 'models')
 export const PASSWORD = 'correct horse battery'
+
+/** scripts/test runs the tests of the features a second time, on the other database. */
+const isOnPostgres =
+  process.env['TEST_HARNESS_DATABASE'] === 'postgres' &&
+  process.env['TEST_DATABASE_URL'] !== undefined
 
 /** A request as tests write it. */
 export interface TestRequest {
@@ -60,7 +66,9 @@ const passwordHash = Bun.password.hash(PASSWORD, {
 
 export async function openHarness(settings: Record<string, string> = {}): Promise<Harness> {
   const directory = mkdtempSync(join(tmpdir(), 'quintet-test-'))
+  const place = isOnPostgres ? await createTestDatabase() : undefined
   const config = parseConfig({
+    ...(place === undefined ? {} : { DATABASE_URL: place.url }),
     DATA_DIR: directory,
     MODELS_DIR: FIXTURE_MODELS_DIR,
     ADMIN_PASSWORD: PASSWORD,
@@ -70,7 +78,7 @@ export async function openHarness(settings: Record<string, string> = {}): Promis
   const lines: string[] = []
   const { log } = openLog(config, { write: (line) => void lines.push(line) })
   const clock = createTestClock()
-  const platform = openPlatform(config, log, clock)
+  const platform = await openPlatform(config, log, clock)
   const app = await openApp(platform)
   await app.auth.start()
   const adminToken = await app.auth.administratorToken()
@@ -133,6 +141,7 @@ export async function openHarness(settings: Record<string, string> = {}): Promis
     async close() {
       await app.stop()
       await platform.close()
+      await place?.remove()
       rmSync(directory, { recursive: true, force: true })
     },
   }

@@ -1,5 +1,12 @@
+import { sql } from 'drizzle-orm'
 import * as pg from 'drizzle-orm/pg-core'
 import * as sqlite from 'drizzle-orm/sqlite-core'
+
+/** drizzle's own `jsonb` on Bun's client stores a JSON string, and reads it back as if all were well. */
+const json = pg.customType<{ data: unknown; driverData: unknown }>({
+  dataType: () => 'jsonb',
+  toDriver: (value) => sql`${JSON.stringify(value)}::text::jsonb`,
+})
 
 /**
  * The column kinds that mean the same in both databases. The Postgres builders are *the* types: a
@@ -12,7 +19,7 @@ const postgresColumns = {
   real: () => pg.doublePrecision(),
   boolean: () => pg.boolean(),
   timestamp: () => pg.timestamp({ withTimezone: true, precision: 3, mode: 'date' }),
-  json: <T>() => pg.jsonb().$type<T>(),
+  json: <T>() => json().$type<T>(),
 }
 type Columns = typeof postgresColumns
 
@@ -22,6 +29,13 @@ export interface Kit {
   column: Columns
   index: typeof pg.index
   uniqueIndex: typeof pg.uniqueIndex
+}
+
+export const postgresKit: Kit = {
+  table: pg.pgTable,
+  column: postgresColumns,
+  index: pg.index,
+  uniqueIndex: pg.uniqueIndex,
 }
 
 export const sqliteKit = {

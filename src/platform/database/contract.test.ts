@@ -1,10 +1,14 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
+import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, relative } from 'node:path'
 
 import { asc, eq, getTableColumns, sql } from 'drizzle-orm'
 
 import { refusal } from '../../../tests/support/refusal.ts'
+import { StartError } from '../start-error.ts'
 import { type Database, isUniqueViolation, type Writes } from './database.ts'
-import { drivers, type Place } from './drivers.fixture.ts'
+import { drivers } from './drivers.fixture.ts'
 
 /** What must hold of every driver. */
 describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_, driver) => {
@@ -19,11 +23,12 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_,
     document: column.json<unknown>(),
   })
 
-  let place: Place
+  let place: Awaited<ReturnType<typeof driver.create>>
   let database: Database
+  const open = () => driver.open(place.where)
   beforeAll(async () => {
-    place = await driver.createPlace()
-    database = await place.open()
+    place = await driver.create()
+    database = await open()
     const columns = Object.values(getTableColumns(specimens)).map((column) =>
       [
         column.name,
@@ -35,7 +40,7 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_,
         .filter((part) => part !== false)
         .join(' '),
     )
-    await place.execute(`create table specimens (${columns.join(', ')})`)
+    await driver.execute(place.where, `create table specimens (${columns.join(', ')})`)
   })
   afterEach(() => database.write(async (tx) => void (await tx.delete(specimens))))
   afterAll(async () => {
@@ -228,12 +233,12 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_,
       expect(await Promise.allSettled(writes)).toEqual(
         writes.map(() => ({ status: 'fulfilled', value: undefined })),
       )
-      database = await place.open()
+      database = await open()
       expect(await ids()).toHaveLength(10)
     })
 
     test('makes everything after it fail', async () => {
-      const closed = await place.open()
+      const closed = await open()
       await closed.close()
       await refusal(closed.ping())
       await refusal(closed.write(async (tx) => insert(tx, 'a')))
@@ -246,4 +251,124 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_,
     expect(await database.ping()).toBeUndefined()
     expect(await database.requireMigrated()).toBeUndefined()
   })
+})
+
+/** Each takes under a second where nothing else runs. */
+const PROCESSES_TIMEOUT_MS = 30_000
+const root = join(import.meta.dir, '..', '..', '..')
+
+describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (name, driver) => {
+  let place: Awaited<ReturnType<typeof driver.create>>
+  let scratch: string
+  beforeEach(async () => {
+    place = await driver.create()
+    scratch = mkdtempSync(join(tmpdir(), 'quintet-database-'))
+  })
+  afterEach(async () => {
+    await place.remove()
+    rmSync(scratch, { recursive: true, force: true })
+  })
+  const query = (statement: string) => driver.execute(place.where, statement)
+  const openAndClose = async () => (await driver.open(place.where)).close()
+
+  /** A process that writes `count` rows, and says the id of each. */
+  const startWriter = (count: number, signal: string[] = []) =>
+    Bun.spawn(
+      [process.execPath, join(import.meta.dir, 'writer.fixture.ts'), name, place.where]
+        .concat(String(count))
+        .concat(signal),
+      { stdout: 'pipe', stderr: 'pipe' },
+    )
+
+  describe('the schema', () => {
+    const migrations = () => query('select hash, created_at from schema_migrations')
+
+    test('is left as it is when it is the latest', async () => {
+      await openAndClose()
+      const before = await migrations()
+      await openAndClose()
+      expect(await migrations()).toEqual(before)
+      expect(before).not.toEqual([])
+    })
+
+    test('of a newer version is refused, and left as it is', async () => {
+      await openAndClose()
+      await query(`insert into schema_migrations (hash, created_at) values ('', 4102444800000)`)
+      const before = await migrations()
+      const error = await refusal(driver.open(place.where))
+      expect(error).toBeInstanceOf(StartError)
+      expect(String(error)).toContain('was written by a newer version of Quintet')
+      expect(await migrations()).toEqual(before)
+    })
+
+    test('that changes under a running process is noticed', async () => {
+      const database = await driver.open(place.where)
+      await database.requireMigrated()
+      await query(`insert into schema_migrations (hash, created_at) values ('', 4102444800000)`)
+      expect(String(await refusal(database.requireMigrated()))).toContain('of another version')
+      await database.close()
+    })
+
+    test(
+      'is what the features declare',
+      async () => {
+        const committed = join(import.meta.dir, 'migrations', name)
+        cpSync(committed, scratch, { recursive: true })
+        const { stdout, exitCode } = Bun.spawnSync(
+          [process.execPath, '--bun', 'drizzle-kit', 'generate']
+            .concat(['--dialect', name === 'sqlite' ? 'sqlite' : 'postgresql'])
+            .concat(['--casing', 'snake_case'])
+            .concat(['--schema', `scripts/schema.${name}.ts`, '--out', relative(root, scratch)]),
+          { cwd: root, stderr: 'pipe' },
+        )
+        // A table without its migration: run scripts/migrations with a name for the change.
+        expect(stdout.toString()).toContain('No schema changes')
+        expect(exitCode).toBe(0)
+        expect(readdirSync(scratch).toSorted()).toEqual(readdirSync(committed).toSorted())
+      },
+      PROCESSES_TIMEOUT_MS,
+    )
+  })
+
+  test(
+    'four processes open one empty database at once',
+    async () => {
+      const signal = join(scratch, 'signal')
+      const writers = Array.from({ length: 4 }, () => startWriter(5, [signal]))
+      await Bun.sleep(300)
+      writeFileSync(signal, '')
+      const ends = writers.map(async ({ stderr, exited }) => ({
+        code: await exited,
+        said: await stderr.text(),
+      }))
+      expect(await Promise.all(ends)).toEqual(writers.map(() => ({ code: 0, said: '' })))
+      expect(Number((await query('select count(*) from rows'))[0])).toBe(40)
+      const repeated = 'select count(*) - count(distinct hash) from schema_migrations'
+      expect(Number((await query(repeated))[0])).toBe(0)
+    },
+    PROCESSES_TIMEOUT_MS,
+  )
+
+  test(
+    'a killed process loses nothing that it has acknowledged, and tears nothing',
+    async () => {
+      const acknowledged: string[] = []
+      for (let round = 0; round < 3; round += 1) {
+        const writer = startWriter(1e9)
+        let said = ''
+        for await (const chunk of writer.stdout) {
+          said += Buffer.from(chunk).toString()
+          if (said.length > 37 * (20 + 7 * round)) writer.kill('SIGKILL')
+        }
+        acknowledged.push(...said.split('\n').slice(0, -1))
+        await openAndClose()
+      }
+      const kept = new Set(await query('select id from rows'))
+      expect(acknowledged.filter((id) => !kept.has(id))).toEqual([])
+      expect(acknowledged.length).toBeGreaterThan(60)
+      const whole = [...kept].every((id) => kept.has(String(id).replace(/( again)?$/, ' again')))
+      expect(whole).toBe(true)
+    },
+    PROCESSES_TIMEOUT_MS,
+  )
 })

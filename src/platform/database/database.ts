@@ -10,7 +10,7 @@ export type Writes = Reads & Pick<Verbs, 'insert' | 'update' | 'delete'>
 
 /** Where state lives. One transaction is the only way to write. */
 export interface Database {
-  readonly driver: 'sqlite'
+  readonly driver: 'sqlite' | 'postgres'
   readonly kit: Kit
   /** Sees committed rows only, and never waits for a writer. */
   readonly read: Reads
@@ -29,9 +29,19 @@ export interface Database {
 /** Whether a write failed because a row with the same unique key exists, on any driver. */
 export function isUniqueViolation(error: unknown): boolean {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    if ('code' in cause && UNIQUE_VIOLATIONS.has(String(cause.code))) return true
+    if (codesOf(cause).some((code) => UNIQUE_VIOLATIONS.has(code))) return true
   }
   return false
 }
 
-const UNIQUE_VIOLATIONS = new Set(['SQLITE_CONSTRAINT_UNIQUE', 'SQLITE_CONSTRAINT_PRIMARYKEY'])
+const UNIQUE_VIOLATIONS = new Set([
+  'SQLITE_CONSTRAINT_UNIQUE',
+  'SQLITE_CONSTRAINT_PRIMARYKEY',
+  '23505',
+])
+
+/** SQLite says it by `code`; of Bun's Postgres client, `errno` holds the SQLSTATE. */
+const codesOf = (error: Error): string[] => [
+  ...('code' in error ? [String(error.code)] : []),
+  ...('errno' in error ? [String(error.errno)] : []),
+]

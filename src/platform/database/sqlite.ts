@@ -8,7 +8,7 @@ import { drizzle } from 'drizzle-orm/bun-sqlite'
 import { StartError } from '../start-error.ts'
 import { sqliteKit } from './columns.ts'
 import type { Database, Reads, Writes } from './database.ts'
-import { migrateSqlite, requireSchema } from './migrate.ts'
+import { type Execute, migrate, requireSchema } from './migrate.ts'
 
 const BUSY_TIMEOUT_MS = 5000
 
@@ -21,9 +21,9 @@ const BUSY_TIMEOUT_MS = 5000
  *
  * @throws {StartError} when the folder can't be written, or a newer version wrote the database.
  */
-export function openSqlite(directory: string): Database {
+export async function openSqlite(directory: string): Promise<Database> {
   const [writer, reader] = connect(directory)
-  const schema = migrateSqlite(writer, directory)
+  const schema = await inTransaction(writer, () => migrate('sqlite', executeOn(writer)))
 
   const options = { casing: 'snake_case' } as const
   const reads = drizzle(reader, options) as unknown as Reads
@@ -32,25 +32,15 @@ export function openSqlite(directory: string): Database {
   const insideWrite = new AsyncLocalStorage<true>()
   let queue: Promise<unknown> = Promise.resolve()
 
-  async function transact<T>(work: (tx: Writes) => Promise<T>): Promise<T> {
-    writer.run('BEGIN IMMEDIATE')
-    try {
-      const result = await insideWrite.run(true, () => work(writes))
-      writer.run('COMMIT')
-      return result
-    } catch (error) {
-      if (writer.inTransaction) writer.run('ROLLBACK')
-      throw error
-    }
-  }
-
   return {
     driver: 'sqlite',
     kit: sqliteKit,
     read: reads,
     write(work) {
       if (insideWrite.getStore()) throw new Error('a write inside a write would wait for itself')
-      const result = queue.then(() => transact(work))
+      const result = queue.then(() =>
+        inTransaction(writer, () => insideWrite.run(true, () => work(writes))),
+      )
       queue = result.catch(() => {})
       return result
     },
@@ -58,7 +48,7 @@ export function openSqlite(directory: string): Database {
       reader.query('select 1').get()
     },
     async requireMigrated() {
-      requireSchema(reader, schema)
+      await requireSchema(executeOn(reader), schema)
     },
     async close() {
       await queue
@@ -67,6 +57,23 @@ export function openSqlite(directory: string): Database {
     },
   }
 }
+
+async function inTransaction<T>(connection: Connection, work: () => Promise<T>): Promise<T> {
+  connection.run('BEGIN IMMEDIATE')
+  try {
+    const result = await work()
+    connection.run('COMMIT')
+    return result
+  } catch (error) {
+    if (connection.inTransaction) connection.run('ROLLBACK')
+    throw error
+  }
+}
+
+const executeOn =
+  (connection: Connection): Execute =>
+  async (statement, values = []) =>
+    connection.query<Record<string, unknown>, (string | number)[]>(statement).all(...values)
 
 function connect(directory: string): [writer: Connection, reader: Connection] {
   const path = join(directory, 'quintet.db')

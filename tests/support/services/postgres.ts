@@ -71,6 +71,23 @@ export async function startPostgres(): Promise<Service> {
   })
 }
 
+/** An empty database on the server that TEST_DATABASE_URL names. */
+export async function createTestDatabase(server = process.env['TEST_DATABASE_URL'] ?? '') {
+  const name = `test_${Bun.randomUUIDv7().replaceAll('-', '')}`
+  await execute(server, `create database ${name}`)
+  const url = new URL(server)
+  url.pathname = name
+  return {
+    url: url.href,
+    remove: () => execute(server, `drop database if exists ${name} with (force)`),
+  }
+}
+
+async function execute(url: string, statement: string): Promise<void> {
+  await using client = new SQL(url, { max: 1 })
+  await client.unsafe(statement)
+}
+
 async function canConnect(url: string): Promise<boolean> {
   const client = new SQL(url, { max: 1, connectionTimeout: 2 })
   try {

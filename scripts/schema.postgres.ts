@@ -1,0 +1,5 @@
+// What `scripts/migrations` compares with the migrations that are there, for Postgres.
+import { authTables } from '../src/auth/tables.ts'
+import { postgresKit } from '../src/platform/database/columns.ts'
+
+export const { accounts, sessions, signingKeys } = authTables(postgresKit)

@@ -1,0 +1,95 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+
+import { SQL } from 'bun'
+import { drizzle } from 'drizzle-orm/bun-sql'
+
+import { StartError } from '../start-error.ts'
+import { postgresKit } from './columns.ts'
+import type { Database, Reads, Writes } from './database.ts'
+import { type Execute, migrate, requireSchema } from './migrate.ts'
+
+const IDLE_TIMEOUT_SECONDS = 3600
+const CONNECT_TIMEOUT_SECONDS = 5
+/** Any number, as long as every version of Quintet uses the same. */
+const MIGRATION_LOCK = 7_168_312_006
+
+/**
+ * Connects to Postgres and brings its schema up to date; of several processes that start at once,
+ * one does, and the others wait.
+ *
+ * A server that goes away fails what is in flight and each later query within milliseconds; the
+ * first query after it is back connects anew.
+ *
+ * @param statementTimeoutMs after which the server gives a statement up
+ * @throws {StartError} when the server can't be used, or a newer version wrote the database.
+ */
+export async function openPostgres(options: {
+  url: string
+  connectionsMax: number
+  statementTimeoutMs: number
+}): Promise<Database> {
+  const client = new SQL(options.url, {
+    max: options.connectionsMax,
+    idleTimeout: IDLE_TIMEOUT_SECONDS,
+    connectionTimeout: CONNECT_TIMEOUT_SECONDS,
+    connection: { statement_timeout: options.statementTimeoutMs },
+  })
+  const schema = await migrateUnderLock(client).catch(async (cause: unknown) => {
+    await client.close()
+    throw asStartError(cause)
+  })
+
+  const connection = drizzle(client, { casing: 'snake_case' })
+  const insideWrite = new AsyncLocalStorage<true>()
+  const writes = new Set<Promise<unknown>>()
+
+  return {
+    driver: 'postgres',
+    kit: postgresKit,
+    read: connection as unknown as Reads,
+    write(work) {
+      if (insideWrite.getStore()) throw new Error('a write inside a write would wait for itself')
+      const result = connection.transaction((tx) =>
+        insideWrite.run(true, () => work(tx as unknown as Writes)),
+      )
+      const forget = () => void writes.delete(result)
+      writes.add(result)
+      result.then(forget, forget)
+      return result
+    },
+    async ping() {
+      await client`select 1`
+    },
+    async requireMigrated() {
+      await requireSchema(executeOn(client), schema)
+    },
+    async close() {
+      await Promise.allSettled(writes)
+      await client.close()
+    },
+  }
+}
+
+function migrateUnderLock(client: SQL): Promise<number> {
+  return client.begin(async (tx) => {
+    // Held until the transaction ends, however it ends. To wait for the others may take its time.
+    await tx`set local statement_timeout = 0`
+    await tx`select pg_advisory_xact_lock(${MIGRATION_LOCK})`
+    return migrate('postgres', executeOn(tx))
+  })
+}
+
+const executeOn =
+  (client: SQL): Execute =>
+  async (statement, values = []) => [
+    ...((await client.unsafe(statement, values)) as Record<string, unknown>[]),
+  ]
+
+function asStartError(cause: unknown): unknown {
+  if (!(cause instanceof Error) || cause instanceof StartError) return cause
+  return new StartError(
+    `The database that DATABASE_URL names can't be used (${cause.message}). ` +
+      'Start it, or mend its address, user and password.',
+    { cause },
+  )
+}
