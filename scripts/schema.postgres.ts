@@ -1,5 +1,7 @@
 // What `scripts/migrations` compares with the migrations that are there, for Postgres.
 import { authTables } from '../src/auth/tables.ts'
 import { postgresKit } from '../src/platform/database/columns.ts'
+import { jobTables } from '../src/platform/jobs/tables.ts'
 
 export const { accounts, sessions, signingKeys } = authTables(postgresKit)
+export const { jobs, schedules } = jobTables(postgresKit)

@@ -1,5 +1,7 @@
 // What `scripts/migrations` compares with the migrations that are there, for SQLite.
 import { authTables } from '../src/auth/tables.ts'
 import { sqliteKit } from '../src/platform/database/columns.ts'
+import { jobTables } from '../src/platform/jobs/tables.ts'
 
 export const { accounts, sessions, signingKeys } = authTables(sqliteKit)
+export const { jobs, schedules } = jobTables(sqliteKit)

@@ -135,6 +135,16 @@ export const settings = z
     PREDICTION_CACHE_TTL_SECONDS: count(3_600).describe('How long a prediction is remembered'),
     CACHE_BYTES_MAX: count(64 * MEBIBYTE).describe('Memory for cached predictions, in bytes'),
 
+    JOBS_CONCURRENCY: count(4, { max: 1000 }).describe('Jobs that this process does at once'),
+    JOBS_UNFINISHED_MAX: count(100).describe('Unfinished jobs that one account may have'),
+    JOB_LEASE_MS: count(30_000, { min: 100 }).describe(
+      'After so much silence of a process its jobs go to another',
+    ),
+    JOB_POLL_MS: count(2_000, { min: 10 }).describe(
+      'How often a process looks for jobs that nothing woke it for',
+    ),
+    JOB_RESULT_TTL_SECONDS: count(7 * 86_400).describe('How long an ended job is remembered'),
+
     DRAIN_DELAY_MS: count(0, { min: 0 }).describe(
       'Time between not ready and no longer accepting, for load balancers',
     ),

@@ -226,6 +226,54 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_,
     })
   })
 
+  describe('a signal', () => {
+    const HEARD_WITHIN_MS = 200
+    /** Listens, and forgets what was heard until now. */
+    async function listen(channel: string) {
+      let heard = 0
+      const stop = await database.listen(channel, () => (heard += 1))
+      await Bun.sleep(20)
+      heard = 0
+      return { heard: () => heard, stop }
+    }
+
+    test('is heard after the commit, once a write, by every listener of its channel', async () => {
+      const [one, other, elsewhere] = [await listen('a'), await listen('a'), await listen('b')]
+      await database.write(async (tx) => {
+        await insert(tx, 'a')
+        await database.signal(tx, 'a')
+        await database.signal(tx, 'a')
+        await Bun.sleep(20)
+        expect(one.heard()).toBe(0)
+      })
+      await Bun.sleep(HEARD_WITHIN_MS)
+      expect([one.heard(), other.heard(), elsewhere.heard()]).toEqual([1, 1, 0])
+      await Promise.all([one.stop(), other.stop(), elsewhere.stop()])
+    })
+
+    test('of a write that failed is not heard', async () => {
+      const { heard, stop } = await listen('a')
+      await refusal(
+        database.write(async (tx) => {
+          await database.signal(tx, 'a')
+          throw new Error('second thoughts')
+        }),
+      )
+      await add('a')
+      await Bun.sleep(HEARD_WITHIN_MS)
+      expect(heard()).toBe(0)
+      await stop()
+    })
+
+    test('is not heard by who has stopped', async () => {
+      const { heard, stop } = await listen('a')
+      await stop()
+      await database.write((tx) => database.signal(tx, 'a'))
+      await Bun.sleep(HEARD_WITHIN_MS)
+      expect(heard()).toBe(0)
+    })
+  })
+
   describe('closing', () => {
     test('waits for the queued writes, and the rows are there at the next opening', async () => {
       const writes = Array.from({ length: 10 }, (_, index) => add(String(index)))

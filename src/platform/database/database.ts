@@ -19,6 +19,16 @@ export interface Database {
    * when `work` throws. A `write` inside a `write` throws, since it would wait for itself.
    */
   write<T>(work: (tx: Writes) => Promise<T>): Promise<T>
+  /** Within a write: once it is committed, whoever listens to the channel hears of it. */
+  signal(tx: Writes, channel: string): Promise<void>
+  /**
+   * Calls `hear` after each commit that signalled the channel: by any process on Postgres, by this
+   * one on SQLite. Signals can be lost while the server is away, so what hangs on them looks around
+   * by itself now and then; `hear` is called once more when the server is back.
+   *
+   * @returns how to stop.
+   */
+  listen(channel: string, hear: () => void): Promise<() => Promise<void>>
   /** Resolves when the database answers, rejects with the reason when it does not. */
   ping(): Promise<void>
   /** Rejects when the schema is not this version's. */

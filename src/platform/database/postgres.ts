@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 
 import { SQL } from 'bun'
+import { sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/bun-sql'
 
 import { StartError } from '../start-error.ts'
@@ -56,6 +57,14 @@ export async function openPostgres(options: {
       writes.add(result)
       result.then(forget, forget)
       return result
+    },
+    async signal(tx, channel) {
+      // A Bun client within the transaction is not to be had from drizzle; `notify` is a function.
+      await (tx as unknown as typeof connection).execute(sql`select pg_notify(${channel}, '')`)
+    },
+    async listen(channel, hear) {
+      const subscription = await client.listen(channel, hear, hear)
+      return () => subscription.unlisten()
     },
     async ping() {
       await client`select 1`

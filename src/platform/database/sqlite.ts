@@ -31,6 +31,19 @@ export async function openSqlite(directory: string): Promise<Database> {
 
   const insideWrite = new AsyncLocalStorage<true>()
   let queue: Promise<unknown> = Promise.resolve()
+  const listeners = new Map<string, Set<() => void>>()
+  /** What the write that runs has signalled. */
+  const signalled = new Set<string>()
+
+  async function transact<T>(work: (tx: Writes) => Promise<T>): Promise<T> {
+    signalled.clear()
+    const result = await inTransaction(writer, () => insideWrite.run(true, () => work(writes)))
+    for (const channel of signalled) {
+      // Later, so that what a listener throws is not the writer's.
+      for (const hear of listeners.get(channel) ?? []) queueMicrotask(hear)
+    }
+    return result
+  }
 
   return {
     driver: 'sqlite',
@@ -38,11 +51,18 @@ export async function openSqlite(directory: string): Promise<Database> {
     read: reads,
     write(work) {
       if (insideWrite.getStore()) throw new Error('a write inside a write would wait for itself')
-      const result = queue.then(() =>
-        inTransaction(writer, () => insideWrite.run(true, () => work(writes))),
-      )
+      const result = queue.then(() => transact(work))
       queue = result.catch(() => {})
       return result
+    },
+    async signal(_, channel) {
+      signalled.add(channel)
+    },
+    async listen(channel, hear) {
+      const own = () => hear()
+      const hearing = listeners.get(channel) ?? new Set()
+      listeners.set(channel, hearing.add(own))
+      return async () => void hearing.delete(own)
     },
     async ping() {
       reader.query('select 1').get()

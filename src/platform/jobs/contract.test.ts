@@ -1,0 +1,524 @@
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+
+import { Registry } from 'prom-client'
+
+import { createTestClock, type TestClock } from '../../../tests/support/clock.ts'
+import type { Database } from '../database/database.ts'
+import { drivers } from '../database/drivers.fixture.ts'
+import { openLog } from '../log.ts'
+import { createJobs } from './database-jobs.ts'
+import {
+  type Attempt,
+  type Job,
+  JobRefused,
+  type Jobs,
+  type JobUpdate,
+  type NewJob,
+} from './jobs.ts'
+
+const SOON_MS = 2000
+const MINUTE_MS = 60_000
+/** No wake-up in these tests comes from the poll, unless one asks for it. */
+const NEVER_MS = 1e6
+const RESULT_TTL_MS = 3_600_000
+
+/** What must hold on every database. */
+describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_, driver) => {
+  let place: Awaited<ReturnType<typeof driver.create>>
+  let database: Database
+  let clock: TestClock
+  let metrics: Registry
+  let opened: Jobs[]
+  beforeEach(async () => {
+    place = await driver.create()
+    database = await driver.open(place.where)
+    clock = createTestClock()
+    opened = []
+  })
+  afterEach(async () => {
+    for (const jobs of opened) await jobs.stop(0)
+    await database.close()
+    await place.remove()
+  })
+
+  /** What one process has. */
+  function createProcess(options: Partial<Parameters<typeof createJobs>[0]> = {}): Jobs {
+    metrics = new Registry()
+    const jobs = createJobs({
+      database,
+      clock,
+      metrics,
+      log: openLog({ LOG_LEVEL: 'silent' }, { write() {} }).log,
+      concurrency: 4,
+      leaseMs: 3 * MINUTE_MS,
+      pollMs: NEVER_MS,
+      resultTtlMs: RESULT_TTL_MS,
+      ...options,
+    })
+    opened.push(jobs)
+    return jobs
+  }
+  const enqueue = (jobs: Jobs, job: Partial<NewJob> = {}) =>
+    database.write((tx) => jobs.enqueue(tx, { type: 'work', payload: {}, ...job }))
+
+  async function until<T>(read: () => Promise<T> | T, isSo: (value: T) => boolean): Promise<T> {
+    const deadline = performance.now() + SOON_MS
+    for (;;) {
+      const value = await read()
+      if (isSo(value)) return value
+      if (performance.now() > deadline) throw new Error(`it is still ${Bun.inspect(value)}`)
+      await Bun.sleep(5)
+    }
+  }
+  const untilState = (jobs: Jobs, id: string, state: Job['state']) =>
+    until(
+      () => jobs.get(id),
+      (job) => job?.state === state,
+    ) as Promise<Job>
+
+  /** A handler that waits for a word of the test. */
+  function createGate() {
+    const begun: Attempt<unknown>[] = []
+    const { promise, resolve } = Promise.withResolvers<void>()
+    return {
+      begun,
+      open: resolve,
+      async run(attempt: Attempt<unknown>) {
+        begun.push(attempt)
+        await Promise.race([
+          promise,
+          new Promise((_, reject) => {
+            attempt.signal.addEventListener('abort', () => reject(attempt.signal.reason as Error))
+          }),
+        ])
+        return attempt.payload
+      },
+    }
+  }
+
+  describe('a job', () => {
+    test('is done, with its payload, and its result is kept', async () => {
+      const jobs = createProcess()
+      jobs.handle<{ a: number }>('work', { run: async ({ payload }) => ({ b: payload.a + 1 }) })
+      await jobs.start()
+      const id = await enqueue(jobs, { payload: { a: 1 }, ownerId: 'ada' })
+      expect(await untilState(jobs, id, 'done')).toEqual({
+        id,
+        type: 'work',
+        state: 'done',
+        progress: 1,
+        attempt: 1,
+        attemptsMax: 5,
+        result: { b: 2 },
+        error: null,
+        ownerId: 'ada',
+        createdAt: new Date(clock.now()),
+        runAt: new Date(clock.now()),
+        startedAt: new Date(clock.now()),
+        finishedAt: new Date(clock.now()),
+        expiresAt: new Date(clock.now() + RESULT_TTL_MS),
+      })
+    })
+
+    test('exists only if what it follows from was committed', async () => {
+      const jobs = createProcess()
+      const attempt = database.write(async (tx) => {
+        await jobs.enqueue(tx, { type: 'work', payload: {} })
+        throw new Error('second thoughts')
+      })
+      await attempt.catch(() => {})
+      expect(await jobs.list({ limit: 10 })).toEqual([])
+    })
+
+    test('waits until it is due', async () => {
+      const jobs = createProcess({ pollMs: 10 })
+      const gate = createGate()
+      jobs.handle('work', gate)
+      await jobs.start()
+      await enqueue(jobs, { delayMs: MINUTE_MS })
+      await Bun.sleep(100)
+      expect(gate.begun).toHaveLength(0)
+      clock.advance(MINUTE_MS)
+      await until(
+        () => gate.begun.length,
+        (begun) => begun === 1,
+      )
+    })
+
+    test('of a type that this process does not know is left to others', async () => {
+      const jobs = createProcess({ pollMs: 10 })
+      jobs.handle('work', { run: async () => null })
+      await jobs.start()
+      const id = await enqueue(jobs, { type: 'other' })
+      await Bun.sleep(100)
+      expect(await jobs.get(id)).toMatchObject({ state: 'ready' })
+    })
+
+    test('goes by priority, then by time', async () => {
+      const jobs = createProcess({ concurrency: 1 })
+      const order: unknown[] = []
+      jobs.handle('work', { run: async ({ payload }) => void order.push(payload) })
+      await enqueue(jobs, { payload: { n: 1 }, priority: 'low' })
+      await enqueue(jobs, { payload: { n: 2 } })
+      clock.advance(1)
+      await enqueue(jobs, { payload: { n: 3 } })
+      await enqueue(jobs, { payload: { n: 4 }, priority: 'high' })
+      await jobs.start()
+      await until(
+        () => order.length,
+        (length) => length === 4,
+      )
+      expect(order).toEqual([{ n: 4 }, { n: 2 }, { n: 3 }, { n: 1 }])
+    })
+
+    test('with a key is taken in once while one waits, and again when that was begun', async () => {
+      const jobs = createProcess()
+      const gate = createGate()
+      jobs.handle('work', gate)
+      const first = await enqueue(jobs, { key: 'k' })
+      expect(await enqueue(jobs, { key: 'k' })).toBe(first)
+      expect(await enqueue(jobs, { key: 'other' })).not.toBe(first)
+      await jobs.start()
+      await until(
+        () => gate.begun.length,
+        (begun) => begun === 2,
+      )
+      expect(await enqueue(jobs, { key: 'k' })).not.toBe(first)
+    })
+
+    test('with a key is one also when many ask at once', async () => {
+      const jobs = createProcess()
+      const ids = await Promise.all(Array.from({ length: 20 }, () => enqueue(jobs, { key: 'k' })))
+      expect(new Set(ids).size).toBe(1)
+      expect(await jobs.list({ limit: 50 })).toHaveLength(1)
+    })
+  })
+
+  describe('at most so many at once', () => {
+    test('run in a process', async () => {
+      const jobs = createProcess({ concurrency: 2 })
+      const gate = createGate()
+      jobs.handle('work', gate)
+      await jobs.start()
+      for (let n = 0; n < 5; n++) await enqueue(jobs)
+      await Bun.sleep(100)
+      expect(gate.begun).toHaveLength(2)
+      gate.open()
+      await until(
+        () => gate.begun.length,
+        (begun) => begun === 5,
+      )
+    })
+  })
+
+  describe('a failure', () => {
+    const failing = (times: number) => {
+      let failures = 0
+      return {
+        run: async () => {
+          if (failures++ < times) throw new Error(`failure ${failures}`)
+          return { failures: failures - 1 }
+        },
+      }
+    }
+
+    test('is tried again after ever longer pauses, until it succeeds', async () => {
+      const jobs = createProcess({ pollMs: 10 })
+      jobs.handle('work', failing(2))
+      await jobs.start()
+      const id = await enqueue(jobs)
+      for (const longestMs of [1000, 2000]) {
+        const job = await until(
+          () => jobs.get(id),
+          (job) =>
+            job?.state === 'ready' && job.error !== null && job.runAt.getTime() > clock.now(),
+        )
+        const waitMs = job!.runAt.getTime() - clock.now()
+        expect(waitMs).toBeWithin(longestMs / 2, longestMs + 1)
+        clock.advance(waitMs)
+      }
+      expect(await untilState(jobs, id, 'done')).toMatchObject({
+        attempt: 3,
+        error: null,
+        result: { failures: 2 },
+      })
+    })
+
+    test('of the last attempt is kept with its reason, and can be replayed', async () => {
+      const jobs = createProcess()
+      jobs.handle('work', failing(1))
+      await jobs.start()
+      const id = await enqueue(jobs, { attemptsMax: 1 })
+      expect(await untilState(jobs, id, 'failed')).toMatchObject({ error: 'failure 1' })
+      expect(await jobs.replay(id)).toBe(true)
+      expect(await untilState(jobs, id, 'done')).toMatchObject({ attempt: 1, error: null })
+      expect(await jobs.replay(id)).toBe(false)
+      expect(await jobs.replay('no such job')).toBe(false)
+    })
+
+    test('that will not mend is not tried again', async () => {
+      const jobs = createProcess()
+      jobs.handle('work', {
+        run: async () => {
+          throw new JobRefused('there is no such model')
+        },
+      })
+      await jobs.start()
+      const id = await enqueue(jobs)
+      expect(await untilState(jobs, id, 'failed')).toMatchObject({
+        attempt: 1,
+        error: 'there is no such model',
+      })
+    })
+  })
+
+  describe('cancelling', () => {
+    test('a waiting job ends it', async () => {
+      const jobs = createProcess()
+      const id = await enqueue(jobs, { key: 'k' })
+      expect(await jobs.cancel(id)).toBe(true)
+      expect(await jobs.get(id)).toMatchObject({ state: 'cancelled', attempt: 0 })
+      expect(await enqueue(jobs, { key: 'k' })).not.toBe(id)
+    })
+
+    test('a running job aborts it, also from another process', async () => {
+      const [jobs, other] = [createProcess(), createProcess()]
+      const gate = createGate()
+      jobs.handle('work', gate)
+      await jobs.start()
+      const id = await enqueue(jobs)
+      await until(
+        () => gate.begun.length,
+        (begun) => begun === 1,
+      )
+      expect(await other.cancel(id)).toBe(true)
+      expect(await untilState(jobs, id, 'cancelled')).toMatchObject({ attempt: 1 })
+    })
+
+    test('what has ended changes nothing', async () => {
+      const jobs = createProcess()
+      jobs.handle('work', { run: async () => null })
+      await jobs.start()
+      const id = await enqueue(jobs)
+      await untilState(jobs, id, 'done')
+      expect(await jobs.cancel(id)).toBe(false)
+      expect(await jobs.cancel('no such job')).toBe(false)
+    })
+  })
+
+  describe('progress', () => {
+    test('is written down now and then, and told', async () => {
+      const jobs = createProcess()
+      const gate = createGate()
+      const told: JobUpdate[] = []
+      jobs.onUpdate((update) => told.push(update))
+      jobs.handle('work', {
+        async run(attempt) {
+          for (let step = 0; step <= 100; step++) attempt.progress(step / 200)
+          return gate.run(attempt)
+        },
+      })
+      await jobs.start()
+      const id = await enqueue(jobs, { ownerId: 'ada' })
+      await until(
+        () => jobs.get(id),
+        (job) => job?.progress === 0.5,
+      )
+      gate.open()
+      await untilState(jobs, id, 'done')
+      const update = { id, type: 'work', ownerId: 'ada' }
+      await until(
+        () => told.length,
+        (length) => length === 3,
+      )
+      expect(told).toEqual([
+        { ...update, state: 'active', progress: 0 },
+        { ...update, state: 'active', progress: 0.5 },
+        { ...update, state: 'done', progress: 1 },
+      ])
+    })
+  })
+
+  describe('a lease', () => {
+    test('that ran out gives the job to another process; what the first one says then is not heard', async () => {
+      const leaseMs = 90
+      const [silent, other] = [createProcess(), createProcess({ leaseMs, pollMs: 10 })]
+      const gate = createGate()
+      // It answers after all, but only when another has done the job.
+      silent.handle('work', {
+        async run(attempt) {
+          gate.begun.push(attempt)
+          await gate.run({ ...attempt, signal: new AbortController().signal })
+          return 'late'
+        },
+      })
+      await silent.start()
+      const id = await enqueue(silent)
+      await until(
+        () => gate.begun.length,
+        (begun) => begun > 0,
+      )
+      other.handle('work', { run: async () => 'in time' })
+      await other.start()
+      clock.advance(4 * MINUTE_MS)
+      expect(await untilState(other, id, 'done')).toMatchObject({ attempt: 2, result: 'in time' })
+      gate.open()
+      await Bun.sleep(50)
+      expect(await other.get(id)).toMatchObject({ result: 'in time' })
+    })
+
+    test('goes on while the process says that it lives', async () => {
+      const leaseMs = 60
+      const [slow, other] = [createProcess({ leaseMs }), createProcess({ leaseMs, pollMs: 10 })]
+      const gate = createGate()
+      slow.handle('work', gate)
+      await slow.start()
+      const id = await enqueue(slow)
+      await until(
+        () => gate.begun.length,
+        (begun) => begun === 1,
+      )
+      other.handle('work', gate)
+      await other.start()
+      for (let n = 0; n < 10; n++) {
+        await Bun.sleep(leaseMs / 2)
+        clock.advance(leaseMs / 2)
+      }
+      gate.open()
+      expect(await untilState(other, id, 'done')).toMatchObject({ attempt: 1 })
+      expect(gate.begun).toHaveLength(1)
+    })
+
+    test('of the last attempt that ran out ends the job', async () => {
+      const [silent, other] = [createProcess(), createProcess({ pollMs: 10 })]
+      silent.handle('work', createGate())
+      await silent.start()
+      const id = await enqueue(silent, { attemptsMax: 1 })
+      await untilState(silent, id, 'active')
+      await other.start()
+      clock.advance(4 * MINUTE_MS)
+      expect(await untilState(other, id, 'failed')).toMatchObject({
+        error: 'The process that did it fell silent.',
+      })
+    })
+  })
+
+  describe('stopping', () => {
+    test('waits for what runs, and takes nothing more', async () => {
+      const jobs = createProcess({ concurrency: 1 })
+      const gate = createGate()
+      jobs.handle('work', gate)
+      await jobs.start()
+      const [first, second] = [await enqueue(jobs), await enqueue(jobs)]
+      await until(
+        () => gate.begun.length,
+        (begun) => begun === 1,
+      )
+      const stopped = jobs.stop(SOON_MS)
+      gate.open()
+      await stopped
+      expect(await jobs.get(first)).toMatchObject({ state: 'done' })
+      expect(await jobs.get(second)).toMatchObject({ state: 'ready', attempt: 0 })
+    })
+
+    test('gives back what does not end in time, as if it had not been taken', async () => {
+      const jobs = createProcess()
+      const gate = createGate()
+      jobs.handle('work', gate)
+      await jobs.start()
+      const id = await enqueue(jobs)
+      await until(
+        () => gate.begun.length,
+        (begun) => begun === 1,
+      )
+      await jobs.stop(10)
+      expect(gate.begun[0]?.signal.aborted).toBe(true)
+      expect(await jobs.get(id)).toMatchObject({ state: 'ready', attempt: 0, error: null })
+    })
+  })
+
+  describe('a schedule', () => {
+    test('is fired once a slot, whatever the number of processes', async () => {
+      const done: unknown[] = []
+      for (let n = 0; n < 3; n++) {
+        const jobs = createProcess()
+        jobs.handle('work', { run: async () => void done.push(n) })
+        jobs.schedule('each-minute', '* * * * *', { type: 'work', payload: {} })
+        await jobs.start()
+      }
+      await Bun.sleep(1200)
+      expect(done).toHaveLength(0)
+      clock.advance(MINUTE_MS)
+      await until(
+        () => done.length,
+        (length) => length === 1,
+      )
+      await Bun.sleep(1200)
+      expect(done).toHaveLength(1)
+    })
+
+    test('makes up for missed slots by one job', async () => {
+      const before = createProcess()
+      before.schedule('each-minute', '* * * * *', { type: 'work', payload: {} })
+      await before.start()
+      await before.stop(0)
+      clock.advance(60 * MINUTE_MS)
+      const jobs = createProcess()
+      const done: unknown[] = []
+      jobs.handle('work', { run: async () => void done.push(0) })
+      jobs.schedule('each-minute', '* * * * *', { type: 'work', payload: {} })
+      await jobs.start()
+      await until(
+        () => done.length,
+        (length) => length > 0,
+      )
+      await Bun.sleep(1200)
+      expect(done).toHaveLength(1)
+    })
+  })
+
+  test('what has ended is forgotten after its time, and what its result refers to is removed first', async () => {
+    const disposed: unknown[] = []
+    const jobs = createProcess()
+    jobs.handle('work', {
+      run: async () => ({ file: 'a' }),
+      dispose: async (result) => void disposed.push(result),
+    })
+    await jobs.start()
+    const id = await enqueue(jobs)
+    const waiting = await enqueue(jobs, { type: 'other' })
+    await untilState(jobs, id, 'done')
+    clock.advance(RESULT_TTL_MS + 6 * MINUTE_MS)
+    await until(
+      () => jobs.get(id),
+      (job) => job === undefined,
+    )
+    expect(disposed).toEqual([{ file: 'a' }])
+    expect(await jobs.get(waiting)).toBeDefined()
+  })
+
+  test('lists the newest first, page by page, of one owner or of all', async () => {
+    const jobs = createProcess()
+    const ids: string[] = []
+    for (const ownerId of ['ada', 'eve', 'ada']) ids.push(await enqueue(jobs, { ownerId }))
+    const listed = async (filter: Partial<Parameters<Jobs['list']>[0]>) =>
+      (await jobs.list({ limit: 10, ...filter })).map(({ id }) => ids.indexOf(id))
+    expect(await listed({})).toEqual([2, 1, 0])
+    expect(await listed({ ownerId: 'ada' })).toEqual([2, 0])
+    expect(await listed({ limit: 1 })).toEqual([2])
+    expect(await listed({ limit: 2, before: ids[2]! })).toEqual([1, 0])
+    expect(await jobs.countUnfinished('ada')).toBe(2)
+    expect(await jobs.countUnfinished('nobody')).toBe(0)
+  })
+
+  test('depth and age are metrics', async () => {
+    const jobs = createProcess()
+    await enqueue(jobs)
+    await enqueue(jobs, { delayMs: MINUTE_MS })
+    clock.advance(5000)
+    const text = await metrics.metrics()
+    expect(text).toContain('jobs{state="ready"} 2\n')
+    expect(text).toContain('jobs{state="active"} 0\n')
+    expect(text).toContain('jobs_oldest_due_age_seconds 5\n')
+  })
+})

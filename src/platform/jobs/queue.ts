@@ -1,0 +1,354 @@
+import { and, asc, count, desc, eq, inArray, lt, lte, sql } from 'drizzle-orm'
+
+import type { Clock } from '../clock.ts'
+import type { Database, Writes } from '../database/database.ts'
+import { backOffMs } from './back-off.ts'
+import type { Job, NewJob, Priority } from './jobs.ts'
+import { type JobRow, type JobState, jobTables } from './tables.ts'
+
+export const CHANNEL = 'jobs'
+
+const ATTEMPTS_MAX = 5
+const RANK: Record<Priority, number> = { high: 0, normal: 1, low: 2 }
+const ENQUEUE_TRIES_MAX = 5
+
+/** How an attempt ended. */
+export interface Ending {
+  id: string
+  attempt: number
+  state: Extract<JobState, 'done' | 'failed' | 'cancelled'> | 'retry'
+  result?: unknown
+  error?: string
+}
+
+/** The table of jobs: every statement that is made on it. The same on both databases, but for one word. */
+export function createQueue(deps: {
+  database: Database
+  clock: Clock
+  leaseMs: number
+  resultTtlMs: number
+}) {
+  const { database, clock, leaseMs, resultTtlMs } = deps
+  const { jobs, schedules } = jobTables(database.kit)
+  const now = () => new Date(clock.now())
+  const later = (ms: number) => new Date(clock.now() + ms)
+  const held = (worker: string) => and(eq(jobs.worker, worker), eq(jobs.state, 'active'))
+  const visible = {
+    id: jobs.id,
+    type: jobs.type,
+    state: jobs.state,
+    progress: jobs.progress,
+    attempt: jobs.attempt,
+    attemptsMax: jobs.attemptsMax,
+    result: jobs.result,
+    error: jobs.error,
+    ownerId: jobs.ownerId,
+    createdAt: jobs.createdAt,
+    runAt: jobs.runAt,
+    startedAt: jobs.startedAt,
+    finishedAt: jobs.finishedAt,
+    expiresAt: jobs.expiresAt,
+  }
+  /** What every job that ends is set to. */
+  const ended = () => ({
+    key: null,
+    worker: null,
+    leaseUntil: null,
+    finishedAt: now(),
+    expiresAt: later(resultTtlMs),
+  })
+
+  async function insert(tx: Writes, job: NewJob): Promise<string | undefined> {
+    const [row] = await tx
+      .insert(jobs)
+      .values({
+        id: Bun.randomUUIDv7(),
+        type: job.type,
+        state: 'ready',
+        priority: RANK[job.priority ?? 'normal'],
+        key: job.key ?? null,
+        payload: job.payload,
+        progress: 0,
+        attempt: 0,
+        attemptsMax: job.attemptsMax ?? ATTEMPTS_MAX,
+        ownerId: job.ownerId ?? null,
+        isCancelRequested: false,
+        createdAt: now(),
+        runAt: later(job.delayMs ?? 0),
+      })
+      .onConflictDoNothing({ target: jobs.key })
+      .returning({ id: jobs.id })
+    return row?.id
+  }
+
+  async function enqueue(tx: Writes, job: NewJob): Promise<string> {
+    for (let tries = 0; tries < ENQUEUE_TRIES_MAX; tries += 1) {
+      const id = await insert(tx, job)
+      if (id !== undefined) {
+        await database.signal(tx, CHANNEL)
+        return id
+      }
+      const [waiting] = await tx.select({ id: jobs.id }).from(jobs).where(eq(jobs.key, job.key!))
+      // None when it was begun in between.
+      if (waiting !== undefined) return waiting.id
+    }
+    throw new Error(`no job with the key ${job.key} can be enqueued`)
+  }
+
+  return {
+    enqueue,
+
+    /** Takes up to `limit` of the jobs that are due. A key is free again as soon as its job is taken. */
+    claim(worker: string, types: string[], limit: number): Promise<JobRow[]> {
+      return database.write(async (tx) => {
+        const due = tx
+          .select({ id: jobs.id })
+          .from(jobs)
+          .where(and(eq(jobs.state, 'ready'), lte(jobs.runAt, now()), inArray(jobs.type, types)))
+          .orderBy(asc(jobs.priority), asc(jobs.runAt), asc(jobs.id))
+          .limit(limit)
+        return tx
+          .update(jobs)
+          .set({
+            state: 'active',
+            key: null,
+            worker,
+            attempt: sql`${jobs.attempt} + 1`,
+            leaseUntil: later(leaseMs),
+            startedAt: now(),
+          })
+          .where(
+            inArray(
+              jobs.id,
+              database.driver === 'postgres' ? due.for('update', { skipLocked: true }) : due,
+            ),
+          )
+          .returning()
+      })
+    },
+
+    /** Writes how attempts ended. What another process has taken over meanwhile is left to it. */
+    finish(worker: string, endings: readonly Ending[]): Promise<void> {
+      return database.write(async (tx) => {
+        const plain = endings.filter(
+          ({ state, result }) => state === 'done' && result === undefined,
+        )
+        if (plain.length > 0) {
+          const ids = plain.map(({ id }) => id)
+          await tx
+            .update(jobs)
+            .set({ ...ended(), state: 'done', progress: 1, error: null })
+            .where(and(inArray(jobs.id, ids), held(worker)))
+        }
+        for (const ending of endings) {
+          if (!plain.includes(ending)) await finishOne(tx, worker, ending)
+        }
+      })
+    },
+
+    /** Prolongs the leases. @returns the ids that are still held, and whether each is to be cancelled. */
+    async heartbeat(worker: string, ids: string[]): Promise<Map<string, boolean>> {
+      const rows = await database.write(async (tx) =>
+        tx
+          .update(jobs)
+          .set({ leaseUntil: later(leaseMs) })
+          .where(and(inArray(jobs.id, ids), held(worker)))
+          .returning({ id: jobs.id, isCancelRequested: jobs.isCancelRequested }),
+      )
+      return new Map(rows.map(({ id, isCancelRequested }) => [id, isCancelRequested]))
+    },
+
+    async writeProgress(worker: string, id: string, progress: number): Promise<void> {
+      await database.write(async (tx) => {
+        await tx
+          .update(jobs)
+          .set({ progress })
+          .where(and(eq(jobs.id, id), held(worker)))
+      })
+    },
+
+    /** Takes back the jobs of processes that fell silent. */
+    reclaim(): Promise<void> {
+      return database.write(async (tx) => {
+        const silent = and(eq(jobs.state, 'active'), lt(jobs.leaseUntil, now()))
+        const lost = 'The process that did it fell silent.'
+        await tx
+          .update(jobs)
+          .set({ ...ended(), state: 'failed', error: lost })
+          .where(and(silent, sql`${jobs.attempt} >= ${jobs.attemptsMax}`))
+        await tx
+          .update(jobs)
+          .set({ state: 'ready', worker: null, leaseUntil: null, error: lost })
+          .where(silent)
+      })
+    },
+
+    /** Gives jobs back as if they had not been taken. */
+    async giveBack(worker: string, ids: string[]): Promise<void> {
+      if (ids.length === 0) return
+      await database.write(async (tx) => {
+        await tx
+          .update(jobs)
+          .set({
+            state: 'ready',
+            worker: null,
+            leaseUntil: null,
+            attempt: sql`${jobs.attempt} - 1`,
+          })
+          .where(and(inArray(jobs.id, ids), held(worker)))
+        await database.signal(tx, CHANNEL)
+      })
+    },
+
+    cancel(id: string): Promise<boolean> {
+      return database.write(async (tx) => {
+        const waiting = await tx
+          .update(jobs)
+          .set({ ...ended(), state: 'cancelled' })
+          .where(and(eq(jobs.id, id), eq(jobs.state, 'ready')))
+          .returning({ id: jobs.id })
+        if (waiting.length > 0) return true
+        const running = await tx
+          .update(jobs)
+          .set({ isCancelRequested: true })
+          .where(and(eq(jobs.id, id), eq(jobs.state, 'active')))
+          .returning({ id: jobs.id })
+        if (running.length > 0) await database.signal(tx, CHANNEL)
+        return running.length > 0
+      })
+    },
+
+    replay(id: string): Promise<boolean> {
+      return database.write(async (tx) => {
+        const rows = await tx
+          .update(jobs)
+          .set({
+            state: 'ready',
+            attempt: 0,
+            progress: 0,
+            runAt: now(),
+            isCancelRequested: false,
+            finishedAt: null,
+            expiresAt: null,
+          })
+          .where(and(eq(jobs.id, id), eq(jobs.state, 'failed')))
+          .returning({ id: jobs.id })
+        if (rows.length > 0) await database.signal(tx, CHANNEL)
+        return rows.length > 0
+      })
+    },
+
+    async get(id: string): Promise<Job | undefined> {
+      const [row] = await database.read.select(visible).from(jobs).where(eq(jobs.id, id))
+      return row
+    },
+
+    async list(filter: { ownerId?: string; before?: string; limit: number }): Promise<Job[]> {
+      const { ownerId, before, limit } = filter
+      return database.read
+        .select(visible)
+        .from(jobs)
+        .where(
+          and(
+            ownerId === undefined ? undefined : eq(jobs.ownerId, ownerId),
+            before === undefined ? undefined : lt(jobs.id, before),
+          ),
+        )
+        .orderBy(desc(jobs.id))
+        .limit(limit)
+    },
+
+    async countUnfinished(ownerId: string): Promise<number> {
+      const [row] = await database.read
+        .select({ n: count() })
+        .from(jobs)
+        .where(and(eq(jobs.ownerId, ownerId), inArray(jobs.state, ['ready', 'active'])))
+      return row?.n ?? 0
+    },
+
+    async countByState(): Promise<Map<JobState, number>> {
+      const rows = await database.read
+        .select({ state: jobs.state, n: count() })
+        .from(jobs)
+        .groupBy(jobs.state)
+      return new Map(rows.map(({ state, n }) => [state, n]))
+    },
+
+    /** Since when the job that is due longest waits. */
+    async oldestDueAt(): Promise<Date | undefined> {
+      const [oldest] = await database.read
+        .select({ runAt: jobs.runAt })
+        .from(jobs)
+        .where(and(eq(jobs.state, 'ready'), lte(jobs.runAt, now())))
+        .orderBy(asc(jobs.runAt))
+        .limit(1)
+      return oldest?.runAt
+    },
+
+    /** The next of the jobs that are to be forgotten. */
+    async expired(limit: number): Promise<Pick<JobRow, 'id' | 'type' | 'result'>[]> {
+      return database.read
+        .select({ id: jobs.id, type: jobs.type, result: jobs.result })
+        .from(jobs)
+        .where(lte(jobs.expiresAt, now()))
+        .orderBy(asc(jobs.expiresAt))
+        .limit(limit)
+    },
+
+    async forget(ids: string[]): Promise<void> {
+      await database.write(async (tx) => {
+        await tx.delete(jobs).where(and(inArray(jobs.id, ids), lte(jobs.expiresAt, now())))
+      })
+    },
+
+    /** Begins to count the times of a schedule from now, unless another process has begun already. */
+    async addSchedule(name: string): Promise<void> {
+      await database.write(async (tx) => {
+        await tx
+          .insert(schedules)
+          .values({ name, lastSlot: now() })
+          .onConflictDoNothing({ target: schedules.name })
+      })
+    },
+
+    /** Enqueues the job of a slot unless that, or a later one, has been taken care of. */
+    fire(name: string, slot: Date, job: NewJob): Promise<boolean> {
+      return database.write(async (tx) => {
+        const rows = await tx
+          .update(schedules)
+          .set({ lastSlot: slot })
+          .where(and(eq(schedules.name, name), lt(schedules.lastSlot, slot)))
+          .returning({ name: schedules.name })
+        if (rows.length === 0) return false
+        await enqueue(tx, job)
+        return true
+      })
+    },
+  }
+
+  async function finishOne(tx: Writes, worker: string, ending: Ending): Promise<void> {
+    const { id, attempt, state, result, error = null } = ending
+    const change =
+      state === 'retry'
+        ? {
+            state: 'ready' as const,
+            worker: null,
+            leaseUntil: null,
+            runAt: later(backOffMs(attempt)),
+            error,
+          }
+        : {
+            ...ended(),
+            state,
+            error,
+            result: result ?? null,
+            ...(state === 'done' ? { progress: 1 } : {}),
+          }
+    await tx
+      .update(jobs)
+      .set(change)
+      .where(and(eq(jobs.id, id), held(worker)))
+  }
+}
+
+export type Queue = ReturnType<typeof createQueue>
