@@ -81,10 +81,12 @@ export function createSessions(deps: {
     const expiresAt = issuedAt + ttlSeconds
     const sessionId = Bun.randomUUIDv7()
     await database.write(async (tx) => {
-      const unchanged = await tx
-        .select({ id: accounts.id })
-        .from(accounts)
-        .where(and(eq(accounts.id, account.id), eq(accounts.passwordHash, account.passwordHash)))
+      const unchanged = await database.lock(
+        tx
+          .select({ id: accounts.id })
+          .from(accounts)
+          .where(and(eq(accounts.id, account.id), eq(accounts.passwordHash, account.passwordHash))),
+      )
       // The password was changed while this one was being verified.
       if (unchanged.length === 0) throw badCredentials()
       await tx

@@ -109,17 +109,22 @@ export function createUsers(deps: {
     async createAdministrator(username, password) {
       if ((await administrator()) !== undefined) return undefined
       const row = await rowOf({ username, password, role: 'admin' })
-      return database.write(async (tx) => {
-        // Another process may start on the same database at the same time.
-        const first = await tx
-          .select({ id: accounts.id })
-          .from(accounts)
-          .where(eq(accounts.role, 'admin'))
-          .limit(1)
-        if (first.length > 0) return undefined
-        await tx.insert(accounts).values(row)
-        return row
-      })
+      try {
+        return await database.write(async (tx) => {
+          const first = await tx
+            .select({ id: accounts.id })
+            .from(accounts)
+            .where(eq(accounts.role, 'admin'))
+            .limit(1)
+          if (first.length > 0) return undefined
+          await tx.insert(accounts).values(row)
+          return row
+        })
+      } catch (error) {
+        // Another process has started on the same database at the same time.
+        if (isUniqueViolation(error)) return undefined
+        throw error
+      }
     },
     async resetAdministrator(password) {
       const account = await administrator()

@@ -139,6 +139,45 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_,
     })
   })
 
+  describe('a locked row', () => {
+    test('stays as it was until the commit', async () => {
+      await add('a', 'before')
+      const seen: (string | null)[] = []
+      const locking = database.write(async (tx) => {
+        const label = async () => (await tx.select().from(specimens))[0]!.label
+        await database.lock(tx.select().from(specimens).where(eq(specimens.id, 'a')))
+        seen.push(await label())
+        await Bun.sleep(50)
+        seen.push(await label())
+      })
+      await Bun.sleep(10)
+      await database.write(async (tx) => {
+        await tx.update(specimens).set({ label: 'after' })
+      })
+      await locking
+      expect(seen).toEqual(['before', 'before'])
+    })
+
+    test('can be passed over by who does not want to wait, on a database that writes side by side', async () => {
+      await add('a')
+      await add('b')
+      const free = async (tx: Writes) =>
+        database.lock(tx.select().from(specimens).orderBy(asc(specimens.id)).limit(1), {
+          skipLocked: true,
+        })
+      const both = await Promise.all(
+        [1, 2].map(() =>
+          database.write(async (tx) => {
+            const [row] = await free(tx)
+            await Bun.sleep(50)
+            return row?.id
+          }),
+        ),
+      )
+      expect(new Set(both)).toEqual(new Set(driver.name === 'postgres' ? ['a', 'b'] : ['a']))
+    })
+  })
+
   describe('a unique violation', () => {
     test('is told from other failures, by the key and by an index', async () => {
       await add('a', 'taken')

@@ -8,6 +8,11 @@ type Verbs = PgDatabase<PgQueryResultHKT>
 export type Reads = Pick<Verbs, 'select' | 'selectDistinct' | 'with' | '$with'>
 export type Writes = Reads & Pick<Verbs, 'insert' | 'update' | 'delete'>
 
+/** A select that can lock what it finds. */
+interface Lockable {
+  for(strength: 'update', options?: { skipLocked: true }): unknown
+}
+
 /** Where state lives. One transaction is the only way to write. */
 export interface Database {
   readonly driver: 'sqlite' | 'postgres'
@@ -19,6 +24,11 @@ export interface Database {
    * when `work` throws. A `write` inside a `write` throws, since it would wait for itself.
    */
   write<T>(work: (tx: Writes) => Promise<T>): Promise<T>
+  /**
+   * Within a write: the same select, and the rows that it finds stay as they are until the commit.
+   * On SQLite they do anyway, since one write runs at a time.
+   */
+  lock<Select extends Lockable>(select: Select, options?: { skipLocked: true }): Select
   /** Within a write: once it is committed, whoever listens to the channel hears of it. */
   signal(tx: Writes, channel: string): Promise<void>
   /**

@@ -58,6 +58,10 @@ export async function openPostgres(options: {
       result.then(forget, forget)
       return result
     },
+    lock(select, options) {
+      select.for('update', options)
+      return select
+    },
     async signal(tx, channel) {
       // A Bun client within the transaction is not to be had from drizzle; `notify` is a function.
       await (tx as unknown as typeof connection).execute(sql`select pg_notify(${channel}, '')`)

@@ -85,6 +85,7 @@ describe('several processes', () => {
     'wait for the one that changes the schema, in journal mode %s',
     async (mode) => {
       using connection = new Connection(join(directory, 'quintet.db'), { create: true })
+      connection.run('pragma busy_timeout = 5000')
       connection.run(`pragma journal_mode = ${mode}`)
       connection.run('begin immediate')
       connection.run('create table changed (id text)')

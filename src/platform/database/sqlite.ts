@@ -55,6 +55,7 @@ export async function openSqlite(directory: string): Promise<Database> {
       queue = result.catch(() => {})
       return result
     },
+    lock: (select) => select,
     async signal(_, channel) {
       signalled.add(channel)
     },

@@ -21,7 +21,7 @@ export interface Ending {
   error?: string
 }
 
-/** The table of jobs: every statement that is made on it. The same on both databases, but for one word. */
+/** The table of jobs: every statement that is made on it, the same on both databases. */
 export function createQueue(deps: {
   database: Database
   clock: Clock
@@ -117,12 +117,7 @@ export function createQueue(deps: {
             leaseUntil: later(leaseMs),
             startedAt: now(),
           })
-          .where(
-            inArray(
-              jobs.id,
-              database.driver === 'postgres' ? due.for('update', { skipLocked: true }) : due,
-            ),
-          )
+          .where(inArray(jobs.id, database.lock(due, { skipLocked: true })))
           .returning()
       })
     },
