@@ -7,6 +7,7 @@ const JSON_MEDIA_TYPE = /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i
 /** Each costs its whole path. */
 const SURROGATES_NAMED_MAX = 3
 const STEPS_NAMED_MAX = 20
+const utf8 = new TextDecoder('utf-8', { fatal: true })
 const SURROGATE_ESCAPE = /\\u[dD][89a-fA-F]/
 
 /**
@@ -43,10 +44,10 @@ async function readText(request: Request, bytesMax: number): Promise<string> {
   const declared = request.headers.get('content-length')
   if (declared !== null) {
     if (Number(declared) > bytesMax) throw tooLarge()
-    const text = await request.text().catch(endedEarly)
+    const bytes = await request.bytes().catch(endedEarly)
     // Beside Transfer-Encoding the announced length means nothing.
-    if (text.length > bytesMax) throw tooLarge()
-    return text
+    if (bytes.byteLength > bytesMax) throw tooLarge()
+    return decode(bytes)
   }
   if (request.body === null) return ''
   const chunks: Uint8Array[] = []
@@ -60,7 +61,16 @@ async function readText(request: Request, bytesMax: number): Promise<string> {
   } catch (error) {
     throw error instanceof Problem ? error : endedEarly(error)
   }
-  return Buffer.concat(chunks).toString('utf8')
+  return decode(Buffer.concat(chunks))
+}
+
+/** What is no UTF-8 is refused: put right in silence, a name would not be the one that was sent. */
+function decode(bytes: Uint8Array): string {
+  try {
+    return utf8.decode(bytes)
+  } catch (cause) {
+    throw problems.malformedBody({ detail: 'The body is not UTF-8.', cause })
+  }
 }
 
 /** The client went away: no bug of ours, and nobody reads the answer. */
@@ -114,6 +124,9 @@ export function checked<Schema extends z.ZodType>(
 
 function faultsOf(issue: z.core.$ZodIssue): Fault[] {
   const { path, message } = issue
-  if (issue.code !== 'unrecognized_keys') return [{ path, detail: message }]
+  if (issue.code !== 'unrecognized_keys') return [{ path, detail: plainly(message) }]
   return issue.keys.map((key) => ({ path: [...path, key], detail: 'is no key of this request' }))
 }
+
+const plainly = (message: string) =>
+  message.endsWith(', received undefined') ? 'is missing' : message.replace(/^Invalid input: /, '')

@@ -160,6 +160,8 @@ describe('routes that are none', () => {
       status: 200,
       body: '',
     })
+    const whole = await (await request({ path: '/open' })).text()
+    expect(response.headers.get('content-length')).toBe(String(whole.length))
   })
   test('OPTIONS says which methods there are', async () => {
     const response = await request({ method: 'OPTIONS', path: '/echo' })
@@ -245,6 +247,27 @@ describe('body', () => {
     const headers = { 'content-length': '5' }
     expect((await request({ path: '/echo', body: bodyOf(101), headers })).status).toBe(413)
   })
+  test('what is no UTF-8 is refused, announced or not, and not put right in silence', async () => {
+    const latin1 = Uint8Array.from(Buffer.from('{"text":"b\u00e9a"}', 'latin1'))
+    expect((await request({ path: '/echo', body: latin1 })).status).toBe(400)
+    const streamed = await request({ path: '/echo', body: new Blob([latin1]).stream() })
+    expect(streamed.status).toBe(400)
+    expect(await streamed.json()).toMatchObject({ detail: 'The body is not UTF-8.' })
+  })
+  test('a byte order mark is passed over, announced or not', async () => {
+    const marked = '\uFEFF{"text":"x"}'
+    expect((await request({ path: '/echo', body: marked })).status).toBe(200)
+    const body = new Blob([marked]).stream()
+    expect((await request({ path: '/echo', body })).status).toBe(200)
+  })
+  test('what is missing, and what is of another type, is said plainly', async () => {
+    const faultOf = async (body: string) =>
+      ((await (await request({ path: '/echo', body })).json()) as { errors: object[] }).errors
+    expect(await faultOf('{}')).toEqual([{ pointer: '#/text', detail: 'is missing' }])
+    expect(await faultOf('{"text": 7}')).toEqual([
+      { pointer: '#/text', detail: 'expected string, received number' },
+    ])
+  })
   test('a fault is named by a pointer', async () => {
     const response = await request({ path: '/echo', body: '{"text": 7}' })
     expect(response.status).toBe(422)
@@ -262,6 +285,8 @@ describe('body', () => {
     expect((await request({ path: '/echo', body: '{"text":"x"}', headers })).status).toBe(415)
   })
 })
+
+const loopback = (headers: Record<string, string>) => ({ peer: '127.0.0.1', headers })
 
 describe('guard', () => {
   const { request } = createTestGateway(routes, { METRICS_TOKEN: 'token-of-the-scraper' })
@@ -305,10 +330,17 @@ describe('guard', () => {
       { peer: '127.0.0.1', headers: { forwarded: 'for=198.51.100.1' } },
       401,
     ],
+    ['a proxy that says X-Forwarded-Proto', loopback({ 'x-forwarded-proto': 'https' }), 401],
+    ['a proxy of a vendor', loopback({ 'cf-connecting-ip': '198.51.100.1' }), 401],
+    ['a page by another name of this machine', loopback({ host: 'evil.example' }), 401],
     ['a peer elsewhere', {}, 401],
     ['an account without the scope', { token: 'ada', peer: '127.0.0.1' }, 403],
   ])('metrics for %s', async (_, asking, status) => {
     expect((await request({ path: '/scrape', ...asking })).status).toBe(status)
+  })
+  test('metrics are not for a proxy on this machine that says nothing', async () => {
+    const { request } = createTestGateway(routes, { TRUSTED_PROXIES: '127.0.0.1' })
+    expect((await request({ path: '/scrape', peer: '127.0.0.1' })).status).toBe(401)
   })
   test('the scraper may do nothing else', async () => {
     expect((await request({ path: '/scoped', token: 'token-of-the-scraper' })).status).toBe(403)

@@ -49,6 +49,7 @@ export function createGateway({ config, log, metrics, authenticate }: GatewayDep
   const cors = createCors(config.CORS_ORIGINS)
   const guard = createGuard({
     authenticate,
+    isProxy: (peer) => addresses.isProxy(peer),
     anonymousScopes: config.ANONYMOUS_SCOPES.filter(isScope),
     metricsToken: config.METRICS_TOKEN,
   })
@@ -107,6 +108,7 @@ export function createGateway({ config, log, metrics, authenticate }: GatewayDep
       response = renderProblem(asProblem(error), visit)
     }
     requestMetrics.active.dec()
+    if (visit.request.method === 'HEAD') await sayLength(response)
     const milliseconds = performance.now() - visit.startedAt
     mounted.metrics.observe(response.status, milliseconds / 1000)
     writeAccessLine(visit, response.status, milliseconds)
@@ -239,6 +241,13 @@ interface Mounted {
   bodyBytesMax: number
   timeoutMs: number
   metrics: RouteMetrics
+}
+
+/** Where the body is left out, its length is told all the same (RFC 9110 §8.6). */
+async function sayLength(response: Response): Promise<void> {
+  if (response.headers.has('content-length') || response.headers.has('content-range')) return
+  const { size } = await response.clone().blob()
+  response.headers.set('content-length', String(size))
 }
 
 const requestIdOf = (given: string | null) =>

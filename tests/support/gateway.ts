@@ -53,11 +53,14 @@ export function createTestGateway(routes: Route[], settings: Record<string, stri
       const init = {
         method: method ?? (body === undefined ? 'GET' : 'POST'),
         headers: {
+          host: 'localhost',
           ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
           ...(body === undefined ? {} : { 'content-type': 'application/json' }),
           ...headers,
         },
-        ...(body === undefined ? {} : { body: body as string | ReadableStream }),
+        ...(body === undefined
+          ? {}
+          : { body: body as string | Uint8Array<ArrayBuffer> | ReadableStream }),
       }
       const connection = { requestIP: () => ({ address: peer ?? '203.0.113.7' }) }
       return app.fetch(new Request(`http://localhost${path}`, init), { connection })

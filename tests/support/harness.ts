@@ -92,6 +92,7 @@ export async function openHarness(settings: Record<string, string> = {}): Promis
     const sent = new Request(`http://localhost:8080${path}`, {
       method: method ?? (body === undefined ? 'GET' : 'POST'),
       headers: {
+        host: 'localhost:8080',
         ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
         ...headers,
