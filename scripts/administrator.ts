@@ -21,7 +21,7 @@ async function run(name: string | undefined): Promise<void> {
     throw new StartError('Usage: scripts/token, or scripts/admin reset')
   }
   const config = parseConfig({ ...process.env, LOG_LEVEL: 'silent' })
-  const platform = openPlatform(config, openLog(config).log)
+  const platform = await openPlatform(config, openLog(config).log)
   try {
     const auth = createAuth(platform)
     const created = await auth.start()

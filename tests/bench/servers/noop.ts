@@ -15,7 +15,7 @@ const noop = route(
 
 const config = parseConfig(process.env)
 const { log } = openLog(config)
-const platform = openPlatform(config, log)
+const platform = await openPlatform(config, log)
 const auth = createAuth(platform)
 await auth.start()
 
