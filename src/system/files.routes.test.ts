@@ -156,7 +156,7 @@ describe('an address that can’t be read is refused', () => {
     const path = toGet()
     const upload = toPut()
     harness.clock.advance(59_000)
-    expect((await harness.request({ path })).status).toBe(200)
+    expect(await (await harness.request({ path })).text()).toBe(CONTENT)
     harness.clock.advance(1000)
     const late = await harness.request({ path })
     expect(await late.json()).toMatchObject({ status: 403, title: 'Address expired' })

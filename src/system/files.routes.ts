@@ -94,6 +94,8 @@ export function fileRoutes(deps: {
         requireSignature({ method: 'GET', key, ...query }, context)
         const opened = await storage.open(key, { signal: context.signal })
         if (opened === undefined) throw problems.notFound({ detail: 'There is no such file.' })
+        // Nobody would read what is answered too late, and so close it.
+        if (context.isAbandoned()) await opened.close()
         let isStreaming = false
         try {
           const response = answerOf(opened, context.request)

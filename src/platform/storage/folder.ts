@@ -58,6 +58,8 @@ export function openFolderStorage(options: {
   const root = makeRoot(directory)
   const partials = openPartials(join(root, PARTIAL))
   const signatures = openSignatures(directory, clock)
+  /** Held here: Bun ends the process over a handle that the collector finds before it is closed. */
+  const openFiles = new Set<OpenFile>()
 
   function pathOf(key: string): string {
     requireKey(key)
@@ -96,12 +98,14 @@ export function openFolderStorage(options: {
         await handle.close()
         return undefined
       }
-      return openFileOf(handle, {
+      const opened: OpenFile = openFileOf(handle, () => openFiles.delete(opened), {
         key,
         bytes: Number(stats.size),
         etag: await etagOf(handle, stats, memo),
         modifiedAt: new Date(Number(stats.mtimeMs)),
       })
+      openFiles.add(opened)
+      return opened
     } catch (error) {
       await handle.close()
       throw error
@@ -233,7 +237,9 @@ export function openFolderStorage(options: {
     uploadAddress: (key, { expiresInSeconds, bytesMax }) =>
       address('PUT', key, expiresInSeconds, bytesMax),
     judge: (request) => signatures.judge(request),
-    async close() {},
+    async close() {
+      await Promise.all([...openFiles].map((opened) => opened.close()))
+    },
   }
 }
 
@@ -258,9 +264,9 @@ async function openFile(path: string): Promise<FileHandle | undefined> {
   return open(path, flags).catch(ignoreNotThere)
 }
 
-function openFileOf(handle: FileHandle, file: StoredFile): OpenFile {
+function openFileOf(handle: FileHandle, forget: () => void, file: StoredFile): OpenFile {
   let closing: Promise<void> | undefined
-  const close = () => (closing ??= handle.close())
+  const close = () => (closing ??= handle.close().finally(forget))
   return {
     file,
     close,
