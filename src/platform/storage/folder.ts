@@ -79,7 +79,12 @@ export function openFolderStorage(options: {
       hash.update(chunk)
     }
     const etag = `"${hash.digest('hex')}"`
-    writeMemo(memo, stats, etag)
+    try {
+      writeMemo(memo, stats, etag)
+    } catch (error) {
+      // Its folder may be gone by now, with the file.
+      ignoreNotThere(error)
+    }
     return etag
   }
 

@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
+import { openHarness } from '../../../tests/support/harness.ts'
 import { refusal } from '../../../tests/support/refusal.ts'
 import { StartError } from '../start-error.ts'
 import { Unavailable } from '../unavailable.ts'
@@ -153,4 +154,22 @@ describe('it refuses to start, with a sentence that says what to do', () => {
     const error = await refusal(openS3Storage({ ...options!, bucket: 'no-such-bucket' }))
     expect((error as Error).message).toContain('There is no bucket no-such-bucket')
   })
+})
+
+test('with S3_BUCKET, the whole server keeps files there, and honours no address of its own', async () => {
+  const harness = await openHarness({
+    S3_BUCKET: 'test',
+    S3_ENDPOINT: standIn.url,
+    S3_ACCESS_KEY_ID: 'id',
+    S3_SECRET_ACCESS_KEY: 'secret',
+    S3_PREFIX: 'p/',
+    STORAGE_TIMEOUT_MS: String(TIMEOUT_MS),
+  })
+  const { storage } = harness.platform
+  expect(storage.driver).toBe('s3')
+  const address = new URL(storage.downloadAddress('a', { expiresInSeconds: 60 }))
+  expect(address.href).toStartWith(`${standIn.url}/test/p/a?`)
+  const path = `/api/v1/files/a?expires=9999999999&signature=${'A'.repeat(43)}`
+  expect((await harness.request({ path })).status).toBe(403)
+  await harness.close()
 })
