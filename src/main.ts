@@ -33,6 +33,7 @@ async function start(): Promise<void> {
       database: platform.database.driver,
       cache: platform.cache.driver,
       bus: platform.bus.driver,
+      storage: platform.storage.driver,
       rate_limits: 'memory',
       models: app.modelNames,
       workers: config.WORKERS,
@@ -53,6 +54,8 @@ function listen(config: Config, app: App) {
       hostname,
       idleTimeout,
       development: false,
+      // Bodies are bounded by the gateway, which answers with a problem document. Bun would by a bare 413.
+      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       // Without it a second server would share the port, with another database behind it.
       reusePort: false,
       fetch: (request, connection) => app.fetch(request, { connection }),

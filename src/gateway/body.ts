@@ -1,7 +1,7 @@
 import type { z } from '@hono/zod-openapi'
 
 import { Problem } from './problem.ts'
-import { type Fault, invalid, problems } from './problems.ts'
+import { type Fault, invalid, problems, within } from './problems.ts'
 
 const JSON_MEDIA_TYPE = /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i
 /** Each costs its whole path. */
@@ -22,10 +22,7 @@ export async function readJson(request: Request, bytesMax: number): Promise<unkn
       detail: 'Send JSON, with the header Content-Type: application/json.',
     })
   }
-  const encoding = request.headers.get('content-encoding')
-  if (encoding !== null && encoding !== 'identity') {
-    throw problems.unsupportedMediaType({ detail: 'Send the body without Content-Encoding.' })
-  }
+  refuseEncoding(request)
   const text = await readText(request, bytesMax)
   let value: unknown
   try {
@@ -38,15 +35,54 @@ export async function readJson(request: Request, bytesMax: number): Promise<unkn
   return value
 }
 
+/**
+ * A body of any kind as it comes in. Its stream fails beyond `bytesMax` bytes, and when it ends before
+ * the announced length.
+ *
+ * @throws {Problem} 413 where the announced length is beyond the bound, 415 where it is encoded.
+ */
+export function readStream(request: Request, bytesMax: number): ReadableStream<Uint8Array> {
+  refuseEncoding(request)
+  const header = request.headers.get('content-length')
+  const declared = header === null ? undefined : Number(header)
+  if (declared !== undefined && declared > bytesMax) throw tooLarge(bytesMax)
+  const reader = request.body?.getReader()
+  let bytes = 0
+  return new ReadableStream(
+    {
+      async pull(controller) {
+        const { done, value } = (await reader?.read().catch(endedEarly)) ?? { done: true }
+        if (value !== undefined) {
+          bytes += value.byteLength
+          if (bytes > bytesMax) throw tooLarge(bytesMax)
+          controller.enqueue(value)
+        }
+        if (!done) return
+        if (declared !== undefined && bytes < declared) endedEarly()
+        controller.close()
+      },
+      cancel: (reason) => reader?.cancel(reason),
+    },
+    { highWaterMark: 0 },
+  )
+}
+
+const tooLarge = (bytesMax: number) =>
+  problems.bodyTooLarge({ detail: `The body may have at most ${bytesMax} bytes.` })
+
+function refuseEncoding(request: Request): void {
+  const encoding = request.headers.get('content-encoding')
+  if (encoding === null || encoding === 'identity') return
+  throw problems.unsupportedMediaType({ detail: 'Send the body without Content-Encoding.' })
+}
+
 async function readText(request: Request, bytesMax: number): Promise<string> {
-  const tooLarge = () =>
-    problems.bodyTooLarge({ detail: `The body may have at most ${bytesMax} bytes.` })
   const declared = request.headers.get('content-length')
   if (declared !== null) {
-    if (Number(declared) > bytesMax) throw tooLarge()
+    if (Number(declared) > bytesMax) throw tooLarge(bytesMax)
     const bytes = await request.bytes().catch(endedEarly)
     // Beside Transfer-Encoding the announced length means nothing.
-    if (bytes.byteLength > bytesMax) throw tooLarge()
+    if (bytes.byteLength > bytesMax) throw tooLarge(bytesMax)
     return decode(bytes)
   }
   if (request.body === null) return ''
@@ -55,7 +91,7 @@ async function readText(request: Request, bytesMax: number): Promise<string> {
   try {
     for await (const chunk of request.body) {
       bytes += chunk.byteLength
-      if (bytes > bytesMax) throw tooLarge()
+      if (bytes > bytesMax) throw tooLarge(bytesMax)
       chunks.push(chunk)
     }
   } catch (error) {
@@ -74,7 +110,7 @@ function decode(bytes: Uint8Array): string {
 }
 
 /** The client went away: no bug of ours, and nobody reads the answer. */
-function endedEarly(cause: unknown): never {
+function endedEarly(cause?: unknown): never {
   throw problems.malformedBody({ detail: 'The body ended early.', cause })
 }
 
@@ -110,6 +146,26 @@ function pathTo(place: Place): string[] {
   for (let at: Place = place; at.parent !== undefined; at = at.parent) path.push(at.key)
   // Of a place that is nested absurdly deep the first steps say enough.
   return path.toReversed().slice(0, STEPS_NAMED_MAX)
+}
+
+/**
+ * The query of an address against a schema. A parameter that stands twice is refused, since the one
+ * that counts here might not be the one that counted elsewhere.
+ *
+ * @throws {Problem} 422 naming each fault as `#/query/…`.
+ */
+export function checkedQuery<Schema extends z.ZodType>(
+  schema: Schema,
+  url: string,
+): z.output<Schema> {
+  const { searchParams } = new URL(url)
+  const faults = [...new Set(searchParams.keys())]
+    .filter((name) => searchParams.getAll(name).length > 1)
+    .map((name) => ({ path: [name], detail: 'stands more than once' }))
+  const parsed = schema.safeParse(Object.fromEntries(searchParams))
+  faults.push(...((parsed.error?.issues ?? []).flatMap(faultsOf) as typeof faults))
+  if (parsed.success && faults.length === 0) return parsed.data
+  throw invalid(faults.map((fault) => within(fault, 'query')))
 }
 
 /** @throws {Problem} 422 naming each fault. */

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'bun:test'
 import { z } from 'zod'
 
 import { createTestGateway } from '../../tests/support/gateway.ts'
+import { Unavailable } from '../platform/unavailable.ts'
 import { type Route, route } from './route.ts'
 
 const documented = { tag: 'test', summary: 'A route of the tests', answers: {} }
@@ -68,6 +69,25 @@ const routes: Route[] = [
     },
     ({ body }) => ({ body }),
   ),
+  route(
+    {
+      ...documented,
+      method: 'put',
+      path: '/raw/{+key}',
+      access: 'open',
+      // Above BODY_BYTES_MAX, which is for what is held in memory.
+      bodyBytesMax: 100,
+      pathParameters: z.object({ key: z.string() }),
+      query: z.object({ count: z.string().regex(/^\d+$/).transform(Number) }),
+      body: 'stream',
+    },
+    async ({ path, query, body }) => ({
+      body: { ...path, ...query, bytes: (await new Response(body).text()).length },
+    }),
+  ),
+  route({ ...documented, method: 'get', path: '/away', access: 'open' }, () => {
+    throw new Unavailable('The sun', { retryAfterSeconds: 7, cause: new Error('the secret cause') })
+  }),
   route({ ...documented, method: 'get', path: '/bug', access: 'open' }, () => {
     throw new Error('the secret cause', { cause: new Error('deeper') })
   }),
@@ -286,6 +306,48 @@ describe('body', () => {
   })
 })
 
+describe('a streamed body, a checked query and a key with slashes', () => {
+  const { request } = createTestGateway(routes, { BODY_BYTES_MAX: '50' })
+  const put = (path: string, body: string, headers?: Record<string, string>) =>
+    request({ method: 'PUT', path, body, headers })
+  const stream = (bytes: number) =>
+    new ReadableStream({
+      start(controller) {
+        for (let at = 0; at < bytes; at += 1) controller.enqueue(new Uint8Array(1))
+        controller.close()
+      },
+    })
+
+  test('are handed over', async () => {
+    const response = await put('/raw/a/b%20c/d?count=3', 'x'.repeat(100))
+    expect(await response.json()).toEqual({ key: 'a/b c/d', count: 3, bytes: 100 })
+    const streamed = await request({ method: 'PUT', path: '/raw/a?count=3', body: stream(100) })
+    expect(await streamed.json()).toMatchObject({ bytes: 100 })
+    expect(await (await put('/raw/a?count=3', '')).json()).toMatchObject({ bytes: 0 })
+  })
+  test('one byte above the limit, announced or not', async () => {
+    expect((await put('/raw/a?count=1', 'x'.repeat(101))).status).toBe(413)
+    const sent = { method: 'PUT', path: '/raw/a?count=1' }
+    expect((await request({ ...sent, body: stream(101) })).status).toBe(413)
+    const headers = { 'content-length': '101' }
+    expect((await request({ ...sent, body: stream(1), headers })).status).toBe(413)
+  })
+  test('fewer bytes than were announced', async () => {
+    expect((await put('/raw/a?count=1', 'x', { 'content-length': '5' })).status).toBe(400)
+  })
+  test('a body in an encoding', async () => {
+    expect((await put('/raw/a?count=1', 'x', { 'content-encoding': 'gzip' })).status).toBe(415)
+  })
+  test.each(['', '?count=', '?count=x', '?count=1&count=1', '?Count=1'])(
+    'the query %p',
+    async (query) => {
+      const response = await put(`/raw/a${query}`, 'x')
+      expect(response.status).toBe(422)
+      expect(await response.json()).toMatchObject({ errors: [{ pointer: '#/query/count' }] })
+    },
+  )
+})
+
 const loopback = (headers: Record<string, string>) => ({ peer: '127.0.0.1', headers })
 
 describe('guard', () => {
@@ -440,6 +502,19 @@ describe('bugs and deadlines', () => {
     expect(await metrics()).toContain(
       'http_requests_total{method="GET",endpoint="/bug",status="500"} 1',
     )
+  })
+  test('a part that is away is 503, says when to come again, and nothing of its cause', async () => {
+    const { request, lines } = createTestGateway(routes)
+    const response = await request({ path: '/away' })
+    const text = await response.text()
+    expect([response.status, response.headers.get('retry-after')]).toEqual([503, '7'])
+    expect(JSON.parse(text)).toMatchObject({
+      type: '/docs/problems#gateway/unavailable',
+      detail: 'The sun does not answer. Try again later.',
+    })
+    expect(text).not.toContain('secret')
+    const warnings = lines.filter((line) => line['log.level'] === 'warn')
+    expect(warnings).toMatchObject([{ error: { cause: { message: 'the secret cause' } } }])
   })
   test('a route that takes too long is 504, and its signal aborts', async () => {
     signals = []

@@ -2,9 +2,11 @@ import type { OpenAPIHono } from '@hono/zod-openapi'
 import type { Registry } from 'prom-client'
 
 import type { Config } from '../platform/config.ts'
+import { isDatabaseAway } from '../platform/database/database.ts'
 import { type Log, logContext } from '../platform/log.ts'
+import { Unavailable } from '../platform/unavailable.ts'
 import { createAddressReader, limitKey } from './address.ts'
-import { checked, readJson } from './body.ts'
+import { checked, checkedQuery, readJson, readStream } from './body.ts'
 import { createCors } from './cors.ts'
 import { createGuard, requireAccess } from './guard.ts'
 import type { Authenticate, Principal } from './principal.ts'
@@ -66,7 +68,11 @@ export function createGateway({ config, log, metrics, authenticate }: GatewayDep
   const prepare = (route: Route, method: string, endpoint: string): Mounted => ({
     route,
     limit: route.rate === 'none' ? undefined : limits[route.rate ?? 'principal'],
-    bodyBytesMax: Math.min(route.bodyBytesMax ?? Infinity, config.BODY_BYTES_MAX),
+    // What is streamed is not held in memory, so the route's own limit is the only one.
+    bodyBytesMax:
+      route.body === 'stream'
+        ? (route.bodyBytesMax ?? config.BODY_BYTES_MAX)
+        : Math.min(route.bodyBytesMax ?? Infinity, config.BODY_BYTES_MAX),
     timeoutMs: route.timeoutMs ?? config.REQUEST_TIMEOUT_MS,
     metrics: requestMetrics.forRoute(method, endpoint),
   })
@@ -128,12 +134,18 @@ export function createGateway({ config, log, metrics, authenticate }: GatewayDep
     }
     requireAccess(route, principal)
     const path = route.pathParameters?.parse(visit.pathParameters)
+    const query = route.query === undefined ? undefined : checkedQuery(route.query, request.url)
     const handle = (body: unknown, patience: Patience) =>
-      route.handle({ path, body }, new Context(visit, principal, patience))
+      route.handle({ path, query, body }, new Context(visit, principal, patience))
 
     const { body } = route
     if (body === undefined)
       return inTime(timeoutMs, request, (patience) => handle(undefined, patience))
+    if (body === 'stream') {
+      return inTime(timeoutMs, request, (patience) =>
+        handle(readStream(request, bodyBytesMax), patience),
+      )
+    }
     return inTime(timeoutMs, request, async (patience) => {
       const value = await readJson(request, bodyBytesMax)
       return handle(checked(body.schema, value), patience)
@@ -161,6 +173,14 @@ export function createGateway({ config, log, metrics, authenticate }: GatewayDep
         log.warn({ error: error.options.cause }, error.kind.title)
       }
       return error
+    }
+    const away = isDatabaseAway(error) ? new Unavailable('The database', { cause: error }) : error
+    if (away instanceof Unavailable) {
+      log.warn({ error: away }, away.message)
+      return problems.unavailable({
+        detail: `${away.part} does not answer. Try again later.`,
+        headers: { 'retry-after': String(away.retryAfterSeconds) },
+      })
     }
     log.error({ error }, 'a request failed by a bug')
     return problems.internal()
@@ -209,7 +229,7 @@ export function createGateway({ config, log, metrics, authenticate }: GatewayDep
     mount(app, routes) {
       for (const route of routes) {
         const mounted = prepare(route, route.method.toUpperCase(), route.path)
-        const path = route.path.replaceAll(/\{(\w+)\}/g, ':$1')
+        const path = route.path.replaceAll(/\{(\w+)\}/g, ':$1').replace(/\{\+(\w+)\}/, ':$1{.+}')
         app.on(route.method.toUpperCase(), path, (c) =>
           serve(mounted, {
             request: c.req.raw,

@@ -19,8 +19,17 @@ describe('settings that are used', () => {
     const config = parseConfig({})
     expect(config).toMatchObject({ PORT: 8080, HOST: '127.0.0.1', CORS_ORIGINS: [] })
     const absent = Object.keys(settings.shape).filter((name) => !(name in config))
-    const secrets = Object.entries(settings.shape).filter(([, { meta }]) => meta()?.['secret'])
-    expect(absent).toEqual(secrets.map(([name]) => name))
+    expect(absent).toEqual([
+      'DATABASE_URL',
+      'ADMIN_PASSWORD',
+      'JWT_SECRET',
+      'METRICS_TOKEN',
+      'S3_BUCKET',
+      'S3_ENDPOINT',
+      'S3_ACCESS_KEY_ID',
+      'S3_SECRET_ACCESS_KEY',
+      'S3_PREFIX',
+    ])
   })
 
   test('each say what they mean', () => {
@@ -111,5 +120,42 @@ describe('settings that are refused', () => {
       expect(faults).toContain(`\n  ${name}: `)
       expect(faults).not.toContain(value)
     }
+  })
+})
+
+describe('the settings of object storage', () => {
+  const complete = {
+    S3_BUCKET: 'files',
+    S3_ACCESS_KEY_ID: 'id',
+    S3_SECRET_ACCESS_KEY: 'hunter2-secret',
+    S3_ENDPOINT: 'https://s3.example.com/',
+    S3_PREFIX: 'quintet/files/',
+  }
+
+  test('are used where they are complete; endpoint and prefix may be absent', () => {
+    expect(parseConfig(complete)).toMatchObject({ S3_ENDPOINT: 'https://s3.example.com' })
+    const { S3_ENDPOINT: _, S3_PREFIX: __, ...least } = complete
+    expect(parseConfig(least)).toMatchObject({ S3_BUCKET: 'files', S3_REGION: 'us-east-1' })
+  })
+
+  test.each([
+    ['S3_BUCKET', 'S3_BUCKET: expected a value, since S3_ENDPOINT is set'],
+    ['S3_ACCESS_KEY_ID', 'S3_ACCESS_KEY_ID: expected a value, since S3_BUCKET is set'],
+    ['S3_SECRET_ACCESS_KEY', 'S3_SECRET_ACCESS_KEY: expected a value, since S3_BUCKET is set'],
+  ])('are refused without %s', (missing, fault) => {
+    const faults = faultsOf({ ...complete, [missing]: '' })
+    expect(faults).toContain(fault)
+    expect(faults).not.toContain('hunter2')
+  })
+
+  test('are refused without a bucket, each alone', () => {
+    for (const name of ['S3_ENDPOINT', 'S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY', 'S3_PREFIX']) {
+      const given = { [name]: complete[name as keyof typeof complete] }
+      expect(faultsOf(given)).toContain(`S3_BUCKET: expected a value, since ${name} is set`)
+    }
+  })
+
+  test.each(['quintet', '/quintet/', '../', 'a//', 'a b/', './'])('have no prefix %p', (prefix) => {
+    expect(faultsOf({ ...complete, S3_PREFIX: prefix })).toContain('S3_PREFIX: expected a path')
   })
 })

@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { StartError } from './start-error.ts'
 
 const MEBIBYTE = 1024 * 1024
+const GIBIBYTE = 1024 * MEBIBYTE
 
 const count = (fallback: number, { min = 1, max = 1e9 } = {}) =>
   z.coerce
@@ -29,6 +30,16 @@ const webAddress = z
   .transform((url) => url.replace(/\/+$/, ''))
 
 const secret = { secret: true }
+const text = () => z.string().trim()
+
+/** Settings that make sense together only, each with what it asks for. */
+const companions: Record<string, readonly string[]> = {
+  S3_BUCKET: ['S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY'],
+  S3_ENDPOINT: ['S3_BUCKET'],
+  S3_ACCESS_KEY_ID: ['S3_BUCKET'],
+  S3_SECRET_ACCESS_KEY: ['S3_BUCKET'],
+  S3_PREFIX: ['S3_BUCKET'],
+}
 
 /**
  * Every setting, once: name, form, default, meaning. The table in the README is written from this
@@ -136,7 +147,6 @@ export const settings = z
     CACHE_BYTES_MAX: count(64 * MEBIBYTE).describe('Memory for cached predictions, in bytes'),
 
     JOBS_CONCURRENCY: count(4, { max: 1000 }).describe('Jobs that this process does at once'),
-    JOBS_UNFINISHED_MAX: count(100).describe('Unfinished jobs that one account may have'),
     JOB_LEASE_MS: count(30_000, { min: 100 }).describe(
       'After so much silence of a process its jobs go to another',
     ),
@@ -144,6 +154,32 @@ export const settings = z
       'How often a process looks for jobs that nothing woke it for',
     ),
     JOB_RESULT_TTL_SECONDS: count(7 * 86_400).describe('How long an ended job is remembered'),
+
+    S3_BUCKET: text()
+      .optional()
+      .describe('Bucket for files; without one they are kept in `DATA_DIR`'),
+    S3_ENDPOINT: webAddress
+      .optional()
+      .describe('Address of the object storage; without one that of AWS')
+      .meta({ shownDefault: 'AWS' }),
+    S3_REGION: text().default('us-east-1').describe('Its region'),
+    S3_ACCESS_KEY_ID: text().optional().describe('Name of the key to it'),
+    S3_SECRET_ACCESS_KEY: text().optional().describe('The key to it').meta(secret),
+    S3_PREFIX: text()
+      .regex(/^(?:[A-Za-z0-9_-][A-Za-z0-9._-]*\/)+$/, 'expected a path such as quintet/')
+      .max(400, 'expected at most 400 characters')
+      .optional()
+      .describe('Stands before the name of every file in the bucket, such as `quintet/`'),
+    STORAGE_TIMEOUT_MS: count(10_000).describe(
+      'Longest time for one answer of the object storage; a transfer gets more by its size',
+    ),
+    STORAGE_CACHE_BYTES_MAX: count(GIBIBYTE, { max: 1e15 }).describe(
+      'Disk for local copies of files in object storage, in bytes',
+    ),
+    STORAGE_UPLOAD_BYTES_MAX: count(GIBIBYTE, { max: 5 * GIBIBYTE }).describe(
+      'Largest file, in bytes',
+    ),
+    STORAGE_UPLOAD_TIMEOUT_MS: count(600_000).describe('Longest time for one upload, then 504'),
 
     DRAIN_DELAY_MS: count(0, { min: 0 }).describe(
       'Time between not ready and no longer accepting, for load balancers',
@@ -155,6 +191,22 @@ export const settings = z
   .refine((config) => config.PREDICT_ROWS_MAX <= config.PREDICT_QUEUE_ROWS_MAX, {
     path: ['PREDICT_QUEUE_ROWS_MAX'],
     message: 'expected at least PREDICT_ROWS_MAX, or the largest request could never wait',
+  })
+
+  .superRefine((config, context) => {
+    const given = new Set(
+      Object.entries(config).flatMap(([name, value]) => (value === undefined ? [] : [name])),
+    )
+    for (const [name, needed] of Object.entries(companions)) {
+      if (!given.has(name)) continue
+      for (const missing of needed.filter((each) => !given.has(each))) {
+        context.addIssue({
+          code: 'custom',
+          path: [missing],
+          message: `expected a value, since ${name} is set`,
+        })
+      }
+    }
   })
 
 export type Config = Readonly<z.output<typeof settings>>

@@ -12,6 +12,9 @@ import { openPostgres } from './database/postgres.ts'
 import { openSqlite } from './database/sqlite.ts'
 import type { Log } from './log.ts'
 import { createMetrics } from './metrics.ts'
+import { openFolderStorage } from './storage/folder.ts'
+import { openS3Storage } from './storage/s3.ts'
+import type { Storage } from './storage/storage.ts'
 
 /** What every feature stands on. */
 export interface Platform {
@@ -22,6 +25,7 @@ export interface Platform {
   database: Database
   cache: Cache
   bus: Bus<Events>
+  storage: Storage
   /** Closes what was opened, in reverse. */
   close(): Promise<void>
 }
@@ -39,6 +43,7 @@ export async function openPlatform(
   const database = await openDatabase(config)
   const cache = createMemoryCache(config.CACHE_BYTES_MAX, clock)
   const bus = createMemoryBus<Events>({ source: config.PUBLIC_URL, clock, log })
+  const storage = await openStorage(config, clock)
   return {
     config,
     clock,
@@ -47,7 +52,9 @@ export async function openPlatform(
     database,
     cache,
     bus,
+    storage,
     async close() {
+      await storage.close()
       await bus.close()
       await cache.close()
       await database.close()
@@ -63,3 +70,27 @@ const openDatabase = (config: Config): Promise<Database> =>
         connectionsMax: config.DATABASE_POOL_MAX,
         statementTimeoutMs: config.REQUEST_TIMEOUT_MS,
       })
+
+async function openStorage(config: Config, clock: Clock): Promise<Storage> {
+  const {
+    DATA_DIR: directory,
+    S3_BUCKET: bucket,
+    STORAGE_UPLOAD_BYTES_MAX: uploadBytesMax,
+  } = config
+  if (bucket === undefined) {
+    return openFolderStorage({ directory, publicUrl: config.PUBLIC_URL, uploadBytesMax, clock })
+  }
+  return openS3Storage({
+    endpoint: config.S3_ENDPOINT,
+    bucket,
+    region: config.S3_REGION,
+    // The settings are refused where one of the two is missing.
+    accessKeyId: config.S3_ACCESS_KEY_ID ?? '',
+    secretAccessKey: config.S3_SECRET_ACCESS_KEY ?? '',
+    prefix: config.S3_PREFIX ?? '',
+    directory,
+    uploadBytesMax,
+    cacheBytesMax: config.STORAGE_CACHE_BYTES_MAX,
+    timeoutMs: config.STORAGE_TIMEOUT_MS,
+  })
+}
