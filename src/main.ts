@@ -33,7 +33,7 @@ async function start(): Promise<void> {
       database: platform.database.driver,
       cache: platform.cache.driver,
       bus: platform.bus.driver,
-      rate_limits: 'memory',
+      rate_limits: platform.limits.driver,
       models: app.modelNames,
       workers: config.WORKERS,
       'event.duration': Math.round((performance.now() - startedAt) * 1e6),

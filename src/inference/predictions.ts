@@ -87,7 +87,8 @@ export function createPredictions(deps: {
     }
     metrics.cacheMiss()
     const outputs = await batcher.predict(rows, values, isAbandoned)
-    await cache.set(key, new Uint8Array(outputs.buffer), cacheTtlSeconds)
+    // The answer does not wait for it.
+    void cache.set(key, new Uint8Array(outputs.buffer), cacheTtlSeconds)
     return outputs
   }
 
