@@ -159,7 +159,7 @@ describe.if(isThere)('Redis', () => {
       expect(ms).toBeLessThan(ONE_TIMEOUT_MS)
     }
     expect(await isSo(server, { redis_up: 0, rate_limit_degraded: 1 })()).toBe(true)
-    // For longer than the pause between two questions: those are no request's to wait for.
+    // For longer than several attempts to connect: those are no request’s to wait for.
     const endAt = performance.now() + 2500
     while (performance.now() < endAt) await expectServed(server, token, AT_ONCE_MS)
 

@@ -6,8 +6,6 @@ import type { Log } from '../log.ts'
 /** The longest that anyone waits for Redis. */
 const COMMAND_TIMEOUT_MS = 500
 const CONNECT_TIMEOUT_MS = 2_000
-/** How long a Redis that did not answer is left alone before it is asked again. */
-const PAUSE_MS = 1_000
 const RETRY_MS_MIN = 50
 const RETRY_MS_MAX = 500
 /** A Redis that refuses (no memory left, read only) refuses every request: a line a minute is enough. */
@@ -34,8 +32,9 @@ export const commandOptions = {
 } satisfies RedisOptions
 
 /**
- * Redis as a request sees it: it answers within half a second or it is away. While it is away
- * nobody waits for it, and it is asked once a second whether it is back.
+ * Redis as a request sees it: it answers within half a second or it is away. A connection on which
+ * it did not is given up, with all that waits there, and while another is made nobody waits for it;
+ * an attempt at that takes up to a second.
  */
 export interface Redis {
   /** Ask it only within `ask`. */
@@ -65,50 +64,43 @@ export function openRedis(options: {
 }): Redis {
   const { url, log } = options
   const commands = new Client(url, commandOptions)
-  /** Those who wait for an answer: when Redis goes away they all hear it at once. */
-  const waiting = new Set<(reason: RedisAway) => void>()
   let state: 'connecting' | 'up' | 'away' | 'closed' = 'connecting'
   let awaySince = 0
   let nextRefusalLineAt = 0
   let lastError: unknown
-  let pause: Timer | undefined
 
   commands.on('error', (error: unknown) => {
     lastError = error
   })
-  commands.on('ready', comeBack)
   commands.on('close', () => goAway(lastError ?? 'it closed the connection'))
-
-  function goAway(reason: unknown): void {
-    if (state === 'closed') return
-    if (state !== 'away') {
-      awaySince = performance.now()
-      log.warn({ error: reason }, 'Redis is away: limits, cache and bus are this process’s alone')
-    }
-    state = 'away'
-    const away = new RedisAway('Redis is away', { cause: reason })
-    for (const refuse of waiting) refuse(away)
-    waiting.clear()
-    // A connection that is gone comes back by itself.
-    if (commands.status === 'ready') pause ??= setTimeout(askAgain, PAUSE_MS)
-  }
-
-  function comeBack(): void {
-    if (state === 'closed') return
-    clearTimeout(pause)
-    pause = undefined
+  commands.on('ready', () => {
     lastError = undefined
     if (state === 'away') {
       const duration = Math.round((performance.now() - awaySince) * 1e6)
       log.info({ 'event.duration': duration }, 'Redis is back')
     }
     state = 'up'
+  })
+
+  function goAway(reason: unknown): void {
+    if (state === 'away' || state === 'closed') return
+    state = 'away'
+    awaySince = performance.now()
+    log.warn({ error: reason }, 'Redis is away: limits, cache and bus are this process’s alone')
   }
 
-  /** Not a request: that would have to wait. */
-  function askAgain(): void {
-    pause = undefined
-    commands.ping().then(comeBack, goAway)
+  function fail(error: unknown): never {
+    // Redis did answer: it is there, and others may fare better.
+    if (error instanceof Error && error.name === 'ReplyError') {
+      reportRefusal(error)
+      throw error
+    }
+    if (state === 'up') {
+      goAway(error)
+      // Not in order, which would wait for the other end. ioredis then tells all who wait.
+      commands.stream.destroy()
+    }
+    throw new RedisAway('Redis is away', { cause: error })
   }
 
   function reportRefusal(error: unknown): void {
@@ -133,34 +125,11 @@ export function openRedis(options: {
     isUp: () => state === 'up',
     ask(question) {
       if (state !== 'up') return Promise.reject(new RedisAway('Redis is away'))
-      return new Promise((resolve, reject) => {
-        waiting.add(reject)
-        question().then(
-          (reply) => {
-            waiting.delete(reject)
-            return resolve(reply)
-          },
-          (error: unknown) => {
-            // Who was told already had its answer, and it is old news that Redis was away.
-            if (!waiting.delete(reject)) return
-            if (isRefusal(error)) {
-              reportRefusal(error)
-              reject(error)
-              return
-            }
-            goAway(error)
-            reject(new RedisAway('Redis is away', { cause: error }))
-          },
-        )
-      })
+      return question().catch(fail)
     },
     async close() {
       state = 'closed'
-      clearTimeout(pause)
       commands.disconnect()
     },
   }
 }
-
-/** Redis did answer: it is there, and others may fare better. */
-const isRefusal = (error: unknown) => error instanceof Error && error.name === 'ReplyError'
