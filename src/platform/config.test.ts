@@ -89,6 +89,7 @@ describe('settings that are refused', () => {
     ['TRUSTED_PROXIES', '::1, ::/129', 'addresses or CIDR blocks'],
     ['REDIS_URL', 'localhost:6379', 'an address such as redis://'],
     ['REDIS_URL', 'http://localhost:6379', 'an address such as redis://'],
+    ['REDIS_URL', 'redis://:100%@localhost', 'an address such as redis://'],
     ['REDIS_URL', 'redis://', 'an address such as redis://'],
     ['REDIS_URL', 'redis://localhost:63790000', 'an address such as redis://'],
     ['REDIS_URL', 'redis://localhost/cache', 'an address such as redis://'],

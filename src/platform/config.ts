@@ -33,9 +33,18 @@ const secret = { secret: true }
 /** As ioredis reads it; a query would change what the server tells the client itself. */
 function isRedisAddress(value: string): boolean {
   if (!URL.canParse(value)) return false
-  const { protocol, hostname, pathname, search, hash } = new URL(value)
+  const { protocol, hostname, pathname, search, hash, username, password } = new URL(value)
   const isPlain = search === '' && hash === '' && /^(\/\d{0,5})?$/.test(pathname)
-  return /^rediss?:$/.test(protocol) && hostname !== '' && isPlain
+  return /^rediss?:$/.test(protocol) && hostname !== '' && isPlain && isEncoded(username + password)
+}
+
+function isEncoded(text: string): boolean {
+  try {
+    decodeURIComponent(text)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /**
@@ -69,7 +78,7 @@ export const settings = z
       .string()
       .refine(
         isRedisAddress,
-        'expected an address such as redis://user:password@redis.example.com:6379/0, or rediss:// for TLS',
+        'expected an address such as redis://user:secret@redis.example.com:6379/0, or rediss:// for TLS',
       )
       .optional()
       .describe('Redis that instances share for cache, bus and rate limits; without it, memory')
