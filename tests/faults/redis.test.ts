@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
 
 import { type Events, events as vocabulary } from '../../src/events.ts'
 import type { EventOf } from '../../src/platform/bus/bus.ts'
@@ -7,7 +9,7 @@ import { systemClock } from '../../src/platform/clock.ts'
 import { FIXTURE_MODELS_DIR, openHarness, PASSWORD } from '../support/harness.ts'
 import { openProxy, type Proxy } from '../support/proxy.ts'
 import { openTestRedis, sample, until } from '../support/redis.ts'
-import { startServer, type TestServer } from '../support/server.ts'
+import { bareEnvironment, newDirectory, startServer, type TestServer } from '../support/server.ts'
 import { findRedis, startRedis } from '../support/services/redis.ts'
 import type { Service } from '../support/services/service.ts'
 
@@ -216,6 +218,22 @@ describe.if(isThere)('Redis', () => {
       expect.stringMatching(/^(Redis is away|the bus is down)/),
     ])
     await harness.close()
+  })
+
+  test('that is away holds up no scripts/token', async () => {
+    await redis.stop()
+    const directory = newDirectory()
+    const startedAt = performance.now()
+    const child = Bun.spawn(['bun', 'scripts/administrator.ts', 'token'], {
+      cwd: join(import.meta.dir, '../..'),
+      env: bareEnvironment({ ...settings, DATA_DIR: directory, ADMIN_PASSWORD: PASSWORD }),
+      stdout: 'pipe',
+    })
+    const output = await new Response(child.stdout).text()
+    expect(await child.exited).toBe(0)
+    expect(performance.now() - startedAt).toBeLessThan(1500)
+    expect(output).toMatch(/^[\w-]+\.[\w-]+\.[\w-]+\n$/)
+    rmSync(directory, { recursive: true })
   })
 
   describe('holds up no shutdown', () => {

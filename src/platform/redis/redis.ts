@@ -6,6 +6,8 @@ import type { Log } from '../log.ts'
 /** The longest that anyone waits for Redis. */
 const COMMAND_TIMEOUT_MS = 500
 const CONNECT_TIMEOUT_MS = 2_000
+/** For how long a connection that is closed waits for the other end, and a process for it to end. */
+const DISCONNECT_TIMEOUT_MS = 100
 const RETRY_MS_MIN = 50
 const RETRY_MS_MAX = 500
 /** A Redis that refuses (no memory left, read only) refuses every request: a line a minute is enough. */
@@ -14,6 +16,7 @@ const REFUSAL_LINES_INTERVAL_MS = 60_000
 /** What every connection is told. */
 export const connectionOptions = {
   connectTimeout: CONNECT_TIMEOUT_MS,
+  disconnectTimeout: DISCONNECT_TIMEOUT_MS,
   retryStrategy: (attempt) => Math.min(RETRY_MS_MAX, attempt * RETRY_MS_MIN),
   // Else a command that was under way when the connection broke would be sent again, and count twice.
   autoResendUnfulfilledCommands: false,
