@@ -34,7 +34,7 @@ async function start(): Promise<void> {
       cache: platform.cache.driver,
       bus: platform.bus.driver,
       storage: platform.storage.driver,
-      rate_limits: 'memory',
+      rate_limits: platform.limits.driver,
       models: app.modelNames,
       workers: config.WORKERS,
       'event.duration': Math.round((performance.now() - startedAt) * 1e6),

@@ -3,6 +3,7 @@ import type { Registry } from 'prom-client'
 
 import type { Config } from '../platform/config.ts'
 import { isDatabaseAway } from '../platform/database/database.ts'
+import type { Limits } from '../platform/limits/limits.ts'
 import { type Log, logContext } from '../platform/log.ts'
 import { Unavailable } from '../platform/unavailable.ts'
 import { createAddressReader, limitKey } from './address.ts'
@@ -26,6 +27,7 @@ export interface GatewayDeps {
   config: Config
   log: Log
   metrics: Registry
+  limits: Limits
   authenticate: Authenticate
 }
 
@@ -46,7 +48,8 @@ const UNMATCHED = 'unmatched'
  * and the access line. Apart as middlewares these steps cost four times as much, most of it for
  * rebuilding the response; here the headers are known before the response is made.
  */
-export function createGateway({ config, log, metrics, authenticate }: GatewayDeps): Gateway {
+export function createGateway(deps: GatewayDeps): Gateway {
+  const { config, log, metrics, limits: counters, authenticate } = deps
   const addresses = createAddressReader(config.TRUSTED_PROXIES)
   const cors = createCors(config.CORS_ORIGINS)
   const guard = createGuard({
@@ -58,7 +61,7 @@ export function createGateway({ config, log, metrics, authenticate }: GatewayDep
   const requestMetrics = createRequestMetrics(metrics)
   const fixedHeaders = securityHeaders(config.PUBLIC_URL)
   const limit = (name: string, requestsPerMinute: number) =>
-    createRateLimit({ name, requestsPerMinute, keysMax: config.RATE_LIMIT_KEYS_MAX })
+    createRateLimit({ limits: counters, name, requestsPerMinute })
   const limits: Record<Exclude<Route['rate'], 'none' | undefined>, RateLimit> = {
     principal: limit('principal', config.RATE_LIMIT_PRINCIPAL),
     auth: limit('auth', config.RATE_LIMIT_AUTH),

@@ -21,6 +21,7 @@ describe('settings that are used', () => {
     const absent = Object.keys(settings.shape).filter((name) => !(name in config))
     expect(absent).toEqual([
       'DATABASE_URL',
+      'REDIS_URL',
       'ADMIN_PASSWORD',
       'JWT_SECRET',
       'METRICS_TOKEN',
@@ -68,6 +69,9 @@ describe('settings that are used', () => {
     ['ANONYMOUS_SCOPES', 'predict,models:read', ['predict', 'models:read']],
     ['JWT_SECRET', 'é'.repeat(16), 'é'.repeat(16)],
     ['ADMIN_PASSWORD', ' 8 chars', ' 8 chars'],
+    ['REDIS_URL', 'redis://localhost', 'redis://localhost'],
+    ['REDIS_URL', 'rediss://me:p%40ss@r.example:6380/7', 'rediss://me:p%40ss@r.example:6380/7'],
+    ['REDIS_PREFIX', 'quintet:staging', 'quintet:staging'],
   ] as const)('%s may be %p', (name, text, value) => {
     expect(parseConfig({ [name]: text })[name]).toEqual(value as never)
   })
@@ -94,6 +98,15 @@ describe('settings that are refused', () => {
     ['TRUSTED_PROXIES', '10.0.0.0/33', 'addresses or CIDR blocks'],
     ['TRUSTED_PROXIES', '10.0.0.0/x', 'addresses or CIDR blocks'],
     ['TRUSTED_PROXIES', '::1, ::/129', 'addresses or CIDR blocks'],
+    ['REDIS_URL', 'localhost:6379', 'an address such as redis://'],
+    ['REDIS_URL', 'http://localhost:6379', 'an address such as redis://'],
+    ['REDIS_URL', 'redis://:100%@localhost', 'an address such as redis://'],
+    ['REDIS_URL', 'redis://', 'an address such as redis://'],
+    ['REDIS_URL', 'redis://localhost:63790000', 'an address such as redis://'],
+    ['REDIS_URL', 'redis://localhost/cache', 'an address such as redis://'],
+    ['REDIS_URL', 'redis://localhost?commandTimeout=1', 'an address such as redis://'],
+    ['REDIS_PREFIX', 'a b', 'letters, digits'],
+    ['REDIS_PREFIX', 'x'.repeat(65), 'up to 64'],
     ['CORS_ORIGINS', '*', 'origins such as'],
     ['CORS_ORIGINS', 'null', 'origins such as'],
     ['CORS_ORIGINS', 'https://a.example/', 'origins such as'],
@@ -112,6 +125,7 @@ describe('settings that are refused', () => {
       JWT_SECRET: 'a-short-secret',
       ADMIN_PASSWORD: 'pass',
       METRICS_TOKEN: 'hunter2',
+      REDIS_URL: 'redis//:geheim@localhost',
       LOG_LEVEL: 'shouting',
       CORS_ORIGINS: 'https://user:pa55@a.example',
     }

@@ -41,6 +41,23 @@ const companions: Record<string, readonly string[]> = {
   S3_PREFIX: ['S3_BUCKET'],
 }
 
+/** As ioredis reads it; a query would change what the server tells the client itself. */
+function isRedisAddress(value: string): boolean {
+  if (!URL.canParse(value)) return false
+  const { protocol, hostname, pathname, search, hash, username, password } = new URL(value)
+  const isPlain = search === '' && hash === '' && /^(\/\d{0,5})?$/.test(pathname)
+  return /^rediss?:$/.test(protocol) && hostname !== '' && isPlain && isEncoded(username + password)
+}
+
+function isEncoded(text: string): boolean {
+  try {
+    decodeURIComponent(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
 /**
  * Every setting, once: name, form, default, meaning. The table in the README is written from this
  * schema (`bun scripts/settings.ts`), so a setting that is not here does not exist.
@@ -76,6 +93,21 @@ export const settings = z
       .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
       .default('info')
       .describe('Least level that is logged; requests are logged at `info`'),
+
+    REDIS_URL: z
+      .string()
+      .refine(
+        isRedisAddress,
+        'expected an address such as redis://user:secret@redis.example.com:6379/0, or rediss:// for TLS',
+      )
+      .optional()
+      .describe('Redis that instances share for cache, bus and rate limits; without it, memory')
+      .meta(secret),
+    REDIS_PREFIX: z
+      .string()
+      .regex(/^[\w.:-]{1,64}$/, 'expected up to 64 letters, digits, `.`, `:`, `-` and `_`')
+      .default('quintet')
+      .describe('Goes before every key and channel, so that several servers can share a Redis'),
 
     ADMIN_USERNAME: z
       .string()
@@ -144,7 +176,9 @@ export const settings = z
       'Longest time for one call of a model; then its thread is replaced',
     ),
     PREDICTION_CACHE_TTL_SECONDS: count(3_600).describe('How long a prediction is remembered'),
-    CACHE_BYTES_MAX: count(64 * MEBIBYTE).describe('Memory for cached predictions, in bytes'),
+    CACHE_BYTES_MAX: count(64 * MEBIBYTE).describe(
+      'Memory for cached predictions, in bytes; in Redis, the largest of them',
+    ),
 
     JOBS_CONCURRENCY: count(4, { max: 1000 }).describe('Jobs that this process does at once'),
     JOB_LEASE_MS: count(30_000, { min: 100 }).describe(

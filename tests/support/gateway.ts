@@ -6,6 +6,7 @@ import type { Principal } from '../../src/gateway/principal.ts'
 import { problems } from '../../src/gateway/problems.ts'
 import type { Route } from '../../src/gateway/route.ts'
 import { parseConfig } from '../../src/platform/config.ts'
+import { createMemoryLimits } from '../../src/platform/limits/memory.ts'
 import { openLog } from '../../src/platform/log.ts'
 import type { TestRequest } from './harness.ts'
 
@@ -39,6 +40,7 @@ export function createTestGateway(routes: Route[], settings: Record<string, stri
     config,
     log,
     metrics,
+    limits: createMemoryLimits({ keysMax: config.RATE_LIMIT_KEYS_MAX }),
     authenticate(token) {
       const principal = principals[token]
       if (principal === undefined) throw problems.invalidToken()

@@ -21,10 +21,7 @@ await auth.start()
 
 const app: App = new OpenAPIHono()
 const { authenticate } = auth
-createGateway({ config, log, metrics: platform.metrics, authenticate }).mount(app, [
-  ...auth.routes,
-  noop,
-])
+createGateway({ ...platform, authenticate }).mount(app, [...auth.routes, noop])
 
 Bun.serve({
   port: config.PORT,
