@@ -2,6 +2,8 @@
 import { authTables } from '../src/auth/tables.ts'
 import { sqliteKit } from '../src/platform/database/columns.ts'
 import { jobTables } from '../src/platform/jobs/tables.ts'
+import { outboxTables } from '../src/platform/outbox/tables.ts'
 
 export const { accounts, sessions, signingKeys } = authTables(sqliteKit)
 export const { jobs, schedules } = jobTables(sqliteKit)
+export const { outbox, relays } = outboxTables(sqliteKit)

@@ -12,6 +12,7 @@ import type { Jobs } from './jobs/jobs.ts'
 import type { Limits } from './limits/limits.ts'
 import type { Log } from './log.ts'
 import { createMetrics } from './metrics.ts'
+import { createOutbox, type Outbox } from './outbox/outbox.ts'
 import type { Storage } from './storage/storage.ts'
 
 /** What every feature stands on. */
@@ -25,6 +26,7 @@ export interface Platform {
   bus: Bus<Events>
   limits: Limits
   jobs: Jobs
+  outbox: Outbox<Events>
   storage: Storage
   /** Closes what was opened, in reverse. */
   close(): Promise<void>
@@ -53,6 +55,15 @@ export async function openPlatform(
     pollMs: config.JOB_POLL_MS,
     resultTtlMs: config.JOB_RESULT_TTL_SECONDS * 1000,
   })
+  const outbox = createOutbox<Events>({
+    database,
+    bus: shared.bus,
+    source: config.PUBLIC_URL,
+    clock,
+    log,
+    metrics,
+    pollMs: config.JOB_POLL_MS,
+  })
   const storage = await openStorage(config, clock)
   return {
     config,
@@ -62,6 +73,7 @@ export async function openPlatform(
     database,
     ...shared,
     jobs,
+    outbox,
     storage,
     async close() {
       await storage.close()

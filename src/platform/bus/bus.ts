@@ -23,6 +23,11 @@ export type EventOf<Vocabulary> = {
 export interface Bus<Vocabulary> {
   readonly driver: 'memory' | 'redis'
   publish<Type extends keyof Vocabulary & string>(type: Type, data: Vocabulary[Type]): Promise<void>
+  /**
+   * Publishes an event that was made before, as it is. Rejects where other instances can't be told
+   * now; however often that is tried again, subscribers here hear of it once.
+   */
+  forward(event: EventOf<Vocabulary>): Promise<void>
   /** Hears every event; what it throws is logged and reaches nobody else. Returns how to stop. */
   subscribe(hear: (event: EventOf<Vocabulary>) => void | Promise<void>): () => void
   close(): Promise<void>

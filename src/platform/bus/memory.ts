@@ -16,6 +16,9 @@ export function createMemoryBus<Vocabulary>(deps: {
     async publish(type, data) {
       subscribers.tell(envelop<Vocabulary, typeof type>(deps, type, data))
     },
+    async forward(event) {
+      subscribers.tell(event)
+    },
     subscribe: subscribers.subscribe,
     async close() {
       subscribers.clear()

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache'
 import { Gauge, type Registry } from 'prom-client'
 import { z } from 'zod'
 
@@ -14,6 +15,8 @@ import { createSubscribers } from './subscribers.ts'
 const MESSAGE_CHARACTERS_MAX = 1024 * 1024
 /** Events on their way to Redis; beyond it they stay in this process, since memory is not filled with them. */
 const UNSENT_MAX = 10_000
+/** Forwarded events that are remembered, in case that they are forwarded again. */
+const FORWARDED_MAX = 10_000
 
 const envelope = z.object({
   specversion: z.literal('1.0'),
@@ -51,6 +54,7 @@ export function openRedisBus<Vocabulary>(deps: {
   const ownHead = `{"instance":"${instance}"`
   const subscribers = createSubscribers<Vocabulary>(log)
   const unsent = new Set<Promise<unknown>>()
+  const forwarded = new LRUCache<string, true>({ max: FORWARDED_MAX })
   let isClosed = false
   let downSince = performance.now()
 
@@ -107,7 +111,8 @@ export function openRedisBus<Vocabulary>(deps: {
     return { ...event, data: schema.parse(event.data) } as EventOf<Vocabulary>
   }
 
-  function send(event: EventOf<Vocabulary>): void {
+  /** @returns once Redis has it; an event that no other instance can ever be told is done with. */
+  async function send(event: EventOf<Vocabulary>): Promise<void> {
     const message = `${ownHead},${JSON.stringify(event).slice(1)}`
     if (message.length > MESSAGE_CHARACTERS_MAX) {
       losses.tooLarge.inc()
@@ -117,12 +122,12 @@ export function openRedisBus<Vocabulary>(deps: {
       )
       return
     }
-    if (unsent.size >= UNSENT_MAX) return losses.unsent.inc()
-    const sent = redis
-      .ask(() => redis.commands.publish(channel, message))
-      .catch(() => losses.unsent.inc())
+    if (unsent.size >= UNSENT_MAX) throw new Error('too many events are on their way to Redis')
+    const sent = redis.ask(() => redis.commands.publish(channel, message))
     unsent.add(sent)
-    void sent.then(() => unsent.delete(sent))
+    const forget = () => unsent.delete(sent)
+    sent.then(forget, forget)
+    await sent
   }
 
   return {
@@ -132,13 +137,19 @@ export function openRedisBus<Vocabulary>(deps: {
       const event = envelop<Vocabulary, typeof type>(deps, type, data)
       subscribers.tell(event)
       // Not waited for: who publishes has done its work, however slow Redis is.
-      send(event)
+      send(event).catch(() => losses.unsent.inc())
+    },
+    async forward(event) {
+      if (isClosed) throw new Error('the bus is closed')
+      if (!forwarded.has(event.id)) subscribers.tell(event)
+      forwarded.set(event.id, true)
+      await send(event)
     },
     subscribe: subscribers.subscribe,
     async close() {
       isClosed = true
       subscribers.clear()
-      await Promise.all(unsent)
+      await Promise.allSettled(unsent)
       await subscription.close()
     },
   }
