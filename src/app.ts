@@ -18,7 +18,7 @@ export const settingChecks: SettingChecks = { ANONYMOUS_SCOPES: scopesFault }
  * @throws {StartError} when a feature can't serve, with what to do about it.
  */
 export async function openApp(platform: Platform) {
-  const { database } = platform
+  const { database, jobs, outbox } = platform
 
   const auth = createAuth(platform)
   const inference = await openInference(platform)
@@ -41,8 +41,20 @@ export async function openApp(platform: Platform) {
     routes: system.routes,
     auth,
     modelNames: inference.modelNames,
+    /** Begins what goes on beside the requests. @returns how to log in for the first time, once. */
+    async start() {
+      const firstLogin = await auth.start()
+      await outbox.start()
+      await jobs.start()
+      return firstLogin
+    },
     /** From now on `/readyz` says no, so that no new work is sent here. */
     drain: () => system.drain(),
-    stop: () => inference.stop(),
+    /** @param deadlineMs that running jobs get to finish; then they are given back. */
+    async stop(deadlineMs: number) {
+      await jobs.stop(deadlineMs)
+      await outbox.stop()
+      await inference.stop()
+    },
   }
 }

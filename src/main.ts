@@ -24,7 +24,7 @@ async function start(): Promise<void> {
   const { log, close: closeLog } = openLog(config)
   const platform = await openPlatform(config, log)
   const app = await openApp(platform)
-  const firstLogin = await app.auth.start()
+  const firstLogin = await app.start()
   const server = listen(config, app)
   stopOnSignal({ config, log, platform, app, server, closeLog })
 
@@ -100,6 +100,7 @@ function stopOnSignal(running: {
     log.info(`${signal}: finishing what runs`)
     app.drain()
     await Bun.sleep(config.DRAIN_DELAY_MS)
+    const deadline = performance.now() + config.DRAIN_TIMEOUT_MS
     const isDrained = await Promise.race([
       server.stop().then(() => true),
       Bun.sleep(config.DRAIN_TIMEOUT_MS).then(() => false),
@@ -108,7 +109,7 @@ function stopOnSignal(running: {
       log.warn({ requests: server.pendingRequests }, 'requests are cut: they took too long')
       await server.stop(true)
     }
-    await app.stop()
+    await app.stop(Math.max(0, deadline - performance.now()))
     await platform.close()
     log.info('stopped')
   }

@@ -1,10 +1,11 @@
 import type { Events } from '../events.ts'
 import type { Authenticate } from '../gateway/principal.ts'
 import type { Route } from '../gateway/route.ts'
-import type { Bus } from '../platform/bus/bus.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Config } from '../platform/config.ts'
 import type { Database } from '../platform/database/database.ts'
+import type { Jobs } from '../platform/jobs/jobs.ts'
+import type { Outbox } from '../platform/outbox/outbox.ts'
 import { keyRoutes } from './keys.routes.ts'
 import { createKeys } from './keys.ts'
 import { createPasswords } from './passwords.ts'
@@ -30,10 +31,11 @@ export interface Auth {
 export function createAuth(deps: {
   config: Config
   database: Database
-  bus: Bus<Events>
+  outbox: Outbox<Events>
+  jobs: Jobs
   clock: Clock
 }): Auth {
-  const { config, database, bus, clock } = deps
+  const { config, database, outbox, jobs, clock } = deps
   const tables = authTables(database.kit)
   const keys = createKeys({ database, tables, clock })
   const passwords = createPasswords({ queueMax: config.PASSWORD_QUEUE_MAX })
@@ -48,11 +50,14 @@ export function createAuth(deps: {
     tables,
     tokens,
     passwords,
-    bus,
+    outbox,
     clock,
     ttlSeconds: config.TOKEN_TTL_SECONDS,
     cacheMax: config.TOKEN_CACHE_MAX,
   })
+  const expiry = { type: 'sessions.expire', key: 'sessions.expire', payload: {} }
+  jobs.handle(expiry.type, { run: () => sessions.removeExpired() })
+  jobs.schedule('sessions.expire', '17 * * * *', expiry)
   const users = createUsers({ database, tables, passwords, sessions, clock })
 
   return {

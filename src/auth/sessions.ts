@@ -4,9 +4,9 @@ import { LRUCache } from 'lru-cache'
 import type { Events } from '../events.ts'
 import type { Account } from '../gateway/principal.ts'
 import { roleScopes, type Scope } from '../gateway/scopes.ts'
-import type { Bus } from '../platform/bus/bus.ts'
 import { type Clock, isoTime } from '../platform/clock.ts'
 import { type Database, isDatabaseAway, type Writes } from '../platform/database/database.ts'
+import type { Outbox } from '../platform/outbox/outbox.ts'
 import { foldName } from './names.ts'
 import type { Passwords } from './passwords.ts'
 import { authProblems } from './problems.ts'
@@ -31,6 +31,8 @@ export interface Sessions {
   openFor(account: StoredAccount): Promise<string>
   /** @throws {Problem} 401 when the token is not good, or its session was revoked. */
   authenticate(token: string): Account | Promise<Account>
+  /** Removes the sessions whose time is over; nobody can use them any more. */
+  removeExpired(): Promise<void>
   /** Ends an account's sessions, within the caller's transaction; `except` lives on. */
   revoke(tx: Writes, accountId: string, except?: string): Promise<void>
   /** Forgets what is remembered of an account's tokens. Call it after the commit. */
@@ -50,12 +52,12 @@ export function createSessions(deps: {
   tables: AuthTables
   tokens: Tokens
   passwords: Passwords
-  bus: Bus<Events>
+  outbox: Outbox<Events>
   clock: Clock
   ttlSeconds: number
   cacheMax: number
 }): Sessions {
-  const { database, tokens, passwords, bus, clock, ttlSeconds } = deps
+  const { database, tokens, passwords, outbox, clock, ttlSeconds } = deps
   const { accounts, sessions } = deps.tables
   /** By the whole token: a digest short enough to be quick would not be safe from collisions. */
   const verified = new LRUCache<string, Verified>({ max: deps.cacheMax })
@@ -79,7 +81,11 @@ export function createSessions(deps: {
     .where(eq(sessions.id, sql.placeholder('id')))
     .prepare('account_by_session')
 
-  async function create(account: StoredAccount, algorithm?: 'ES256'): Promise<string> {
+  /** @param announce adds to the write what the world is to hear of it. */
+  async function create(
+    account: StoredAccount,
+    options: { algorithm?: 'ES256'; announce?: (tx: Writes) => Promise<void> },
+  ): Promise<string> {
     const now = clock.now()
     const issuedAt = Math.floor(now / 1000)
     const expiresAt = issuedAt + ttlSeconds
@@ -93,18 +99,19 @@ export function createSessions(deps: {
       )
       // The password was changed while this one was being verified.
       if (unchanged.length === 0) throw badCredentials()
-      await tx
-        .delete(sessions)
-        .where(and(eq(sessions.accountId, account.id), lt(sessions.expiresAt, new Date(now))))
       await tx.insert(sessions).values({
         id: sessionId,
         accountId: account.id,
         createdAt: new Date(now),
         expiresAt: new Date(expiresAt * 1000),
       })
+      await options.announce?.(tx)
     })
     const { id: userId, username, role } = account
-    return tokens.sign({ userId, username, role, sessionId, issuedAt, expiresAt }, algorithm)
+    return tokens.sign(
+      { userId, username, role, sessionId, issuedAt, expiresAt },
+      options.algorithm,
+    )
   }
 
   /** The account behind a session as it is now, so that a changed role counts at once. */
@@ -145,12 +152,11 @@ export function createSessions(deps: {
       const [account] = await byName.execute({ name: foldName(login) })
       const isRight = await passwords.verify(password, account?.passwordHash)
       if (account === undefined || !isRight) throw badCredentials()
-      const token = await create(account)
-      const time = isoTime(clock.now())
-      await bus.publish('auth.login', { user_id: account.id, time })
-      return { token, account }
+      const event = { user_id: account.id, time: isoTime(clock.now()) }
+      const announce = (tx: Writes) => outbox.add(tx, 'auth.login', event)
+      return { token: await create(account, { announce }), account }
     },
-    openFor: (account) => create(account, 'ES256'),
+    openFor: (account) => create(account, { algorithm: 'ES256' }),
     authenticate(token) {
       const entry = verified.get(token)
       if (entry === undefined) return verify(token)
@@ -160,6 +166,11 @@ export function createSessions(deps: {
         throw expiredToken()
       }
       return now - entry.checkedAtMs < RECHECK_INTERVAL_MS ? entry.account : recheck(token, entry)
+    },
+    async removeExpired() {
+      await database.write(async (tx) => {
+        await tx.delete(sessions).where(lt(sessions.expiresAt, new Date(clock.now())))
+      })
     },
     async revoke(tx, accountId, except = '') {
       await tx

@@ -3,6 +3,7 @@ import type { Registry } from 'prom-client'
 
 import type { Config } from '../platform/config.ts'
 import { isDatabaseAway } from '../platform/database/database.ts'
+import { TooManyJobs } from '../platform/jobs/jobs.ts'
 import type { Limits } from '../platform/limits/limits.ts'
 import { type Log, logContext } from '../platform/log.ts'
 import { Unavailable } from '../platform/unavailable.ts'
@@ -41,6 +42,7 @@ export interface Gateway {
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']
 const REQUEST_ID = /^[\w.-]{1,128}$/
 const UNMATCHED = 'unmatched'
+const JOBS_RETRY_AFTER_SECONDS = 10
 
 /**
  * Everything that every request passes, in one function a request: request id, trace, client
@@ -183,6 +185,12 @@ export function createGateway(deps: GatewayDeps): Gateway {
       return problems.unavailable({
         detail: `${away.part} does not answer. Try again later.`,
         headers: { 'retry-after': String(away.retryAfterSeconds) },
+      })
+    }
+    if (error instanceof TooManyJobs) {
+      return problems.tooManyRequests({
+        detail: `At most ${error.unfinishedMax} jobs may be unfinished. Try again when some are done.`,
+        headers: { 'retry-after': String(JOBS_RETRY_AFTER_SECONDS) },
       })
     }
     log.error({ error }, 'a request failed by a bug')

@@ -4,9 +4,13 @@ import type { Route } from '../gateway/route.ts'
 import type { Cache } from '../platform/cache/cache.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Config } from '../platform/config.ts'
+import type { Database } from '../platform/database/database.ts'
+import type { Jobs } from '../platform/jobs/jobs.ts'
 import type { Log } from '../platform/log.ts'
 import { Pool, PoolError } from '../platform/pool/pool.ts'
 import { StartError } from '../platform/start-error.ts'
+import type { Storage } from '../platform/storage/storage.ts'
+import { createBatchJobs } from './batch-jobs.ts'
 import { Batcher, type InferencePool } from './batcher.ts'
 import { createEncoder } from './features.ts'
 import { createInferenceMetrics } from './inference-metrics.ts'
@@ -37,6 +41,9 @@ export async function openInference(deps: {
   clock: Clock
   log: Log
   metrics: Registry
+  database: Database
+  jobs: Jobs
+  storage: Storage
 }): Promise<Inference> {
   const { config, cache, clock, log } = deps
   const entries = (await readModels(config.MODELS_DIR)).map((entry) => ({
@@ -81,10 +88,17 @@ export async function openInference(deps: {
     rowsMax: config.PREDICT_ROWS_MAX,
   })
 
+  const batchJobs = createBatchJobs({ ...deps, predictions })
+
   return {
     routes: [
       ...modelRoutes({ models, cache, clock }),
-      ...predictionRoutes({ predictions, clock, batchesMax: config.PREDICT_BATCHES_MAX }),
+      ...predictionRoutes({
+        predictions,
+        batchJobs,
+        clock,
+        batchesMax: config.PREDICT_BATCHES_MAX,
+      }),
     ],
     modelNames: [...models.keys()],
     async requireReady() {

@@ -1,8 +1,10 @@
 import { z } from '@hono/zod-openapi'
 
+import { problems } from '../gateway/problems.ts'
 import { type Route, route } from '../gateway/route.ts'
 import { scalar } from '../gateway/scalar.ts'
 import { type Clock, isoTime } from '../platform/clock.ts'
+import type { BatchJobs } from './batch-jobs.ts'
 import type { Features } from './features.ts'
 import type { Predictions } from './predictions.ts'
 import { inferenceProblems } from './problems.ts'
@@ -81,6 +83,8 @@ const penguinPrediction = {
   timestamp: '2026-01-02T03:04:05.678Z',
 }
 
+const RESPOND_ASYNC = /(^|,)\s*respond-async\s*($|[,;])/i
+
 const failures = [
   inferenceProblems.unknownModel,
   inferenceProblems.overloaded,
@@ -90,10 +94,11 @@ const failures = [
 
 export function predictionRoutes(deps: {
   predictions: Predictions
+  batchJobs: BatchJobs
   batchesMax: number
   clock: Clock
 }): Route[] {
-  const { predictions, batchesMax, clock } = deps
+  const { predictions, batchJobs, batchesMax, clock } = deps
   const now = () => isoTime(clock.now())
   return [
     route(
@@ -127,7 +132,9 @@ export function predictionRoutes(deps: {
         tag: 'predictions',
         summary: 'Predict several batches',
         description:
-          'One result a batch, in order. When one does not fit its model, none is computed.',
+          'One result a batch, in order. When one does not fit its model, none is computed. With the ' +
+          'header `Prefer: respond-async` (RFC 7240) whoever is signed in gets a job instead, whose ' +
+          'result is this answer as a file.',
         body: {
           schema: batchRequest(batchesMax),
           example: {
@@ -145,14 +152,29 @@ export function predictionRoutes(deps: {
               processed_at: '2026-01-02T03:04:05.678Z',
             },
           },
+          202: {
+            description: 'A job was taken in; `Location` leads to it',
+            schema: z.object({ id: z.string(), state: z.literal('ready') }),
+            example: { id: '0198c5a2-7d31-7c9e-9f1b-2f6a1f0c8e11', state: 'ready' },
+          },
         },
-        problems: failures,
+        problems: [...failures, problems.tooManyRequests, problems.unavailable],
       },
       async ({ body }, context) => {
+        const batchId = body.batch_id ?? null
+        const { principal, request } = context
+        const isPatient = RESPOND_ASYNC.test(request.headers.get('prefer') ?? '')
+        if (isPatient && principal.kind === 'account') {
+          const order = { batchId, requests: body.batches }
+          const id = await batchJobs.enqueue(order, principal.id)
+          const location = `/api/v1/jobs/${id}`
+          const headers = { location, 'preference-applied': 'respond-async' }
+          return { status: 202, body: { id, state: 'ready' }, headers }
+        }
         const computed = await predictions.predictBatch(body.batches, () => context.isAbandoned())
         const timestamp = now()
         const results = computed.map((prediction) => ({ ...prediction, timestamp }))
-        return { body: { batch_id: body.batch_id ?? null, results, processed_at: timestamp } }
+        return { body: { batch_id: batchId, results, processed_at: timestamp } }
       },
     ),
   ]

@@ -24,7 +24,7 @@ interface Prediction {
   model_version: string
 }
 
-interface PredictionRequest {
+export interface PredictionRequest {
   model_type: string
   features: Features
 }
@@ -32,6 +32,8 @@ interface PredictionRequest {
 export interface Predictions {
   /** @throws {Problem} 404 unknown model, 422 features that do not fit, 503, 504. */
   predict(request: PredictionRequest, isAbandoned: IsAbandoned): Promise<Prediction>
+  /** @throws {Problem} as `predictBatch` would, without computing anything. */
+  requireFit(requests: readonly PredictionRequest[]): void
   /** Several requests at once; none is computed when one does not fit. */
   predictBatch(
     requests: readonly PredictionRequest[],
@@ -58,6 +60,15 @@ export function createPredictions(deps: {
     const matrix = model.encode(features, rowsMax)
     if (Array.isArray(matrix)) throw invalid(matrix.map((fault) => within(fault, ...path)))
     return { model, matrix }
+  }
+
+  function checkAll(requests: readonly PredictionRequest[]) {
+    const checked = requests.map((request, index) => check(request, ['batches', index, 'features']))
+    const rows = checked.reduce((sum, { matrix }) => sum + matrix.rows, 0)
+    if (rows <= rowsMax) return checked
+    throw invalid([
+      { path: ['batches'], detail: `has ${rows} rows, at most ${rowsMax} go in one request` },
+    ])
   }
 
   async function compute(
@@ -99,17 +110,11 @@ export function createPredictions(deps: {
       const { model, matrix } = check(request, ['features'])
       return compute(model, matrix, isAbandoned)
     },
+    requireFit: (requests) => void checkAll(requests),
     async predictBatch(requests, isAbandoned) {
-      const checked = requests.map((request, index) =>
-        check(request, ['batches', index, 'features']),
+      return Promise.all(
+        checkAll(requests).map(({ model, matrix }) => compute(model, matrix, isAbandoned)),
       )
-      const rows = checked.reduce((sum, { matrix }) => sum + matrix.rows, 0)
-      if (rows > rowsMax) {
-        throw invalid([
-          { path: ['batches'], detail: `has ${rows} rows, at most ${rowsMax} go in one request` },
-        ])
-      }
-      return Promise.all(checked.map(({ model, matrix }) => compute(model, matrix, isAbandoned)))
     },
   }
 }

@@ -9,15 +9,12 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 
-import { Registry } from 'prom-client'
-
-import { createTestClock } from '../../tests/support/clock.ts'
 import { refusal } from '../../tests/support/refusal.ts'
-import { createMemoryCache } from '../platform/cache/memory.ts'
 import { parseConfig } from '../platform/config.ts'
 import { openLog } from '../platform/log.ts'
+import { openPlatform } from '../platform/platform.ts'
 import { StartError } from '../platform/start-error.ts'
 import { openInference } from './index.ts'
 import { readModels } from './registry.ts'
@@ -235,12 +232,18 @@ describe('a manifest that does not fit its model keeps the server from starting:
     expect((error as Error).message).toContain(`${path} `)
   })
 
-  const open = () =>
-    openInference({
-      config: parseConfig({ MODELS_DIR: directory, WORKERS: '1' }),
-      cache: createMemoryCache(1000, createTestClock()),
-      clock: createTestClock(),
-      log: openLog({ LOG_LEVEL: 'silent' }, { write() {} }).log,
-      metrics: new Registry(),
-    })
+  async function open() {
+    const DATA_DIR = join(directory, '..', `${basename(directory)}-data`)
+    const config = parseConfig({ MODELS_DIR: directory, DATA_DIR, WORKERS: '1' })
+    const platform = await openPlatform(
+      config,
+      openLog({ LOG_LEVEL: 'silent' }, { write() {} }).log,
+    )
+    try {
+      return await openInference(platform)
+    } finally {
+      await platform.close()
+      rmSync(DATA_DIR, { recursive: true })
+    }
+  }
 })

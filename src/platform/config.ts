@@ -181,6 +181,7 @@ export const settings = z
     ),
 
     JOBS_CONCURRENCY: count(4, { max: 1000 }).describe('Jobs that this process does at once'),
+    JOBS_UNFINISHED_MAX: count(100).describe('Unfinished jobs that one account may have'),
     JOB_LEASE_MS: count(30_000, { min: 100 }).describe(
       'After so much silence of a process its jobs go to another',
     ),

@@ -54,6 +54,7 @@ export async function openPlatform(
     leaseMs: config.JOB_LEASE_MS,
     pollMs: config.JOB_POLL_MS,
     resultTtlMs: config.JOB_RESULT_TTL_SECONDS * 1000,
+    unfinishedMax: config.JOBS_UNFINISHED_MAX,
   })
   const outbox = createOutbox<Events>({
     database,

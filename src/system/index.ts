@@ -3,11 +3,13 @@ import type { Registry } from 'prom-client'
 import type { Route } from '../gateway/route.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Config } from '../platform/config.ts'
+import type { Jobs } from '../platform/jobs/jobs.ts'
 import type { Log } from '../platform/log.ts'
 import type { Storage } from '../platform/storage/storage.ts'
 import { documentRoutes } from './documents.routes.ts'
 import { fileRoutes } from './files.routes.ts'
 import { type Checks, healthRoutes } from './health.routes.ts'
+import { jobRoutes } from './jobs.routes.ts'
 import { landingRoutes } from './landing.routes.ts'
 import { metricsRoutes } from './metrics.routes.ts'
 
@@ -17,24 +19,26 @@ export interface System {
   drain(): void
 }
 
-/** What belongs to no service: the landing page, health, metrics, files and the API documents. */
+/** What belongs to no service: the landing page, health, metrics, jobs, files and the API documents. */
 export function createSystem(deps: {
   config: Config
   clock: Clock
   log: Log
   metrics: Registry
+  jobs: Jobs
   storage: Storage
   checks: Checks
   /** The features' routes, which the documents describe. */
   routes: Route[]
 }): System {
-  const { config, clock, log, metrics, storage, checks } = deps
+  const { config, clock, log, metrics, jobs, storage, checks } = deps
   let isDraining = false
   const routes: Route[] = [
     ...deps.routes,
     ...landingRoutes(),
     ...healthRoutes({ checks, clock, log, isDraining: () => isDraining }),
     ...metricsRoutes(metrics),
+    ...jobRoutes({ jobs, storage }),
     ...fileRoutes({
       storage,
       uploadBytesMax: config.STORAGE_UPLOAD_BYTES_MAX,

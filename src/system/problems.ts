@@ -5,3 +5,7 @@ export const filesProblems = defineProblems('files', {
   addressExpired: { status: 403, title: 'Address expired' },
   rangeNotSatisfiable: { status: 416, title: 'Range not satisfiable' },
 })
+
+export const jobsProblems = defineProblems('jobs', {
+  notFailed: { status: 409, title: 'Job has not failed' },
+})

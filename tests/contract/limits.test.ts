@@ -167,6 +167,7 @@ const limits: Limit[] = [
 const elsewhere: Partial<Record<keyof typeof settings.shape, string>> = {
   TOKEN_CACHE_MAX: 'src/auth/sessions.test.ts',
   RATE_LIMIT_KEYS_MAX: 'src/gateway/gateway.test.ts',
+  JOBS_UNFINISHED_MAX: 'tests/contract/jobs.test.ts',
   JOB_LEASE_MS: 'src/platform/jobs/contract.test.ts',
   JOB_POLL_MS: 'src/platform/jobs/contract.test.ts',
   JOB_RESULT_TTL_SECONDS: 'src/platform/jobs/contract.test.ts',

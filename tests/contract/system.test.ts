@@ -47,7 +47,7 @@ describe('health', () => {
 
   test('not ready without the threads that run models, and it does not say why to strangers', async () => {
     const stopped = await openHarness()
-    await stopped.app.stop()
+    await stopped.app.stop(0)
     const ready = await stopped.request({ path: '/readyz' })
     expect({ status: ready.status, body: await ready.json() }).toEqual({
       status: 503,
@@ -65,7 +65,7 @@ describe('health', () => {
     expect(await ready.json()).toMatchObject({
       checks: { database: 'failed', migrations: 'failed' },
     })
-    await closed.app.stop()
+    await closed.app.stop(0)
   })
 })
 

@@ -83,6 +83,7 @@ describe.each(withRedis('several instances', (url) => url))('several instances',
   test('hear each other’s events', async () => {
     const [one, other] = [await openInstance(), await openInstance()]
     await one.logIn('admin')
+    await one.published()
     expect(one.events.map(({ type }) => type)).toEqual(['auth.login'])
     await until(() => other.events.length === 1)
     expect(other.events).toEqual(one.events)

@@ -9,6 +9,7 @@ import type { Role } from '../../src/gateway/scopes.ts'
 import type { EventOf } from '../../src/platform/bus/bus.ts'
 import { parseConfig } from '../../src/platform/config.ts'
 import { openLog } from '../../src/platform/log.ts'
+import { outboxTables } from '../../src/platform/outbox/tables.ts'
 import { openPlatform, type Platform } from '../../src/platform/platform.ts'
 import { createTestClock, type TestClock } from './clock.ts'
 import { createTestDatabase } from './services/postgres.ts'
@@ -43,6 +44,8 @@ export interface Harness {
   lines: string[]
   /** Every event published so far. */
   events: EventOf<Events>[]
+  /** Resolves when every event that was committed is published. */
+  published(): Promise<void>
   request(request: TestRequest): Promise<Response>
   adminToken: string
   /** Logs an account in that `addAccount` made. */
@@ -83,7 +86,7 @@ export async function openHarness(settings: Record<string, string> = {}): Promis
   const clock = createTestClock()
   const platform = await openPlatform(config, log, clock)
   const app = await openApp(platform)
-  await app.auth.start()
+  await app.start()
   const adminToken = await app.auth.administratorToken()
   const events: EventOf<Events>[] = []
   platform.bus.subscribe((event) => {
@@ -114,6 +117,10 @@ export async function openHarness(settings: Record<string, string> = {}): Promis
     events,
     request,
     adminToken,
+    async published() {
+      const { outbox } = outboxTables(platform.database.kit)
+      while ((await platform.database.read.select().from(outbox)).length > 0) await Bun.sleep(1)
+    },
     async addAccount({ username, email, role = 'viewer', passwordHash: hash }) {
       const { accounts } = authTables(platform.database.kit)
       const id = Bun.randomUUIDv7()
@@ -141,7 +148,7 @@ export async function openHarness(settings: Record<string, string> = {}): Promis
       return token
     },
     async close() {
-      await app.stop()
+      await app.stop(0)
       await platform.close()
       await place?.remove()
       rmSync(directory, { recursive: true, force: true })

@@ -30,8 +30,9 @@ export function testRequests(
   tokens: () => Record<string, string> = () => ({}),
 ): void {
   test.each(rows.map((row) => [row.name, row] as const))('%s', async (_, row) => {
-    const { request, events, adminToken } = harness()
+    const { request, events, adminToken, published } = harness()
     const known: Record<string, string> = { admin: adminToken, ...tokens() }
+    await published()
     const eventsBefore = events.length
     const { as } = row
     const response = await request({
@@ -55,6 +56,7 @@ export function testRequests(
       if (value instanceof RegExp) expect(given).toMatch(value)
       else expect(given).toBe(value)
     }
+    await published()
     expect(events.slice(eventsBefore).map(({ type }) => type as string)).toEqual(row.events ?? [])
 
     if (response.status >= 400) expectProblem(response, text)

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { Registry } from 'prom-client'
 
 import { createTestClock, type TestClock } from '../../../tests/support/clock.ts'
+import { refusal } from '../../../tests/support/refusal.ts'
 import type { Database } from '../database/database.ts'
 import { drivers } from '../database/drivers.fixture.ts'
 import { openLog } from '../log.ts'
@@ -11,6 +12,7 @@ import {
   type Attempt,
   type Job,
   JobRefused,
+  TooManyJobs,
   type Jobs,
   type JobUpdate,
   type NewJob,
@@ -53,6 +55,7 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_,
       leaseMs: 3 * MINUTE_MS,
       pollMs: NEVER_MS,
       resultTtlMs: RESULT_TTL_MS,
+      unfinishedMax: 100,
       ...options,
     })
     opened.push(jobs)
@@ -497,6 +500,37 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_,
     expect(await jobs.get(waiting)).toBeDefined()
   })
 
+  test('what has ended can be forgotten at once, and nothing else', async () => {
+    const disposed: unknown[] = []
+    const jobs = createProcess()
+    jobs.handle('work', {
+      run: async () => ({ file: 'a' }),
+      dispose: async (result) => void disposed.push(result),
+    })
+    const id = await enqueue(jobs)
+    expect(await jobs.forget(id)).toBe(false)
+    await jobs.start()
+    await untilState(jobs, id, 'done')
+    expect(await jobs.forget(id)).toBe(true)
+    expect(disposed).toEqual([{ file: 'a' }])
+    expect(await jobs.get(id)).toBeUndefined()
+    expect(await jobs.forget(id)).toBe(false)
+  })
+
+  test('an owner has at most so many unfinished jobs, the server as many as it needs', async () => {
+    const jobs = createProcess({ unfinishedMax: 2 })
+    jobs.handle('work', { run: async () => null })
+    const first = await enqueue(jobs, { ownerId: 'ada' })
+    await enqueue(jobs, { ownerId: 'ada' })
+    const error = await refusal(enqueue(jobs, { ownerId: 'ada' }))
+    expect(error).toBeInstanceOf(TooManyJobs)
+    await enqueue(jobs, { ownerId: 'eve' })
+    for (let n = 0; n < 3; n++) await enqueue(jobs)
+    await jobs.start()
+    await untilState(jobs, first, 'done')
+    await enqueue(jobs, { ownerId: 'ada' })
+  })
+
   test('lists the newest first, page by page, of one owner or of all', async () => {
     const jobs = createProcess()
     const ids: string[] = []
@@ -507,8 +541,6 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_,
     expect(await listed({ ownerId: 'ada' })).toEqual([2, 0])
     expect(await listed({ limit: 1 })).toEqual([2])
     expect(await listed({ limit: 2, before: ids[2]! })).toEqual([1, 0])
-    expect(await jobs.countUnfinished('ada')).toBe(2)
-    expect(await jobs.countUnfinished('nobody')).toBe(0)
   })
 
   test('depth and age are metrics', async () => {

@@ -32,9 +32,11 @@ export function createJobs(deps: {
   leaseMs: number
   pollMs: number
   resultTtlMs: number
+  /** Unfinished jobs that one owner may have. */
+  unfinishedMax: number
 }): Jobs {
-  const { database, clock, log, leaseMs, pollMs, concurrency, resultTtlMs } = deps
-  const queue = createQueue({ database, clock, leaseMs, resultTtlMs })
+  const { database, clock, log, leaseMs, pollMs, concurrency } = deps
+  const queue = createQueue(deps)
   const types = new Map<string, JobType<unknown>>()
   const schedules: Schedule[] = []
   const hearing: ((update: JobUpdate) => void)[] = []
@@ -62,13 +64,15 @@ export function createJobs(deps: {
     }
   }
 
+  async function dispose({ type, result }: { type: string; result: unknown }): Promise<void> {
+    if (result !== null) await types.get(type)?.dispose?.(result)
+  }
+
   /** Results first: a job that is forgotten before its file would leave the file for ever. */
   async function forgetExpired(): Promise<void> {
     for (;;) {
       const jobs = await queue.expired(FORGOTTEN_AT_ONCE)
-      for (const { type, result } of jobs) {
-        if (result !== null) await types.get(type)?.dispose?.(result)
-      }
+      for (const job of jobs) await dispose(job)
       if (jobs.length > 0) await queue.forget(jobs.map(({ id }) => id))
       if (jobs.length < FORGOTTEN_AT_ONCE) return
     }
@@ -84,13 +88,19 @@ export function createJobs(deps: {
     enqueue: queue.enqueue,
     get: queue.get,
     list: queue.list,
-    countUnfinished: queue.countUnfinished,
     async cancel(id) {
       const isCancelled = await queue.cancel(id)
       worker.beat()
       return isCancelled
     },
     replay: queue.replay,
+    async forget(id) {
+      const job = await queue.get(id)
+      if (job?.finishedAt == null) return false
+      await dispose(job)
+      await queue.forget([id])
+      return true
+    },
     onUpdate(hear) {
       hearing.push(hear)
     },

@@ -65,6 +65,17 @@ export class JobRefused extends Error {
   override name = 'JobRefused'
 }
 
+/** The owner of a job has to wait until some of its others are done. */
+export class TooManyJobs extends Error {
+  override name = 'TooManyJobs'
+  readonly unfinishedMax: number
+
+  constructor(unfinishedMax: number) {
+    super(`there are ${unfinishedMax} unfinished jobs`)
+    this.unfinishedMax = unfinishedMax
+  }
+}
+
 /** What happens to jobs, for who wants to hear of it. */
 export interface JobUpdate {
   id: string
@@ -87,15 +98,18 @@ export interface Jobs {
    * processes one does; times that nobody was there for are made up for by one job.
    */
   schedule(name: string, pattern: string, job: NewJob): void
-  /** @returns the job's id: of the one that waits, where there is one with the same key. */
+  /**
+   * @returns the job's id: of the one that waits, where there is one with the same key.
+   * @throws {TooManyJobs} when its owner has as many unfinished ones as may be.
+   */
   enqueue(tx: Writes, job: NewJob): Promise<string>
   get(id: string): Promise<Job | undefined>
   /** The newest first. */
   list(filter: { ownerId?: string; before?: string; limit: number }): Promise<Job[]>
-  /** Unfinished jobs of an owner. */
-  countUnfinished(ownerId: string): Promise<number>
   /** @returns whether there was anything to cancel: a job that has ended has ended. */
   cancel(id: string): Promise<boolean>
+  /** Forgets a job that has ended, and removes what its result refers to. @returns whether there was one. */
+  forget(id: string): Promise<boolean>
   /** Gives a job whose attempts all failed as many again. @returns whether there was one. */
   replay(id: string): Promise<boolean>
   /** Hears of jobs that this process does. */

@@ -22,6 +22,7 @@ const jobs = createJobs({
   leaseMs: Number(leaseMs),
   pollMs: 50,
   resultTtlMs: 3_600_000,
+  unfinishedMax: 100,
 })
 jobs.handle<{ n: number }>('work', {
   async run({ payload }) {

@@ -28,6 +28,7 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (na
         leaseMs: LEASE_MS,
         pollMs: 1e6,
         resultTtlMs: 3_600_000,
+        unfinishedMax: 100,
       })
       const processes = Array.from({ length: 3 }, () => {
         const child = Bun.spawn(

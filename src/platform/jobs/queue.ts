@@ -1,9 +1,9 @@
-import { and, asc, count, desc, eq, inArray, lt, lte, sql } from 'drizzle-orm'
+import { and, asc, count, desc, eq, inArray, isNotNull, lt, lte, sql } from 'drizzle-orm'
 
 import type { Clock } from '../clock.ts'
 import type { Database, Writes } from '../database/database.ts'
 import { backOffMs } from './back-off.ts'
-import type { Job, NewJob, Priority } from './jobs.ts'
+import { type Job, type NewJob, type Priority, TooManyJobs } from './jobs.ts'
 import { type JobRow, type JobState, jobTables } from './tables.ts'
 
 export const CHANNEL = 'jobs'
@@ -27,8 +27,9 @@ export function createQueue(deps: {
   clock: Clock
   leaseMs: number
   resultTtlMs: number
+  unfinishedMax: number
 }) {
-  const { database, clock, leaseMs, resultTtlMs } = deps
+  const { database, clock, leaseMs, resultTtlMs, unfinishedMax } = deps
   const { jobs, schedules } = jobTables(database.kit)
   const now = () => new Date(clock.now())
   const later = (ms: number) => new Date(clock.now() + ms)
@@ -58,6 +59,14 @@ export function createQueue(deps: {
     expiresAt: later(resultTtlMs),
   })
 
+  async function countUnfinished(tx: Writes, ownerId: string): Promise<number> {
+    const [row] = await tx
+      .select({ n: count() })
+      .from(jobs)
+      .where(and(eq(jobs.ownerId, ownerId), inArray(jobs.state, ['ready', 'active'])))
+    return row?.n ?? 0
+  }
+
   async function insert(tx: Writes, job: NewJob): Promise<string | undefined> {
     const [row] = await tx
       .insert(jobs)
@@ -82,6 +91,9 @@ export function createQueue(deps: {
   }
 
   async function enqueue(tx: Writes, job: NewJob): Promise<string> {
+    if (job.ownerId !== undefined && (await countUnfinished(tx, job.ownerId)) >= unfinishedMax) {
+      throw new TooManyJobs(unfinishedMax)
+    }
     for (let tries = 0; tries < ENQUEUE_TRIES_MAX; tries += 1) {
       const id = await insert(tx, job)
       if (id !== undefined) {
@@ -253,14 +265,6 @@ export function createQueue(deps: {
         .limit(limit)
     },
 
-    async countUnfinished(ownerId: string): Promise<number> {
-      const [row] = await database.read
-        .select({ n: count() })
-        .from(jobs)
-        .where(and(eq(jobs.ownerId, ownerId), inArray(jobs.state, ['ready', 'active'])))
-      return row?.n ?? 0
-    },
-
     async countByState(): Promise<Map<JobState, number>> {
       const rows = await database.read
         .select({ state: jobs.state, n: count() })
@@ -292,7 +296,7 @@ export function createQueue(deps: {
 
     async forget(ids: string[]): Promise<void> {
       await database.write(async (tx) => {
-        await tx.delete(jobs).where(and(inArray(jobs.id, ids), lte(jobs.expiresAt, now())))
+        await tx.delete(jobs).where(and(inArray(jobs.id, ids), isNotNull(jobs.finishedAt)))
       })
     },
 

@@ -1,0 +1,70 @@
+import { Problem } from '../gateway/problem.ts'
+import { type Clock, isoTime } from '../platform/clock.ts'
+import type { Database } from '../platform/database/database.ts'
+import { JobRefused, type Jobs } from '../platform/jobs/jobs.ts'
+import type { Storage } from '../platform/storage/storage.ts'
+import type { PredictionRequest, Predictions } from './predictions.ts'
+
+const TYPE = 'predictions.batch'
+/** Computed side by side; progress is told after each such group. */
+const GROUP_REQUESTS = 50
+
+/** What a caller who does not wait has asked for. */
+export interface BatchOrder {
+  batchId: string | number | null
+  requests: PredictionRequest[]
+}
+
+/** Predictions that nobody waits for: their result becomes a file. */
+export interface BatchJobs {
+  /**
+   * @returns the id of the job.
+   * @throws {Problem} 404 or 422 at once when one of the requests does not fit.
+   */
+  enqueue(order: BatchOrder, ownerId: string): Promise<string>
+}
+
+export function createBatchJobs(deps: {
+  predictions: Predictions
+  database: Database
+  jobs: Jobs
+  storage: Storage
+  clock: Clock
+}): BatchJobs {
+  const { predictions, database, jobs, storage, clock } = deps
+
+  jobs.handle<BatchOrder>(TYPE, {
+    async run({ id, payload: { batchId, requests }, signal, progress }) {
+      const results: object[] = []
+      for (let at = 0; at < requests.length; at += GROUP_REQUESTS) {
+        const group = requests.slice(at, at + GROUP_REQUESTS)
+        const computed = await predictions
+          .predictBatch(group, () => signal.aborted)
+          .catch(refuseForGood)
+        signal.throwIfAborted()
+        const timestamp = isoTime(clock.now())
+        results.push(...computed.map((prediction) => ({ ...prediction, timestamp })))
+        progress(results.length / requests.length)
+      }
+      const processed_at = isoTime(clock.now())
+      const content = JSON.stringify({ batch_id: batchId, results, processed_at })
+      const file = `predictions/${id}.json`
+      await storage.put(file, Buffer.from(content), { signal })
+      return { file }
+    },
+    dispose: (result) => storage.delete((result as { file: string }).file),
+  })
+
+  return {
+    enqueue(order, ownerId) {
+      predictions.requireFit(order.requests)
+      return database.write((tx) => jobs.enqueue(tx, { type: TYPE, payload: order, ownerId }))
+    },
+  }
+}
+
+/** What does not fit any more, since the model is another one by now, will not fit later either. */
+function refuseForGood(error: unknown): never {
+  if (error instanceof Problem && error.kind.status < 500) throw new JobRefused(error.message)
+  throw error
+}
