@@ -1,4 +1,4 @@
-import type { FromWorker, ToWorker } from './protocol.ts'
+import type { FromWorker, RunTime, ToWorker } from './protocol.ts'
 
 /** Why a job has no result. */
 export type PoolFailure = 'failed' | 'crashed' | 'timeout' | 'full' | 'closed'
@@ -53,8 +53,12 @@ export class Thread<Start, Ready, Job, Result> {
     throw new PoolError('failed', reply.type === 'refused' ? reply.reason : 'out of order')
   }
 
-  async run(job: Job): Promise<Result> {
-    const reply = await this.#ask({ type: 'run', job })
+  /** @param hear is told when the job ran, whether or not it has a result */
+  async run(job: Job, hear?: (time: RunTime) => void): Promise<Result> {
+    const reply = await this.#ask(
+      hear === undefined ? { type: 'run', job } : { type: 'run', job, isTimed: true },
+    )
+    if ('time' in reply) hear?.(reply.time)
     if (reply.type === 'done') return reply.result
     throw new PoolError('failed', reply.type === 'failed' ? reply.reason : 'out of order')
   }
