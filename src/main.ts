@@ -34,6 +34,7 @@ async function start(): Promise<void> {
       cache: platform.cache.driver,
       bus: platform.bus.driver,
       rate_limits: 'memory',
+      tracing: platform.tracing.driver,
       models: app.modelNames,
       workers: config.WORKERS,
       'event.duration': Math.round((performance.now() - startedAt) * 1e6),

@@ -2,7 +2,9 @@ import type { OpenAPIHono } from '@hono/zod-openapi'
 import type { Registry } from 'prom-client'
 
 import type { Config } from '../platform/config.ts'
-import { type Log, logContext } from '../platform/log.ts'
+import { type Log, type LogContext, logContext, recorded } from '../platform/log.ts'
+import { continueTrace, traceparentOf } from '../platform/tracing/trace-context.ts'
+import { isRecorded, type Tracing } from '../platform/tracing/tracing.ts'
 import { createAddressReader, limitKey } from './address.ts'
 import { checked, readJson } from './body.ts'
 import { createCors } from './cors.ts'
@@ -16,14 +18,15 @@ import { createRequestMetrics, type RouteMetrics } from './request-metrics.ts'
 import type { Answer, RequestContext, Route } from './route.ts'
 import { isScope } from './scopes.ts'
 import { securityHeaders } from './security-headers.ts'
+import { type Endpoint, serverSpan } from './server-span.ts'
 import { inTime, type Patience } from './time-limit.ts'
-import { continueTrace, traceparentOf } from './trace-context.ts'
 import { type Arrival, type Connection, Context, type Visit } from './visit.ts'
 
 export interface GatewayDeps {
   config: Config
   log: Log
   metrics: Registry
+  tracing: Tracing
   authenticate: Authenticate
 }
 
@@ -44,7 +47,8 @@ const UNMATCHED = 'unmatched'
  * and the access line. Apart as middlewares these steps cost four times as much, most of it for
  * rebuilding the response; here the headers are known before the response is made.
  */
-export function createGateway({ config, log, metrics, authenticate }: GatewayDeps): Gateway {
+export function createGateway(deps: GatewayDeps): Gateway {
+  const { config, log, metrics, tracing, authenticate } = deps
   const addresses = createAddressReader(config.TRUSTED_PROXIES)
   const cors = createCors(config.CORS_ORIGINS)
   const guard = createGuard({
@@ -64,6 +68,7 @@ export function createGateway({ config, log, metrics, authenticate }: GatewayDep
 
   const prepare = (route: Route, method: string, endpoint: string): Mounted => ({
     route,
+    endpoint: { method, path: endpoint === UNMATCHED ? undefined : endpoint },
     limit: route.rate === 'none' ? undefined : limits[route.rate ?? 'principal'],
     bodyBytesMax: Math.min(route.bodyBytesMax ?? Infinity, config.BODY_BYTES_MAX),
     timeoutMs: route.timeoutMs ?? config.REQUEST_TIMEOUT_MS,
@@ -73,7 +78,7 @@ export function createGateway({ config, log, metrics, authenticate }: GatewayDep
   function serve(mounted: Mounted, arrival: Arrival): Promise<Response> {
     const { request, connection } = arrival
     const id = requestIdOf(request.headers.get('x-request-id'))
-    const trace = continueTrace(request.headers.get('traceparent'))
+    const trace = continueTrace(request.headers.get('traceparent'), tracing.samples)
     const peer = connection.requestIP(request)?.address ?? ''
     // Spelt out: on a path that every request takes, a spread costs more than it saves.
     const visit: Visit = {
@@ -92,8 +97,14 @@ export function createGateway({ config, log, metrics, authenticate }: GatewayDep
         ...cors.headers(request.headers.get('origin')),
       },
       principal: undefined,
+      recordedTrace: isRecorded(tracing, trace) ? trace : undefined,
     }
-    const context = { 'http.request.id': id, 'trace.id': trace.traceId, 'span.id': trace.spanId }
+    const context: LogContext = {
+      'http.request.id': id,
+      'trace.id': trace.traceId,
+      'span.id': trace.spanId,
+    }
+    if (visit.recordedTrace !== undefined) context[recorded] = true
     return logContext.run(context, () => answer(mounted, visit))
   }
 
@@ -110,6 +121,11 @@ export function createGateway({ config, log, metrics, authenticate }: GatewayDep
     const milliseconds = performance.now() - visit.startedAt
     mounted.metrics.observe(response.status, milliseconds / 1000)
     writeAccessLine(visit, response.status, milliseconds)
+    if (visit.recordedTrace !== undefined) {
+      tracing.record(
+        serverSpan(visit, visit.recordedTrace, mounted.endpoint, response.status, milliseconds),
+      )
+    }
     return response
   }
 
@@ -235,6 +251,7 @@ export function createGateway({ config, log, metrics, authenticate }: GatewayDep
 /** A route with what the gateway looks up once. */
 interface Mounted {
   route: Route
+  endpoint: Endpoint
   limit: RateLimit | undefined
   bodyBytesMax: number
   timeoutMs: number

@@ -59,6 +59,15 @@ describe('settings that are used', () => {
     ['ANONYMOUS_SCOPES', 'predict,models:read', ['predict', 'models:read']],
     ['JWT_SECRET', 'é'.repeat(16), 'é'.repeat(16)],
     ['ADMIN_PASSWORD', ' 8 chars', ' 8 chars'],
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'http://collector:4318/', 'http://collector:4318'],
+    ['OTEL_EXPORTER_OTLP_HEADERS', 'a=1', { a: '1' }],
+    [
+      'OTEL_EXPORTER_OTLP_HEADERS',
+      ' x-api-key = a%20key=, x-other=%2C',
+      { 'x-api-key': 'a key=', 'x-other': ',' },
+    ],
+    ['OTEL_TRACES_SAMPLER_ARG', '0.25', 0.25],
+    ['OTEL_TRACES_SAMPLER_ARG', '0', 0],
   ] as const)('%s may be %p', (name, text, value) => {
     expect(parseConfig({ [name]: text })[name]).toEqual(value as never)
   })
@@ -85,6 +94,15 @@ describe('settings that are refused', () => {
     ['TRUSTED_PROXIES', '10.0.0.0/33', 'addresses or CIDR blocks'],
     ['TRUSTED_PROXIES', '10.0.0.0/x', 'addresses or CIDR blocks'],
     ['TRUSTED_PROXIES', '::1, ::/129', 'addresses or CIDR blocks'],
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'collector:4318', 'an address such as'],
+    ['OTEL_EXPORTER_OTLP_HEADERS', 'key', 'headers such as'],
+    ['OTEL_EXPORTER_OTLP_HEADERS', 'key=a,', 'headers such as'],
+    ['OTEL_EXPORTER_OTLP_HEADERS', 'a key=a', 'headers such as'],
+    ['OTEL_EXPORTER_OTLP_HEADERS', 'key=%', 'headers such as'],
+    ['OTEL_EXPORTER_OTLP_HEADERS', 'key=a%0D%0Aother: b', 'headers such as'],
+    ['OTEL_TRACES_SAMPLER_ARG', '1.1', 'a number from 0 to 1'],
+    ['OTEL_TRACES_SAMPLER_ARG', '-0.1', 'a number from 0 to 1'],
+    ['OTEL_TRACES_SAMPLER_ARG', 'all', 'a number from 0 to 1'],
     ['CORS_ORIGINS', '*', 'origins such as'],
     ['CORS_ORIGINS', 'null', 'origins such as'],
     ['CORS_ORIGINS', 'https://a.example/', 'origins such as'],
@@ -103,6 +121,8 @@ describe('settings that are refused', () => {
       JWT_SECRET: 'a-short-secret',
       ADMIN_PASSWORD: 'pass',
       METRICS_TOKEN: 'hunter2',
+      OTEL_EXPORTER_OTLP_ENDPOINT: 'ftp://k3y@collector',
+      OTEL_EXPORTER_OTLP_HEADERS: 'k3y%',
       LOG_LEVEL: 'shouting',
       CORS_ORIGINS: 'https://user:pa55@a.example',
     }

@@ -12,6 +12,8 @@ import { openPostgres } from './database/postgres.ts'
 import { openSqlite } from './database/sqlite.ts'
 import type { Log } from './log.ts'
 import { createMetrics } from './metrics.ts'
+import { createNoTracing } from './tracing/none.ts'
+import type { Tracing } from './tracing/tracing.ts'
 
 /** What every feature stands on. */
 export interface Platform {
@@ -19,6 +21,7 @@ export interface Platform {
   clock: Clock
   log: Log
   metrics: Registry
+  tracing: Tracing
   database: Database
   cache: Cache
   bus: Bus<Events>
@@ -36,6 +39,8 @@ export async function openPlatform(
   log: Log,
   clock: Clock = systemClock,
 ): Promise<Platform> {
+  const metrics = createMetrics()
+  const tracing = await openTracing(config, log, metrics)
   const database = await openDatabase(config)
   const cache = createMemoryCache(config.CACHE_BYTES_MAX, clock)
   const bus = createMemoryBus<Events>({ source: config.PUBLIC_URL, clock, log })
@@ -43,7 +48,8 @@ export async function openPlatform(
     config,
     clock,
     log,
-    metrics: createMetrics(),
+    metrics,
+    tracing,
     database,
     cache,
     bus,
@@ -51,6 +57,7 @@ export async function openPlatform(
       await bus.close()
       await cache.close()
       await database.close()
+      await tracing.close()
     },
   }
 }
@@ -63,3 +70,18 @@ const openDatabase = (config: Config): Promise<Database> =>
         connectionsMax: config.DATABASE_POOL_MAX,
         statementTimeoutMs: config.REQUEST_TIMEOUT_MS,
       })
+
+async function openTracing(config: Config, log: Log, metrics: Registry): Promise<Tracing> {
+  const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint } = config
+  if (endpoint === undefined) return createNoTracing()
+  // OpenTelemetry's modules take 60 ms to load: only for who uses them.
+  const { createOtlpTracing } = await import('./tracing/otlp.ts')
+  return createOtlpTracing({
+    endpoint,
+    headers: config.OTEL_EXPORTER_OTLP_HEADERS ?? {},
+    serviceName: config.OTEL_SERVICE_NAME,
+    share: config.OTEL_TRACES_SAMPLER_ARG,
+    log,
+    metrics,
+  })
+}

@@ -7,6 +7,8 @@ import { problems } from '../../src/gateway/problems.ts'
 import type { Route } from '../../src/gateway/route.ts'
 import { parseConfig } from '../../src/platform/config.ts'
 import { openLog } from '../../src/platform/log.ts'
+import { createNoTracing } from '../../src/platform/tracing/none.ts'
+import type { Tracing } from '../../src/platform/tracing/tracing.ts'
 import type { TestRequest } from './harness.ts'
 
 /** Two accounts, known by their name as token. */
@@ -27,7 +29,11 @@ function accountCalled(username: string): Principal {
 }
 
 /** A gateway alone, in front of the routes of a test. */
-export function createTestGateway(routes: Route[], settings: Record<string, string> = {}) {
+export function createTestGateway(
+  routes: Route[],
+  settings: Record<string, string> = {},
+  tracing: Tracing = createNoTracing(),
+) {
   const config = parseConfig(settings)
   const lines: Record<string, unknown>[] = []
   const { log } = openLog(config, {
@@ -39,6 +45,7 @@ export function createTestGateway(routes: Route[], settings: Record<string, stri
     config,
     log,
     metrics,
+    tracing,
     authenticate(token) {
       const principal = principals[token]
       if (principal === undefined) throw problems.invalidToken()

@@ -21,10 +21,8 @@ await auth.start()
 
 const app: App = new OpenAPIHono()
 const { authenticate } = auth
-createGateway({ config, log, metrics: platform.metrics, authenticate }).mount(app, [
-  ...auth.routes,
-  noop,
-])
+const { metrics, tracing } = platform
+createGateway({ config, log, metrics, tracing, authenticate }).mount(app, [...auth.routes, noop])
 
 Bun.serve({
   port: config.PORT,
