@@ -10,6 +10,7 @@ import type { Config } from './config.ts'
 import type { Database } from './database/database.ts'
 import { openPostgres } from './database/postgres.ts'
 import { openSqlite } from './database/sqlite.ts'
+import { traceDatabase } from './database/traced.ts'
 import type { Log } from './log.ts'
 import { createMetrics } from './metrics.ts'
 import { createNoTracing } from './tracing/none.ts'
@@ -41,7 +42,7 @@ export async function openPlatform(
 ): Promise<Platform> {
   const metrics = createMetrics()
   const tracing = await openTracing(config, log, metrics)
-  const database = await openDatabase(config)
+  const database = traceDatabase(await openDatabase(config), tracing)
   const cache = createMemoryCache(config.CACHE_BYTES_MAX, clock)
   const bus = createMemoryBus<Events>({ source: config.PUBLIC_URL, clock, log })
   return {

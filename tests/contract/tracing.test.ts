@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 
 import { type Collector, type ReceivedSpan, startCollector } from '../support/collector.ts'
-import { type Harness, openHarness } from '../support/harness.ts'
+import { type Harness, openHarness, PASSWORD } from '../support/harness.ts'
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736'
 const CALLER = '00f067aa0ba902b7'
@@ -28,6 +28,17 @@ async function sent(traceId = TRACE): Promise<ReceivedSpan[]> {
   return collector.spans.filter((span) => span.traceId === traceId)
 }
 
+/** The one span of that name, below this one, and within its time. */
+function below(spans: ReceivedSpan[], parent: ReceivedSpan, name: string): ReceivedSpan {
+  const found = spans.filter((span) => span.name === name && span.parentId === parent.spanId)
+  expect({ name, found }).toEqual({ name, found: [expect.anything()] })
+  const [span] = found
+  expect(span!.startedAt).toBeGreaterThanOrEqual(parent.startedAt)
+  expect(span!.endedAt).toBeGreaterThanOrEqual(span!.startedAt)
+  expect(span!.endedAt).toBeLessThanOrEqual(parent.endedAt)
+  return span!
+}
+
 function serverSpanOf(spans: ReceivedSpan[]): ReceivedSpan {
   const [span, ...others] = spans.filter(({ kind }) => kind === 'server')
   expect(others).toEqual([])
@@ -35,6 +46,27 @@ function serverSpanOf(spans: ReceivedSpan[]): ReceivedSpan {
 }
 
 describe('one trace', () => {
+  test('goes to the database: the write, and each of its statements', async () => {
+    await open()
+    await harness.request({
+      path: '/api/v1/auth/login',
+      headers: { traceparent: SAMPLED },
+      body: { username: 'admin', password: PASSWORD },
+    })
+    const spans = await sent()
+    const server = serverSpanOf(spans)
+    const read = below(spans, server, 'select accounts')
+    const system = harness.platform.database.driver === 'sqlite' ? 'sqlite' : 'postgresql'
+    expect(read).toMatchObject({ kind: 'client', attributes: { 'db.system.name': system } })
+    const write = below(spans, server, 'write')
+    expect(write.kind).toBe('internal')
+    const insert = below(spans, write, 'insert sessions')
+    expect(insert.attributes['db.query.text']).toStartWith('insert into "sessions"')
+    // With places for the values, and none of the values.
+    expect(JSON.stringify(spans.map(({ attributes }) => attributes))).not.toContain('$argon2')
+    expect(spans.filter(({ isError }) => isError)).toEqual([])
+  })
+
   test('is that of the log lines', async () => {
     await open()
     await harness.request({ path: '/health', headers: { traceparent: SAMPLED } })
