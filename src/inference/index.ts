@@ -7,6 +7,7 @@ import type { Config } from '../platform/config.ts'
 import type { Log } from '../platform/log.ts'
 import { Pool, PoolError } from '../platform/pool/pool.ts'
 import { StartError } from '../platform/start-error.ts'
+import type { Tracing } from '../platform/tracing/tracing.ts'
 import { Batcher, type InferencePool } from './batcher.ts'
 import { createEncoder } from './features.ts'
 import { createInferenceMetrics } from './inference-metrics.ts'
@@ -37,8 +38,9 @@ export async function openInference(deps: {
   clock: Clock
   log: Log
   metrics: Registry
+  tracing: Tracing
 }): Promise<Inference> {
-  const { config, cache, clock, log } = deps
+  const { config, cache, clock, log, tracing } = deps
   const entries = (await readModels(config.MODELS_DIR)).map((entry) => ({
     ...entry,
     file: fileOf(entry),
@@ -58,6 +60,7 @@ export async function openInference(deps: {
       model: file,
       batchRowsMax: config.PREDICT_BATCH_ROWS_MAX,
       queueRowsMax: config.PREDICT_QUEUE_ROWS_MAX,
+      tracing,
       observe: (rows) => modelMetrics.batch(rows),
     })
     models.set(manifest.name, {

@@ -19,6 +19,7 @@ import { createMemoryCache } from '../platform/cache/memory.ts'
 import { parseConfig } from '../platform/config.ts'
 import { openLog } from '../platform/log.ts'
 import { StartError } from '../platform/start-error.ts'
+import { createNoTracing } from '../platform/tracing/none.ts'
 import { openInference } from './index.ts'
 import { readModels } from './registry.ts'
 
@@ -242,5 +243,6 @@ describe('a manifest that does not fit its model keeps the server from starting:
       clock: createTestClock(),
       log: openLog({ LOG_LEVEL: 'silent' }, { write() {} }).log,
       metrics: new Registry(),
+      tracing: createNoTracing(),
     })
 })

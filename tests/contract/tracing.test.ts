@@ -46,6 +46,45 @@ function serverSpanOf(spans: ReceivedSpan[]): ReceivedSpan {
 }
 
 describe('one trace', () => {
+  test('goes from the caller through the gateway to the worker thread', async () => {
+    await open()
+    const before = BigInt(Date.now()) * 1_000_000n
+    const response = await harness.request({
+      path: '/api/v1/predict',
+      token: harness.adminToken,
+      headers: { traceparent: SAMPLED, 'user-agent': 'a test' },
+      body: ROWS,
+    })
+    const spans = await sent()
+    const server = serverSpanOf(spans)
+    expect(server).toMatchObject({
+      service: 'quintet',
+      name: 'POST /api/v1/predict',
+      parentId: CALLER,
+      isError: false,
+      attributes: {
+        'http.request.method': 'POST',
+        'http.route': '/api/v1/predict',
+        'http.response.status_code': 200,
+        'url.path': '/api/v1/predict',
+        'url.scheme': 'http',
+        'client.address': '203.0.113.7',
+        'user_agent.original': 'a test',
+      },
+    })
+    expect(response.headers.get('traceparent')).toBe(`00-${TRACE}-${server.spanId}-01`)
+    // A moment of the clock is told in milliseconds.
+    expect(server.startedAt).toBeGreaterThan(before - 2_000_000n)
+    expect(server.endedAt).toBeLessThan(BigInt(Date.now() + 2) * 1_000_000n)
+
+    const predict = below(spans, server, 'predict classification/1')
+    expect(predict.attributes).toEqual({ 'model.key': 'classification/1', rows: 1 })
+    const run = below(spans, predict, 'run classification/1')
+    expect(run.attributes).toEqual({ 'model.key': 'classification/1', 'batch.rows': 1 })
+    expect(run.endedAt - run.startedAt).toBeGreaterThan(10_000n)
+    expect(new Set(spans.map(({ spanId }) => spanId)).size).toBe(spans.length)
+  })
+
   test('goes to the database: the write, and each of its statements', async () => {
     await open()
     await harness.request({
@@ -75,6 +114,27 @@ describe('one trace', () => {
     const server = serverSpanOf(await sent())
     expect(access).toMatchObject({ 'trace.id': TRACE, 'span.id': server.spanId })
   })
+
+  test('tells the concurrent requests of one batch apart', async () => {
+    await open()
+    const traces = Array.from({ length: 8 }, (_, at) => TRACE.slice(0, -1) + String(at))
+    await Promise.all(
+      traces.map((trace, at) =>
+        harness.request({
+          path: '/api/v1/predict',
+          token: harness.adminToken,
+          headers: { traceparent: `00-${trace}-${CALLER}-01` },
+          body: { model_type: 'classification', features: [{ x1: at, x2: 2 }] },
+        }),
+      ),
+    )
+    await sent()
+    for (const trace of traces) {
+      const spans = collector.spans.filter(({ traceId }) => traceId === trace)
+      const predict = below(spans, serverSpanOf(spans), 'predict classification/1')
+      below(spans, predict, 'run classification/1')
+    }
+  })
 })
 
 describe('what is a span', () => {
@@ -86,6 +146,23 @@ describe('what is a span', () => {
     expect(server.attributes).toMatchObject({ 'http.response.status_code': 404 })
     expect(server.attributes['http.route']).toBeUndefined()
     expect(JSON.stringify(server.attributes)).not.toContain('secret')
+  })
+
+  test('a failure of the server is an error', async () => {
+    await open({ PREDICT_QUEUE_ROWS_MAX: '1', PREDICT_ROWS_MAX: '1' })
+    const requests = Array.from({ length: 8 }, (_, x1) =>
+      harness.request({
+        path: '/api/v1/predict',
+        token: harness.adminToken,
+        headers: { traceparent: SAMPLED },
+        body: { model_type: 'classification', features: [{ x1, x2: 2 }] },
+      }),
+    )
+    const refused = (await Promise.all(requests)).filter(({ status }) => status === 503)
+    expect(refused.length).toBeGreaterThan(0)
+    const errors = (await sent()).filter(({ isError }) => isError)
+    expect(errors.length).toBe(refused.length)
+    expect(errors[0]!.attributes['error.type']).toBe('503')
   })
 })
 
