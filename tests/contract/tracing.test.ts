@@ -1,6 +1,15 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 
+import { eq } from 'drizzle-orm'
+
+import { authTables } from '../../src/auth/tables.ts'
+import { route } from '../../src/gateway/route.ts'
+import { systemClock } from '../../src/platform/clock.ts'
+import { createJobs } from '../../src/platform/jobs/database-jobs.ts'
+import { JobRefused, type Jobs } from '../../src/platform/jobs/jobs.ts'
+import { type LogContext, logContext } from '../../src/platform/log.ts'
 import { type Collector, type ReceivedSpan, startCollector } from '../support/collector.ts'
+import { createTestGateway } from '../support/gateway.ts'
 import { type Harness, openHarness, PASSWORD } from '../support/harness.ts'
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736'
@@ -199,5 +208,97 @@ describe('what is recorded', () => {
       spanId: spanId!,
       parentId: undefined,
     })
+  })
+})
+
+describe('jobs', () => {
+  const enqueue = (jobs: Jobs) =>
+    route(
+      { method: 'post', path: '/work', access: 'open', tag: '', summary: '', answers: {} },
+      async () => {
+        const job = { type: 'work', payload: {} }
+        return {
+          body: { id: await harness.platform.database.write((tx) => jobs.enqueue(tx, job)) },
+        }
+      },
+    )
+
+  /** Enqueues a job behind a gateway, and waits until it has ended. */
+  async function work(traceparent: string, run: () => Promise<void>) {
+    const { platform } = harness
+    const jobs = createJobs({
+      ...platform,
+      clock: systemClock,
+      concurrency: 1,
+      leaseMs: 60_000,
+      pollMs: 60_000,
+      resultTtlMs: 60_000,
+    })
+    const contexts: (LogContext | undefined)[] = []
+    jobs.handle('work', {
+      async run() {
+        contexts.push(logContext.getStore())
+        await run()
+      },
+    })
+    await jobs.start()
+    const gateway = createTestGateway([enqueue(jobs)], {}, platform.tracing)
+    const headers = { traceparent }
+    const response = await gateway.request({ method: 'POST', path: '/work', headers })
+    const { id } = (await response.json()) as { id: string }
+    while ((await jobs.get(id))?.finishedAt === null) await Bun.sleep(5)
+    await jobs.stop(1000)
+    return contexts
+  }
+  const writeSomething = () =>
+    harness.platform.database.write(async (tx) => {
+      const { sessions } = authTables(harness.platform.database.kit)
+      await tx.delete(sessions).where(eq(sessions.id, 'none'))
+    })
+
+  test('are in the trace of the request that enqueued them, with what they write', async () => {
+    await open()
+    await work(SAMPLED, writeSomething)
+    const spans = await sent()
+    const server = serverSpanOf(spans)
+    const enqueued = below(spans, server, 'write')
+    below(spans, enqueued, 'insert jobs')
+    const [job, ...others] = spans.filter(({ kind }) => kind === 'consumer')
+    expect(others).toEqual([])
+    // Not within the time of its parent: it is done later.
+    expect(job).toMatchObject({
+      name: 'job work',
+      parentId: enqueued.spanId,
+      attributes: { 'job.type': 'work', 'job.attempt': 1 },
+    })
+    expect(job!.startedAt).toBeGreaterThanOrEqual(enqueued.startedAt)
+    const written = below(spans, job!, 'write')
+    below(spans, written, 'delete sessions')
+    // The queue's own work, that of a process, is no request's: it comes in no trace.
+    expect(spans.map(({ name }) => name).filter((name) => name === 'update jobs')).toEqual([])
+    expect(spans.filter(({ name }) => name === 'write').length).toBe(2)
+  })
+
+  test('that fail are errors, an attempt each, and their log lines are in the trace', async () => {
+    await open()
+    await work(SAMPLED, () => Promise.reject(new JobRefused('never')))
+    const job = (await sent()).find(({ kind }) => kind === 'consumer')
+    expect(job).toMatchObject({ isError: true, attributes: { 'error.type': 'JobRefused' } })
+    const lines = harness.lines.map((line) => JSON.parse(line) as Record<string, unknown>)
+    const line = lines.find(({ message }) => message === 'a job failed')
+    expect(line).toMatchObject({ 'trace.id': TRACE, 'span.id': job!.spanId })
+  })
+
+  test('are not recorded where the request is not, and known by its trace in the log', async () => {
+    await open()
+    const [context] = await work(UNSAMPLED, writeSomething)
+    expect(context?.['trace.id']).toBe(TRACE)
+    expect(await sent()).toEqual([])
+  })
+
+  test('are known by the trace also where nothing is recorded at all', async () => {
+    harness = await openHarness()
+    const [context] = await work(SAMPLED, writeSomething)
+    expect(context).toEqual({ 'trace.id': TRACE, 'span.id': expect.any(String) })
   })
 })

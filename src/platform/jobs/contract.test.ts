@@ -6,6 +6,7 @@ import { createTestClock, type TestClock } from '../../../tests/support/clock.ts
 import type { Database } from '../database/database.ts'
 import { drivers } from '../database/drivers.fixture.ts'
 import { openLog } from '../log.ts'
+import { createNoTracing } from '../tracing/none.ts'
 import { createJobs } from './database-jobs.ts'
 import {
   type Attempt,
@@ -48,6 +49,7 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_,
       database,
       clock,
       metrics,
+      tracing: createNoTracing(),
       log: openLog({ LOG_LEVEL: 'silent' }, { write() {} }).log,
       concurrency: 4,
       leaseMs: 3 * MINUTE_MS,
