@@ -17,7 +17,8 @@ export function withSettingsTable(readme: string): string {
   const rows = Object.entries(settings.shape).map(([name, schema]) => {
     const { description = '', secret, shownDefault } = (schema.meta() ?? {}) as Meta
     const parsed: unknown = schema.safeParse(undefined).data
-    const value = secret === true ? '' : (shownDefault ?? `\`${String(parsed)}\``)
+    const isAbsent = secret === true || (parsed === undefined && shownDefault === undefined)
+    const value = isAbsent ? '' : (shownDefault ?? `\`${String(parsed)}\``)
     return `| \`${name}\` | ${value} | ${description} |`
   })
   const table = ['| variable | default | meaning |', '|---|---|---|', ...rows, ''].join('\n')

@@ -18,7 +18,7 @@ export const settingChecks: SettingChecks = { ANONYMOUS_SCOPES: scopesFault }
  * @throws {StartError} when a feature can't serve, with what to do about it.
  */
 export async function openApp(platform: Platform) {
-  const { config, database, log, metrics, tracing } = platform
+  const { database } = platform
 
   const auth = createAuth(platform)
   const inference = await openInference(platform)
@@ -33,13 +33,7 @@ export async function openApp(platform: Platform) {
   })
 
   const app: App = new OpenAPIHono()
-  const gateway = createGateway({
-    config,
-    log,
-    metrics,
-    tracing,
-    authenticate: auth.authenticate,
-  })
+  const gateway = createGateway({ ...platform, authenticate: auth.authenticate })
   gateway.mount(app, system.routes)
 
   return {

@@ -33,7 +33,8 @@ async function start(): Promise<void> {
       database: platform.database.driver,
       cache: platform.cache.driver,
       bus: platform.bus.driver,
-      rate_limits: 'memory',
+      storage: platform.storage.driver,
+      rate_limits: platform.limits.driver,
       tracing: platform.tracing.driver,
       models: app.modelNames,
       workers: config.WORKERS,
@@ -54,6 +55,8 @@ function listen(config: Config, app: App) {
       hostname,
       idleTimeout,
       development: false,
+      // Bodies are bounded by the gateway, which answers with a problem document. Bun would by a bare 413.
+      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       // Without it a second server would share the port, with another database behind it.
       reusePort: false,
       fetch: (request, connection) => app.fetch(request, { connection }),

@@ -37,7 +37,9 @@ test('the committed document is the served one (`bun scripts/openapi.ts` writes 
 })
 
 test('it describes every route, and no other', () => {
-  const mounted = harness.app.routes.map(({ method, path }) => `${method} ${path}`)
+  const mounted = harness.app.routes.map(
+    ({ method, path }) => `${method} ${path.replace('{+', '{')}`,
+  )
   expect(
     operations()
       .map(({ name }) => name)
@@ -78,7 +80,9 @@ describe('every route', () => {
 
   test('has examples that its own schemas take', () => {
     for (const { method, path, body, answers } of harness.app.routes) {
-      const documented = [body, ...Object.values(answers)].filter((each) => each !== undefined)
+      const documented = [body === 'stream' ? undefined : body, ...Object.values(answers)].filter(
+        (each) => each !== undefined,
+      )
       for (const { schema, example } of documented) {
         const faults = schema?.safeParse(example).error?.issues ?? []
         expect({ route: `${method} ${path}`, faults }).toEqual({

@@ -3,7 +3,7 @@ import { z } from '@hono/zod-openapi'
 import { Problem } from '../gateway/problem.ts'
 import { problems } from '../gateway/problems.ts'
 import { type Route, route } from '../gateway/route.ts'
-import { scalar } from '../gateway/scalar.ts'
+import { scalar, unboxed } from '../gateway/scalar.ts'
 import { roleScopes } from '../gateway/scopes.ts'
 import { PASSWORD_LENGTH } from './passwords.ts'
 import { authProblems } from './problems.ts'
@@ -22,7 +22,11 @@ const login = z.object({
   user: z.object({ id: z.string(), username: z.string(), role }),
 })
 
-const tokenBody = z.object({ token: scalar(z.string()) })
+/** Whatever is no text is no token either, and is told so as any other that is not good. */
+const tokenBody = z.object({
+  token: z.preprocess((value) => textOf(unboxed(value)), z.string()),
+})
+const textOf = (value: unknown) => (typeof value === 'string' ? value : '')
 const validation = z.object({ valid: z.literal(true), user_id: z.string(), role })
 
 const userId = '0198c5a2-7d31-7c9e-9f1b-2f6a1f0c8e11'

@@ -6,7 +6,7 @@ import type { Account } from '../gateway/principal.ts'
 import { roleScopes, type Scope } from '../gateway/scopes.ts'
 import type { Bus } from '../platform/bus/bus.ts'
 import { type Clock, isoTime } from '../platform/clock.ts'
-import type { Database, Writes } from '../platform/database/database.ts'
+import { type Database, isDatabaseAway, type Writes } from '../platform/database/database.ts'
 import { foldName } from './names.ts'
 import type { Passwords } from './passwords.ts'
 import { authProblems } from './problems.ts'
@@ -15,6 +15,8 @@ import { expiredToken, invalidToken, type Tokens } from './tokens.ts'
 
 /** How long a revocation by another process may go unseen. */
 const RECHECK_INTERVAL_MS = 1000
+/** How long a token that was good is believed while the database can't be asked. */
+const UNCHECKED_MAX_MS = 60_000
 
 type StoredAccount = AuthTables['accounts']['$inferSelect']
 
@@ -38,7 +40,9 @@ export interface Sessions {
 interface Verified {
   account: Account
   expiresAtMs: number
+  /** When the database was last asked, and when it last answered. */
   checkedAtMs: number
+  confirmedAtMs: number
 }
 
 export function createSessions(deps: {
@@ -115,16 +119,22 @@ export function createSessions(deps: {
     const { sessionId, expiresAt } = await tokens.verify(token)
     const account = await load(sessionId)
     const expiresAtMs = expiresAt * 1000
-    verified.set(token, { account, expiresAtMs, checkedAtMs: clock.now() })
+    const now = clock.now()
+    verified.set(token, { account, expiresAtMs, checkedAtMs: now, confirmedAtMs: now })
     return account
   }
 
   async function recheck(token: string, entry: Verified): Promise<Account> {
-    entry.checkedAtMs = clock.now()
+    const now = clock.now()
+    entry.checkedAtMs = now
     try {
       entry.account = await load(entry.account.sessionId)
+      entry.confirmedAtMs = now
       return entry.account
     } catch (error) {
+      if (isDatabaseAway(error) && now - entry.confirmedAtMs < UNCHECKED_MAX_MS) {
+        return entry.account
+      }
       verified.delete(token)
       throw error
     }

@@ -4,6 +4,8 @@ import { BlockList, isIP, isIPv6 } from 'node:net'
 export interface AddressReader {
   /** `peer` is the other end of the connection, `forwardedFor` the header `X-Forwarded-For`. */
   read(peer: string, forwardedFor: string | null): string
+  /** Whether the other end of a connection is a trusted proxy. */
+  isProxy(peer: string): boolean
 }
 
 /**
@@ -18,6 +20,7 @@ export function createAddressReader(trustedProxies: readonly string[]): AddressR
   const isTrusted = (address: string) => trusted.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')
 
   return {
+    isProxy: (peer) => isTrusted(unmapped(peer)),
     read(peer, forwardedFor) {
       const direct = unmapped(peer)
       if (forwardedFor === null || trustedProxies.length === 0 || !isTrusted(direct)) return direct

@@ -1,12 +1,13 @@
 import type { z } from '@hono/zod-openapi'
 
 import { Problem } from './problem.ts'
-import { type Fault, invalid, problems } from './problems.ts'
+import { type Fault, invalid, problems, within } from './problems.ts'
 
 const JSON_MEDIA_TYPE = /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i
 /** Each costs its whole path. */
 const SURROGATES_NAMED_MAX = 3
 const STEPS_NAMED_MAX = 20
+const utf8 = new TextDecoder('utf-8', { fatal: true })
 const SURROGATE_ESCAPE = /\\u[dD][89a-fA-F]/
 
 /**
@@ -21,10 +22,7 @@ export async function readJson(request: Request, bytesMax: number): Promise<unkn
       detail: 'Send JSON, with the header Content-Type: application/json.',
     })
   }
-  const encoding = request.headers.get('content-encoding')
-  if (encoding !== null && encoding !== 'identity') {
-    throw problems.unsupportedMediaType({ detail: 'Send the body without Content-Encoding.' })
-  }
+  refuseEncoding(request)
   const text = await readText(request, bytesMax)
   let value: unknown
   try {
@@ -37,16 +35,55 @@ export async function readJson(request: Request, bytesMax: number): Promise<unkn
   return value
 }
 
+/**
+ * A body of any kind as it comes in. Its stream fails beyond `bytesMax` bytes, and when it ends before
+ * the announced length.
+ *
+ * @throws {Problem} 413 where the announced length is beyond the bound, 415 where it is encoded.
+ */
+export function readStream(request: Request, bytesMax: number): ReadableStream<Uint8Array> {
+  refuseEncoding(request)
+  const header = request.headers.get('content-length')
+  const declared = header === null ? undefined : Number(header)
+  if (declared !== undefined && declared > bytesMax) throw tooLarge(bytesMax)
+  const reader = request.body?.getReader()
+  let bytes = 0
+  return new ReadableStream(
+    {
+      async pull(controller) {
+        const { done, value } = (await reader?.read().catch(endedEarly)) ?? { done: true }
+        if (value !== undefined) {
+          bytes += value.byteLength
+          if (bytes > bytesMax) throw tooLarge(bytesMax)
+          controller.enqueue(value)
+        }
+        if (!done) return
+        if (declared !== undefined && bytes < declared) endedEarly()
+        controller.close()
+      },
+      cancel: (reason) => reader?.cancel(reason),
+    },
+    { highWaterMark: 0 },
+  )
+}
+
+const tooLarge = (bytesMax: number) =>
+  problems.bodyTooLarge({ detail: `The body may have at most ${bytesMax} bytes.` })
+
+function refuseEncoding(request: Request): void {
+  const encoding = request.headers.get('content-encoding')
+  if (encoding === null || encoding === 'identity') return
+  throw problems.unsupportedMediaType({ detail: 'Send the body without Content-Encoding.' })
+}
+
 async function readText(request: Request, bytesMax: number): Promise<string> {
-  const tooLarge = () =>
-    problems.bodyTooLarge({ detail: `The body may have at most ${bytesMax} bytes.` })
   const declared = request.headers.get('content-length')
   if (declared !== null) {
-    if (Number(declared) > bytesMax) throw tooLarge()
-    const text = await request.text().catch(endedEarly)
+    if (Number(declared) > bytesMax) throw tooLarge(bytesMax)
+    const bytes = await request.bytes().catch(endedEarly)
     // Beside Transfer-Encoding the announced length means nothing.
-    if (text.length > bytesMax) throw tooLarge()
-    return text
+    if (bytes.byteLength > bytesMax) throw tooLarge(bytesMax)
+    return decode(bytes)
   }
   if (request.body === null) return ''
   const chunks: Uint8Array[] = []
@@ -54,17 +91,26 @@ async function readText(request: Request, bytesMax: number): Promise<string> {
   try {
     for await (const chunk of request.body) {
       bytes += chunk.byteLength
-      if (bytes > bytesMax) throw tooLarge()
+      if (bytes > bytesMax) throw tooLarge(bytesMax)
       chunks.push(chunk)
     }
   } catch (error) {
     throw error instanceof Problem ? error : endedEarly(error)
   }
-  return Buffer.concat(chunks).toString('utf8')
+  return decode(Buffer.concat(chunks))
+}
+
+/** What is no UTF-8 is refused: put right in silence, a name would not be the one that was sent. */
+function decode(bytes: Uint8Array): string {
+  try {
+    return utf8.decode(bytes)
+  } catch (cause) {
+    throw problems.malformedBody({ detail: 'The body is not UTF-8.', cause })
+  }
 }
 
 /** The client went away: no bug of ours, and nobody reads the answer. */
-function endedEarly(cause: unknown): never {
+function endedEarly(cause?: unknown): never {
   throw problems.malformedBody({ detail: 'The body ended early.', cause })
 }
 
@@ -102,6 +148,26 @@ function pathTo(place: Place): string[] {
   return path.toReversed().slice(0, STEPS_NAMED_MAX)
 }
 
+/**
+ * The query of an address against a schema. A parameter that stands twice is refused, since the one
+ * that counts here might not be the one that counted elsewhere.
+ *
+ * @throws {Problem} 422 naming each fault as `#/query/…`.
+ */
+export function checkedQuery<Schema extends z.ZodType>(
+  schema: Schema,
+  url: string,
+): z.output<Schema> {
+  const { searchParams } = new URL(url)
+  const faults = [...new Set(searchParams.keys())]
+    .filter((name) => searchParams.getAll(name).length > 1)
+    .map((name) => ({ path: [name], detail: 'stands more than once' }))
+  const parsed = schema.safeParse(Object.fromEntries(searchParams))
+  faults.push(...((parsed.error?.issues ?? []).flatMap(faultsOf) as typeof faults))
+  if (parsed.success && faults.length === 0) return parsed.data
+  throw invalid(faults.map((fault) => within(fault, 'query')))
+}
+
 /** @throws {Problem} 422 naming each fault. */
 export function checked<Schema extends z.ZodType>(
   schema: Schema,
@@ -114,6 +180,9 @@ export function checked<Schema extends z.ZodType>(
 
 function faultsOf(issue: z.core.$ZodIssue): Fault[] {
   const { path, message } = issue
-  if (issue.code !== 'unrecognized_keys') return [{ path, detail: message }]
+  if (issue.code !== 'unrecognized_keys') return [{ path, detail: plainly(message) }]
   return issue.keys.map((key) => ({ path: [...path, key], detail: 'is no key of this request' }))
 }
+
+const plainly = (message: string) =>
+  message.endsWith(', received undefined') ? 'is missing' : message.replace(/^Invalid input: /, '')

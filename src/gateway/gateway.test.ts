@@ -3,6 +3,7 @@ import { describe, expect, test } from 'bun:test'
 import { z } from 'zod'
 
 import { createTestGateway } from '../../tests/support/gateway.ts'
+import { Unavailable } from '../platform/unavailable.ts'
 import { type Route, route } from './route.ts'
 
 const documented = { tag: 'test', summary: 'A route of the tests', answers: {} }
@@ -68,6 +69,25 @@ const routes: Route[] = [
     },
     ({ body }) => ({ body }),
   ),
+  route(
+    {
+      ...documented,
+      method: 'put',
+      path: '/raw/{+key}',
+      access: 'open',
+      // Above BODY_BYTES_MAX, which is for what is held in memory.
+      bodyBytesMax: 100,
+      pathParameters: z.object({ key: z.string() }),
+      query: z.object({ count: z.string().regex(/^\d+$/).transform(Number) }),
+      body: 'stream',
+    },
+    async ({ path, query, body }) => ({
+      body: { ...path, ...query, bytes: (await new Response(body).text()).length },
+    }),
+  ),
+  route({ ...documented, method: 'get', path: '/away', access: 'open' }, () => {
+    throw new Unavailable('The sun', { retryAfterSeconds: 7, cause: new Error('the secret cause') })
+  }),
   route({ ...documented, method: 'get', path: '/bug', access: 'open' }, () => {
     throw new Error('the secret cause', { cause: new Error('deeper') })
   }),
@@ -160,6 +180,8 @@ describe('routes that are none', () => {
       status: 200,
       body: '',
     })
+    const whole = await (await request({ path: '/open' })).text()
+    expect(response.headers.get('content-length')).toBe(String(whole.length))
   })
   test('OPTIONS says which methods there are', async () => {
     const response = await request({ method: 'OPTIONS', path: '/echo' })
@@ -245,6 +267,27 @@ describe('body', () => {
     const headers = { 'content-length': '5' }
     expect((await request({ path: '/echo', body: bodyOf(101), headers })).status).toBe(413)
   })
+  test('what is no UTF-8 is refused, announced or not, and not put right in silence', async () => {
+    const latin1 = Uint8Array.from(Buffer.from('{"text":"b\u00e9a"}', 'latin1'))
+    expect((await request({ path: '/echo', body: latin1 })).status).toBe(400)
+    const streamed = await request({ path: '/echo', body: new Blob([latin1]).stream() })
+    expect(streamed.status).toBe(400)
+    expect(await streamed.json()).toMatchObject({ detail: 'The body is not UTF-8.' })
+  })
+  test('a byte order mark is passed over, announced or not', async () => {
+    const marked = '\uFEFF{"text":"x"}'
+    expect((await request({ path: '/echo', body: marked })).status).toBe(200)
+    const body = new Blob([marked]).stream()
+    expect((await request({ path: '/echo', body })).status).toBe(200)
+  })
+  test('what is missing, and what is of another type, is said plainly', async () => {
+    const faultOf = async (body: string) =>
+      ((await (await request({ path: '/echo', body })).json()) as { errors: object[] }).errors
+    expect(await faultOf('{}')).toEqual([{ pointer: '#/text', detail: 'is missing' }])
+    expect(await faultOf('{"text": 7}')).toEqual([
+      { pointer: '#/text', detail: 'expected string, received number' },
+    ])
+  })
   test('a fault is named by a pointer', async () => {
     const response = await request({ path: '/echo', body: '{"text": 7}' })
     expect(response.status).toBe(422)
@@ -262,6 +305,50 @@ describe('body', () => {
     expect((await request({ path: '/echo', body: '{"text":"x"}', headers })).status).toBe(415)
   })
 })
+
+describe('a streamed body, a checked query and a key with slashes', () => {
+  const { request } = createTestGateway(routes, { BODY_BYTES_MAX: '50' })
+  const put = (path: string, body: string, headers?: Record<string, string>) =>
+    request({ method: 'PUT', path, body, headers })
+  const stream = (bytes: number) =>
+    new ReadableStream({
+      start(controller) {
+        for (let at = 0; at < bytes; at += 1) controller.enqueue(new Uint8Array(1))
+        controller.close()
+      },
+    })
+
+  test('are handed over', async () => {
+    const response = await put('/raw/a/b%20c/d?count=3', 'x'.repeat(100))
+    expect(await response.json()).toEqual({ key: 'a/b c/d', count: 3, bytes: 100 })
+    const streamed = await request({ method: 'PUT', path: '/raw/a?count=3', body: stream(100) })
+    expect(await streamed.json()).toMatchObject({ bytes: 100 })
+    expect(await (await put('/raw/a?count=3', '')).json()).toMatchObject({ bytes: 0 })
+  })
+  test('one byte above the limit, announced or not', async () => {
+    expect((await put('/raw/a?count=1', 'x'.repeat(101))).status).toBe(413)
+    const sent = { method: 'PUT', path: '/raw/a?count=1' }
+    expect((await request({ ...sent, body: stream(101) })).status).toBe(413)
+    const headers = { 'content-length': '101' }
+    expect((await request({ ...sent, body: stream(1), headers })).status).toBe(413)
+  })
+  test('fewer bytes than were announced', async () => {
+    expect((await put('/raw/a?count=1', 'x', { 'content-length': '5' })).status).toBe(400)
+  })
+  test('a body in an encoding', async () => {
+    expect((await put('/raw/a?count=1', 'x', { 'content-encoding': 'gzip' })).status).toBe(415)
+  })
+  test.each(['', '?count=', '?count=x', '?count=1&count=1', '?Count=1'])(
+    'the query %p',
+    async (query) => {
+      const response = await put(`/raw/a${query}`, 'x')
+      expect(response.status).toBe(422)
+      expect(await response.json()).toMatchObject({ errors: [{ pointer: '#/query/count' }] })
+    },
+  )
+})
+
+const loopback = (headers: Record<string, string>) => ({ peer: '127.0.0.1', headers })
 
 describe('guard', () => {
   const { request } = createTestGateway(routes, { METRICS_TOKEN: 'token-of-the-scraper' })
@@ -305,10 +392,17 @@ describe('guard', () => {
       { peer: '127.0.0.1', headers: { forwarded: 'for=198.51.100.1' } },
       401,
     ],
+    ['a proxy that says X-Forwarded-Proto', loopback({ 'x-forwarded-proto': 'https' }), 401],
+    ['a proxy of a vendor', loopback({ 'cf-connecting-ip': '198.51.100.1' }), 401],
+    ['a page by another name of this machine', loopback({ host: 'evil.example' }), 401],
     ['a peer elsewhere', {}, 401],
     ['an account without the scope', { token: 'ada', peer: '127.0.0.1' }, 403],
   ])('metrics for %s', async (_, asking, status) => {
     expect((await request({ path: '/scrape', ...asking })).status).toBe(status)
+  })
+  test('metrics are not for a proxy on this machine that says nothing', async () => {
+    const { request } = createTestGateway(routes, { TRUSTED_PROXIES: '127.0.0.1' })
+    expect((await request({ path: '/scrape', peer: '127.0.0.1' })).status).toBe(401)
   })
   test('the scraper may do nothing else', async () => {
     expect((await request({ path: '/scoped', token: 'token-of-the-scraper' })).status).toBe(403)
@@ -408,6 +502,19 @@ describe('bugs and deadlines', () => {
     expect(await metrics()).toContain(
       'http_requests_total{method="GET",endpoint="/bug",status="500"} 1',
     )
+  })
+  test('a part that is away is 503, says when to come again, and nothing of its cause', async () => {
+    const { request, lines } = createTestGateway(routes)
+    const response = await request({ path: '/away' })
+    const text = await response.text()
+    expect([response.status, response.headers.get('retry-after')]).toEqual([503, '7'])
+    expect(JSON.parse(text)).toMatchObject({
+      type: '/docs/problems#gateway/unavailable',
+      detail: 'The sun does not answer. Try again later.',
+    })
+    expect(text).not.toContain('secret')
+    const warnings = lines.filter((line) => line['log.level'] === 'warn')
+    expect(warnings).toMatchObject([{ error: { cause: { message: 'the secret cause' } } }])
   })
   test('a route that takes too long is 504, and its signal aborts', async () => {
     signals = []

@@ -2,11 +2,14 @@ import type { OpenAPIHono } from '@hono/zod-openapi'
 import type { Registry } from 'prom-client'
 
 import type { Config } from '../platform/config.ts'
+import { isDatabaseAway } from '../platform/database/database.ts'
+import type { Limits } from '../platform/limits/limits.ts'
 import { type Log, type LogContext, logContext, recorded } from '../platform/log.ts'
 import { continueTrace, traceparentOf } from '../platform/tracing/trace-context.ts'
 import { isRecorded, type Tracing } from '../platform/tracing/tracing.ts'
+import { Unavailable } from '../platform/unavailable.ts'
 import { createAddressReader, limitKey } from './address.ts'
-import { checked, readJson } from './body.ts'
+import { checked, checkedQuery, readJson, readStream } from './body.ts'
 import { createCors } from './cors.ts'
 import { createGuard, requireAccess } from './guard.ts'
 import type { Authenticate, Principal } from './principal.ts'
@@ -27,6 +30,7 @@ export interface GatewayDeps {
   log: Log
   metrics: Registry
   tracing: Tracing
+  limits: Limits
   authenticate: Authenticate
 }
 
@@ -48,18 +52,19 @@ const UNMATCHED = 'unmatched'
  * rebuilding the response; here the headers are known before the response is made.
  */
 export function createGateway(deps: GatewayDeps): Gateway {
-  const { config, log, metrics, tracing, authenticate } = deps
+  const { config, log, metrics, tracing, limits: counters, authenticate } = deps
   const addresses = createAddressReader(config.TRUSTED_PROXIES)
   const cors = createCors(config.CORS_ORIGINS)
   const guard = createGuard({
     authenticate,
+    isProxy: (peer) => addresses.isProxy(peer),
     anonymousScopes: config.ANONYMOUS_SCOPES.filter(isScope),
     metricsToken: config.METRICS_TOKEN,
   })
   const requestMetrics = createRequestMetrics(metrics)
   const fixedHeaders = securityHeaders(config.PUBLIC_URL)
   const limit = (name: string, requestsPerMinute: number) =>
-    createRateLimit({ name, requestsPerMinute, keysMax: config.RATE_LIMIT_KEYS_MAX })
+    createRateLimit({ limits: counters, name, requestsPerMinute })
   const limits: Record<Exclude<Route['rate'], 'none' | undefined>, RateLimit> = {
     principal: limit('principal', config.RATE_LIMIT_PRINCIPAL),
     auth: limit('auth', config.RATE_LIMIT_AUTH),
@@ -70,7 +75,11 @@ export function createGateway(deps: GatewayDeps): Gateway {
     route,
     endpoint: { method, path: endpoint === UNMATCHED ? undefined : endpoint },
     limit: route.rate === 'none' ? undefined : limits[route.rate ?? 'principal'],
-    bodyBytesMax: Math.min(route.bodyBytesMax ?? Infinity, config.BODY_BYTES_MAX),
+    // What is streamed is not held in memory, so the route's own limit is the only one.
+    bodyBytesMax:
+      route.body === 'stream'
+        ? (route.bodyBytesMax ?? config.BODY_BYTES_MAX)
+        : Math.min(route.bodyBytesMax ?? Infinity, config.BODY_BYTES_MAX),
     timeoutMs: route.timeoutMs ?? config.REQUEST_TIMEOUT_MS,
     metrics: requestMetrics.forRoute(method, endpoint),
   })
@@ -118,6 +127,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
       response = renderProblem(asProblem(error), visit)
     }
     requestMetrics.active.dec()
+    if (visit.request.method === 'HEAD') await sayLength(response)
     const milliseconds = performance.now() - visit.startedAt
     mounted.metrics.observe(response.status, milliseconds / 1000)
     writeAccessLine(visit, response.status, milliseconds)
@@ -142,12 +152,18 @@ export function createGateway(deps: GatewayDeps): Gateway {
     }
     requireAccess(route, principal)
     const path = route.pathParameters?.parse(visit.pathParameters)
+    const query = route.query === undefined ? undefined : checkedQuery(route.query, request.url)
     const handle = (body: unknown, patience: Patience) =>
-      route.handle({ path, body }, new Context(visit, principal, patience))
+      route.handle({ path, query, body }, new Context(visit, principal, patience))
 
     const { body } = route
     if (body === undefined)
       return inTime(timeoutMs, request, (patience) => handle(undefined, patience))
+    if (body === 'stream') {
+      return inTime(timeoutMs, request, (patience) =>
+        handle(readStream(request, bodyBytesMax), patience),
+      )
+    }
     return inTime(timeoutMs, request, async (patience) => {
       const value = await readJson(request, bodyBytesMax)
       return handle(checked(body.schema, value), patience)
@@ -175,6 +191,14 @@ export function createGateway(deps: GatewayDeps): Gateway {
         log.warn({ error: error.options.cause }, error.kind.title)
       }
       return error
+    }
+    const away = isDatabaseAway(error) ? new Unavailable('The database', { cause: error }) : error
+    if (away instanceof Unavailable) {
+      log.warn({ error: away }, away.message)
+      return problems.unavailable({
+        detail: `${away.part} does not answer. Try again later.`,
+        headers: { 'retry-after': String(away.retryAfterSeconds) },
+      })
     }
     log.error({ error }, 'a request failed by a bug')
     return problems.internal()
@@ -223,7 +247,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     mount(app, routes) {
       for (const route of routes) {
         const mounted = prepare(route, route.method.toUpperCase(), route.path)
-        const path = route.path.replaceAll(/\{(\w+)\}/g, ':$1')
+        const path = route.path.replaceAll(/\{(\w+)\}/g, ':$1').replace(/\{\+(\w+)\}/, ':$1{.+}')
         app.on(route.method.toUpperCase(), path, (c) =>
           serve(mounted, {
             request: c.req.raw,
@@ -256,6 +280,13 @@ interface Mounted {
   bodyBytesMax: number
   timeoutMs: number
   metrics: RouteMetrics
+}
+
+/** Where the body is left out, its length is told all the same (RFC 9110 §8.6). */
+async function sayLength(response: Response): Promise<void> {
+  if (response.headers.has('content-length') || response.headers.has('content-range')) return
+  const { size } = await response.clone().blob()
+  response.headers.set('content-length', String(size))
 }
 
 const requestIdOf = (given: string | null) =>

@@ -18,16 +18,20 @@ export interface Guard {
 }
 
 const BEARER = /^Bearer +([^\s]+) *$/i
-const FORWARDING_HEADERS = ['forwarded', 'x-forwarded-for', 'x-real-ip', 'via']
+/** What proxies add: the standard ones, and those of the vendors, which name the client's address. */
+const FORWARDING_HEADER = /^(x-)?forwarded|^via$|-ip$/
+const LOOPBACK_HOST = /^(localhost|127(\.\d+){3}|\[::1\])(:\d+)?$/
 const NOTHING: ReadonlySet<Scope> = new Set()
 const METRICS: ReadonlySet<Scope> = new Set(['metrics:read'])
 
 export function createGuard(deps: {
   authenticate: Authenticate
+  /** Whether a proxy that the operator trusts is at the other end. */
+  isProxy: (peer: string) => boolean
   anonymousScopes: readonly Scope[]
   metricsToken: string | undefined
 }): Guard {
-  const { authenticate, metricsToken } = deps
+  const { authenticate, isProxy, metricsToken } = deps
   const anonymousScopes: ReadonlySet<Scope> = new Set(deps.anonymousScopes)
   const scraper: Principal = { kind: 'scraper', id: 'scraper', scopes: METRICS }
 
@@ -37,7 +41,9 @@ export function createGuard(deps: {
 
       const authorization = headers.get('authorization')
       if (authorization === null) {
-        if (route.isOpenToLoopback && isDirectLoopback(peer, headers)) return scraper
+        if (route.isOpenToLoopback && !isProxy(peer) && isDirectLoopback(peer, headers)) {
+          return scraper
+        }
         if (route.access !== 'signed-in' && anonymousScopes.has(route.access)) {
           return { kind: 'anonymous', id: address, scopes: anonymousScopes }
         }
@@ -79,9 +85,13 @@ function requireScope(principal: Principal, scope: Scope): void {
   })
 }
 
+/** A page of another site can make a browser here ask, but not by a name of this machine. */
 function isDirectLoopback(peer: string, headers: Headers): boolean {
-  return isLoopback(peer) && FORWARDING_HEADERS.every((name) => !headers.has(name))
+  const isByName = LOOPBACK_HOST.test(headers.get('host') ?? '')
+  return isLoopback(peer) && isByName && ![...headers.keys()].some(isForwarding)
 }
+
+const isForwarding = (name: string) => FORWARDING_HEADER.test(name)
 
 /** In a time that does not tell how much of it was right. */
 function isSame(given: string, expected: string): boolean {

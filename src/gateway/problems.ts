@@ -14,6 +14,7 @@ export const problems = defineProblems('gateway', {
   invalidRequest: { status: 422, title: 'Invalid request' },
   tooManyRequests: { status: 429, title: 'Too many requests' },
   internal: { status: 500, title: 'Internal error' },
+  unavailable: { status: 503, title: 'Temporarily unavailable' },
   timeout: { status: 504, title: 'Timeout' },
 })
 

@@ -1,11 +1,9 @@
-import { LRUCache } from 'lru-cache'
-import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
+import { RateLimiterRes } from 'rate-limiter-flexible'
 
+import { type Limits, WINDOW_SECONDS } from '../platform/limits/limits.ts'
 import { problems } from './problems.ts'
 
-const WINDOW_SECONDS = 60
-
-/** Counts requests a minute and key, in memory. */
+/** Counts requests a minute and key, and says so in headers. */
 export interface RateLimit {
   /**
    * Counts one request.
@@ -17,19 +15,12 @@ export interface RateLimit {
 }
 
 export function createRateLimit(options: {
+  limits: Limits
   name: string
   requestsPerMinute: number
-  keysMax: number
 }): RateLimit {
-  const { name, requestsPerMinute, keysMax } = options
-  const limiter = new RateLimiterMemory({ points: requestsPerMinute, duration: WINDOW_SECONDS })
-  // The limiter itself keeps every key for the whole window, however many there are.
-  const keys = new LRUCache<string, true>({
-    max: keysMax,
-    dispose: (_, key, reason) => {
-      if (reason === 'evict') void limiter.delete(key)
-    },
-  })
+  const { name, requestsPerMinute } = options
+  const limit = options.limits.create({ name, requestsPerMinute })
   const policy = `"${name}";q=${requestsPerMinute};w=${WINDOW_SECONDS}`
   const headersOf = ({ remainingPoints, msBeforeNext }: RateLimiterRes) => ({
     'ratelimit-policy': policy,
@@ -46,9 +37,6 @@ export function createRateLimit(options: {
   }
 
   return {
-    count(key) {
-      keys.set(key, true)
-      return limiter.consume(key).then(headersOf, refuse)
-    },
+    count: (key) => limit.consume(key).then(headersOf, refuse),
   }
 }

@@ -34,9 +34,12 @@ interface Documented {
   mediaType?: string
 }
 
-interface RouteDefinition<Body extends z.ZodType, Path extends z.ZodType> {
+interface RouteDefinition<Body extends z.ZodType, Path extends z.ZodType, Query extends z.ZodType> {
   method: Method
-  /** In the notation of OpenAPI: `/api/v1/models/{name}`. Also the label of its metrics. */
+  /**
+   * In the notation of OpenAPI: `/api/v1/models/{name}`. A last parameter that may hold slashes is
+   * written as in RFC 6570: `/api/v1/files/{+key}`. Also the label of its metrics.
+   */
   path: string
   /** Open to everyone, to whoever is signed in, or to whoever has a scope. */
   access: 'open' | 'signed-in' | Scope
@@ -45,27 +48,33 @@ interface RouteDefinition<Body extends z.ZodType, Path extends z.ZodType> {
   /** By principal unless said otherwise. */
   rate?: Rate
   /** The server's limits unless said otherwise. */
-  bodyBytesMax?: number
+  bodyBytesMax?: number | undefined
   timeoutMs?: number
 
   tag: string
   summary: string
   description?: string
   pathParameters?: Path
-  body?: { schema: Body; example: unknown }
+  query?: Query
+  /** JSON by a schema; or `'stream'`, raw bytes that are handed over as they come in. */
+  body?: { schema: Body; example: unknown } | 'stream'
   answers: Record<number, Documented>
   /** Beside those that follow from access, rate and body. */
   problems?: ProblemConstructor[]
 }
 
-export interface Input<Body, Path> {
+export interface Input<Body, Path, Query> {
   body: Body
   path: Path
+  query: Query
 }
 
 /** A route as the gateway mounts it. */
-export interface Route extends RouteDefinition<z.ZodType, z.ZodType> {
-  handle: (input: Input<unknown, unknown>, context: RequestContext) => Answer | Promise<Answer>
+export interface Route extends RouteDefinition<z.ZodType, z.ZodType, z.ZodType> {
+  handle: (
+    input: Input<unknown, unknown, unknown>,
+    context: RequestContext,
+  ) => Answer | Promise<Answer>
 }
 
 /**
@@ -73,17 +82,31 @@ export interface Route extends RouteDefinition<z.ZodType, z.ZodType> {
  * handler, which gets its input checked against the schemas.
  */
 export function route<
+  Path extends z.ZodType = z.ZodUndefined,
+  Query extends z.ZodType = z.ZodUndefined,
+>(
+  definition: RouteDefinition<z.ZodType, Path, Query> & { body: 'stream' },
+  handle: Handler<ReadableStream<Uint8Array>, z.output<Path>, z.output<Query>>,
+): Route
+export function route<
   Body extends z.ZodType = z.ZodUndefined,
   Path extends z.ZodType = z.ZodUndefined,
+  Query extends z.ZodType = z.ZodUndefined,
 >(
-  definition: RouteDefinition<Body, Path>,
-  handle: (
-    input: Input<z.output<Body>, z.output<Path>>,
-    context: RequestContext,
-  ) => Answer | Promise<Answer>,
+  definition: RouteDefinition<Body, Path, Query> & { body?: object },
+  handle: Handler<z.output<Body>, z.output<Path>, z.output<Query>>,
+): Route
+export function route(
+  definition: RouteDefinition<z.ZodType, z.ZodType, z.ZodType>,
+  handle: unknown,
 ): Route {
   return { ...definition, handle: handle as Route['handle'] }
 }
+
+type Handler<Body, Path, Query> = (
+  input: Input<Body, Path, Query>,
+  context: RequestContext,
+) => Answer | Promise<Answer>
 
 /** The account behind a request to a route with `access: 'signed-in'`. */
 export function accountOf({ principal }: RequestContext): Account {

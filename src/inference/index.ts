@@ -53,7 +53,7 @@ export async function openInference(deps: {
   const metrics = createInferenceMetrics(deps.metrics)
 
   const models = new Map<string, ServedModel>()
-  for (const { manifest, file } of entries) {
+  for (const { manifest, digest, file } of entries) {
     const modelMetrics = metrics.forModel(manifest.name, manifest.version)
     const batcher = new Batcher({
       pool,
@@ -65,6 +65,7 @@ export async function openInference(deps: {
     })
     models.set(manifest.name, {
       manifest,
+      digest,
       encode: createEncoder(manifest),
       batcher,
       metrics: modelMetrics,

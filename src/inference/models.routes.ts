@@ -35,7 +35,10 @@ const example = {
 
 const figures = z.object({
   models_loaded: z.int(),
-  cache_size: z.int().openapi({ description: 'Cached predictions' }),
+  cache_size: z
+    .int()
+    .nullable()
+    .openapi({ description: 'Cached predictions; null in Redis, which does not count them' }),
   uptime: z.number().openapi({ description: 'Seconds' }),
   memory_usage: z.int().openapi({ description: 'Bytes' }),
 })
@@ -111,7 +114,7 @@ export function modelRoutes(deps: {
       async () => ({
         body: {
           models_loaded: models.size,
-          cache_size: await cache.size(),
+          cache_size: (await cache.size()) ?? null,
           uptime: (clock.now() - startedAt) / 1000,
           memory_usage: process.memoryUsage.rss(),
         },

@@ -9,6 +9,8 @@ import { inferenceProblems } from './problems.ts'
 /** A model that serves. */
 export interface ServedModel {
   manifest: Manifest
+  /** Of the model file. */
+  digest: string
   encode: Encoder
   batcher: Batcher
   metrics: ModelMetrics
@@ -75,11 +77,11 @@ export function createPredictions(deps: {
   }
 
   async function remembered(
-    { manifest, batcher, metrics }: ServedModel,
+    { manifest, digest, batcher, metrics }: ServedModel,
     { rows, values }: Matrix,
     isAbandoned: IsAbandoned,
   ): Promise<Float64Array> {
-    const key = keyOf(manifest, values)
+    const key = keyOf(manifest, digest, values)
     const known = await cache.get(key)
     if (known !== undefined) {
       metrics.cacheHit()
@@ -87,7 +89,8 @@ export function createPredictions(deps: {
     }
     metrics.cacheMiss()
     const outputs = await batcher.predict(rows, values, isAbandoned)
-    await cache.set(key, new Uint8Array(outputs.buffer), cacheTtlSeconds)
+    // The answer does not wait for it.
+    void cache.set(key, new Uint8Array(outputs.buffer), cacheTtlSeconds)
     return outputs
   }
 
@@ -111,9 +114,13 @@ export function createPredictions(deps: {
   }
 }
 
-/** A digest of model, version and features: what decides the answer, whatever form it came in. */
-function keyOf({ name, version }: Manifest, values: Float64Array): string {
-  const digest = new Bun.CryptoHasher('sha256').update(`${name}\n${version}\n`).update(values)
+/**
+ * A digest of model, version, model file and features: what decides the answer, whatever form it
+ * came in. The file counts, since a cache may outlive the process and models are retrained in place.
+ */
+function keyOf({ name, version }: Manifest, file: string, values: Float64Array): string {
+  const model = `${name}\n${version}\n${file}\n`
+  const digest = new Bun.CryptoHasher('sha256').update(model).update(values)
   return `prediction:${digest.digest('base64url')}`
 }
 

@@ -6,10 +6,11 @@ import { StartError } from '../platform/start-error.ts'
 import { createEncoder } from './features.ts'
 import { type Manifest, manifestSchema } from './manifest.ts'
 
-/** A model on disk: its manifest, and where its file is. */
+/** A model on disk: its manifest, where its file is, and a digest of what is in it. */
 export interface ModelEntry {
   manifest: Manifest
   path: string
+  digest: string
 }
 
 /**
@@ -45,7 +46,16 @@ async function readLatest(directory: string, name: string): Promise<ModelEntry> 
   refuseBadExample(manifest, join(folder, 'manifest.json'))
   const path = join(folder, manifest.file)
   if (!existsSync(path)) throw new StartError(`The model file ${path} is missing.`)
-  return { manifest, path }
+  return { manifest, path, digest: await digestOf(path) }
+}
+
+async function digestOf(path: string): Promise<string> {
+  const content = await Bun.file(path)
+    .bytes()
+    .catch((cause: unknown) => {
+      throw new StartError(`The model file ${path} can't be read.`, { cause })
+    })
+  return new Bun.CryptoHasher('sha256').update(content).digest('base64url')
 }
 
 async function readManifest(path: string): Promise<Manifest> {

@@ -19,8 +19,20 @@ describe('settings that are used', () => {
     const config = parseConfig({})
     expect(config).toMatchObject({ PORT: 8080, HOST: '127.0.0.1', CORS_ORIGINS: [] })
     const absent = Object.keys(settings.shape).filter((name) => !(name in config))
-    const secrets = Object.entries(settings.shape).filter(([, { meta }]) => meta()?.['secret'])
-    expect(absent).toEqual(secrets.map(([name]) => name))
+    expect(absent).toEqual([
+      'DATABASE_URL',
+      'REDIS_URL',
+      'ADMIN_PASSWORD',
+      'JWT_SECRET',
+      'METRICS_TOKEN',
+      'S3_BUCKET',
+      'S3_ENDPOINT',
+      'S3_ACCESS_KEY_ID',
+      'S3_SECRET_ACCESS_KEY',
+      'S3_PREFIX',
+      'OTEL_EXPORTER_OTLP_ENDPOINT',
+      'OTEL_EXPORTER_OTLP_HEADERS',
+    ])
   })
 
   test('each say what they mean', () => {
@@ -59,6 +71,9 @@ describe('settings that are used', () => {
     ['ANONYMOUS_SCOPES', 'predict,models:read', ['predict', 'models:read']],
     ['JWT_SECRET', 'é'.repeat(16), 'é'.repeat(16)],
     ['ADMIN_PASSWORD', ' 8 chars', ' 8 chars'],
+    ['REDIS_URL', 'redis://localhost', 'redis://localhost'],
+    ['REDIS_URL', 'rediss://me:p%40ss@r.example:6380/7', 'rediss://me:p%40ss@r.example:6380/7'],
+    ['REDIS_PREFIX', 'quintet:staging', 'quintet:staging'],
     ['OTEL_EXPORTER_OTLP_ENDPOINT', 'http://collector:4318/', 'http://collector:4318'],
     ['OTEL_EXPORTER_OTLP_HEADERS', 'a=1', { a: '1' }],
     [
@@ -94,6 +109,15 @@ describe('settings that are refused', () => {
     ['TRUSTED_PROXIES', '10.0.0.0/33', 'addresses or CIDR blocks'],
     ['TRUSTED_PROXIES', '10.0.0.0/x', 'addresses or CIDR blocks'],
     ['TRUSTED_PROXIES', '::1, ::/129', 'addresses or CIDR blocks'],
+    ['REDIS_URL', 'localhost:6379', 'an address such as redis://'],
+    ['REDIS_URL', 'http://localhost:6379', 'an address such as redis://'],
+    ['REDIS_URL', 'redis://:100%@localhost', 'an address such as redis://'],
+    ['REDIS_URL', 'redis://', 'an address such as redis://'],
+    ['REDIS_URL', 'redis://localhost:63790000', 'an address such as redis://'],
+    ['REDIS_URL', 'redis://localhost/cache', 'an address such as redis://'],
+    ['REDIS_URL', 'redis://localhost?commandTimeout=1', 'an address such as redis://'],
+    ['REDIS_PREFIX', 'a b', 'letters, digits'],
+    ['REDIS_PREFIX', 'x'.repeat(65), 'up to 64'],
     ['OTEL_EXPORTER_OTLP_ENDPOINT', 'collector:4318', 'an address such as'],
     ['OTEL_EXPORTER_OTLP_HEADERS', 'key', 'headers such as'],
     ['OTEL_EXPORTER_OTLP_HEADERS', 'key=a,', 'headers such as'],
@@ -121,6 +145,7 @@ describe('settings that are refused', () => {
       JWT_SECRET: 'a-short-secret',
       ADMIN_PASSWORD: 'pass',
       METRICS_TOKEN: 'hunter2',
+      REDIS_URL: 'redis//:geheim@localhost',
       OTEL_EXPORTER_OTLP_ENDPOINT: 'ftp://k3y@collector',
       OTEL_EXPORTER_OTLP_HEADERS: 'k3y%',
       LOG_LEVEL: 'shouting',
@@ -131,5 +156,42 @@ describe('settings that are refused', () => {
       expect(faults).toContain(`\n  ${name}: `)
       expect(faults).not.toContain(value)
     }
+  })
+})
+
+describe('the settings of object storage', () => {
+  const complete = {
+    S3_BUCKET: 'files',
+    S3_ACCESS_KEY_ID: 'id',
+    S3_SECRET_ACCESS_KEY: 'hunter2-secret',
+    S3_ENDPOINT: 'https://s3.example.com/',
+    S3_PREFIX: 'quintet/files/',
+  }
+
+  test('are used where they are complete; endpoint and prefix may be absent', () => {
+    expect(parseConfig(complete)).toMatchObject({ S3_ENDPOINT: 'https://s3.example.com' })
+    const { S3_ENDPOINT: _, S3_PREFIX: __, ...least } = complete
+    expect(parseConfig(least)).toMatchObject({ S3_BUCKET: 'files', S3_REGION: 'us-east-1' })
+  })
+
+  test.each([
+    ['S3_BUCKET', 'S3_BUCKET: expected a value, since S3_ENDPOINT is set'],
+    ['S3_ACCESS_KEY_ID', 'S3_ACCESS_KEY_ID: expected a value, since S3_BUCKET is set'],
+    ['S3_SECRET_ACCESS_KEY', 'S3_SECRET_ACCESS_KEY: expected a value, since S3_BUCKET is set'],
+  ])('are refused without %s', (missing, fault) => {
+    const faults = faultsOf({ ...complete, [missing]: '' })
+    expect(faults).toContain(fault)
+    expect(faults).not.toContain('hunter2')
+  })
+
+  test('are refused without a bucket, each alone', () => {
+    for (const name of ['S3_ENDPOINT', 'S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY', 'S3_PREFIX']) {
+      const given = { [name]: complete[name as keyof typeof complete] }
+      expect(faultsOf(given)).toContain(`S3_BUCKET: expected a value, since ${name} is set`)
+    }
+  })
+
+  test.each(['quintet', '/quintet/', '../', 'a//', 'a b/', './'])('have no prefix %p', (prefix) => {
+    expect(faultsOf({ ...complete, S3_PREFIX: prefix })).toContain('S3_PREFIX: expected a path')
   })
 })

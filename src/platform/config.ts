@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { StartError } from './start-error.ts'
 
 const MEBIBYTE = 1024 * 1024
+const GIBIBYTE = 1024 * MEBIBYTE
 
 const count = (fallback: number, { min = 1, max = 1e9 } = {}) =>
   z.coerce
@@ -29,6 +30,33 @@ const webAddress = z
   .transform((url) => url.replace(/\/+$/, ''))
 
 const secret = { secret: true }
+const text = () => z.string().trim()
+
+/** Settings that make sense together only, each with what it asks for. */
+const companions: Record<string, readonly string[]> = {
+  S3_BUCKET: ['S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY'],
+  S3_ENDPOINT: ['S3_BUCKET'],
+  S3_ACCESS_KEY_ID: ['S3_BUCKET'],
+  S3_SECRET_ACCESS_KEY: ['S3_BUCKET'],
+  S3_PREFIX: ['S3_BUCKET'],
+}
+
+/** As ioredis reads it; a query would change what the server tells the client itself. */
+function isRedisAddress(value: string): boolean {
+  if (!URL.canParse(value)) return false
+  const { protocol, hostname, pathname, search, hash, username, password } = new URL(value)
+  const isPlain = search === '' && hash === '' && /^(\/\d{0,5})?$/.test(pathname)
+  return /^rediss?:$/.test(protocol) && hostname !== '' && isPlain && isEncoded(username + password)
+}
+
+function isEncoded(text: string): boolean {
+  try {
+    decodeURIComponent(text)
+    return true
+  } catch {
+    return false
+  }
+}
 
 /** As OpenTelemetry writes them: `key=value` pairs, by commas, values encoded as in a URL. */
 function readHeaders(text: string): Record<string, string> | undefined {
@@ -83,6 +111,21 @@ export const settings = z
       .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
       .default('info')
       .describe('Least level that is logged; requests are logged at `info`'),
+
+    REDIS_URL: z
+      .string()
+      .refine(
+        isRedisAddress,
+        'expected an address such as redis://user:secret@redis.example.com:6379/0, or rediss:// for TLS',
+      )
+      .optional()
+      .describe('Redis that instances share for cache, bus and rate limits; without it, memory')
+      .meta(secret),
+    REDIS_PREFIX: z
+      .string()
+      .regex(/^[\w.:-]{1,64}$/, 'expected up to 64 letters, digits, `.`, `:`, `-` and `_`')
+      .default('quintet')
+      .describe('Goes before every key and channel, so that several servers can share a Redis'),
 
     ADMIN_USERNAME: z
       .string()
@@ -151,10 +194,11 @@ export const settings = z
       'Longest time for one call of a model; then its thread is replaced',
     ),
     PREDICTION_CACHE_TTL_SECONDS: count(3_600).describe('How long a prediction is remembered'),
-    CACHE_BYTES_MAX: count(64 * MEBIBYTE).describe('Memory for cached predictions, in bytes'),
+    CACHE_BYTES_MAX: count(64 * MEBIBYTE).describe(
+      'Memory for cached predictions, in bytes; in Redis, the largest of them',
+    ),
 
     JOBS_CONCURRENCY: count(4, { max: 1000 }).describe('Jobs that this process does at once'),
-    JOBS_UNFINISHED_MAX: count(100).describe('Unfinished jobs that one account may have'),
     JOB_LEASE_MS: count(30_000, { min: 100 }).describe(
       'After so much silence of a process its jobs go to another',
     ),
@@ -162,6 +206,32 @@ export const settings = z
       'How often a process looks for jobs that nothing woke it for',
     ),
     JOB_RESULT_TTL_SECONDS: count(7 * 86_400).describe('How long an ended job is remembered'),
+
+    S3_BUCKET: text()
+      .optional()
+      .describe('Bucket for files; without one they are kept in `DATA_DIR`'),
+    S3_ENDPOINT: webAddress
+      .optional()
+      .describe('Address of the object storage; without one that of AWS')
+      .meta({ shownDefault: 'AWS' }),
+    S3_REGION: text().default('us-east-1').describe('Its region'),
+    S3_ACCESS_KEY_ID: text().optional().describe('Name of the key to it'),
+    S3_SECRET_ACCESS_KEY: text().optional().describe('The key to it').meta(secret),
+    S3_PREFIX: text()
+      .regex(/^(?:[A-Za-z0-9_-][A-Za-z0-9._-]*\/)+$/, 'expected a path such as quintet/')
+      .max(400, 'expected at most 400 characters')
+      .optional()
+      .describe('Stands before the name of every file in the bucket, such as `quintet/`'),
+    STORAGE_TIMEOUT_MS: count(10_000).describe(
+      'Longest time for one answer of the object storage; a transfer gets more by its size',
+    ),
+    STORAGE_CACHE_BYTES_MAX: count(GIBIBYTE, { max: 1e15 }).describe(
+      'Disk for local copies of files in object storage, in bytes',
+    ),
+    STORAGE_UPLOAD_BYTES_MAX: count(GIBIBYTE, { max: 5 * GIBIBYTE }).describe(
+      'Largest file, in bytes',
+    ),
+    STORAGE_UPLOAD_TIMEOUT_MS: count(600_000).describe('Longest time for one upload, then 504'),
 
     OTEL_EXPORTER_OTLP_ENDPOINT: webAddress
       .optional()
@@ -196,6 +266,22 @@ export const settings = z
   .refine((config) => config.PREDICT_ROWS_MAX <= config.PREDICT_QUEUE_ROWS_MAX, {
     path: ['PREDICT_QUEUE_ROWS_MAX'],
     message: 'expected at least PREDICT_ROWS_MAX, or the largest request could never wait',
+  })
+
+  .superRefine((config, context) => {
+    const given = new Set(
+      Object.entries(config).flatMap(([name, value]) => (value === undefined ? [] : [name])),
+    )
+    for (const [name, needed] of Object.entries(companions)) {
+      if (!given.has(name)) continue
+      for (const missing of needed.filter((each) => !given.has(each))) {
+        context.addIssue({
+          code: 'custom',
+          path: [missing],
+          message: `expected a value, since ${name} is set`,
+        })
+      }
+    }
   })
 
 export type Config = Readonly<z.output<typeof settings>>

@@ -2,18 +2,18 @@ import type { Registry } from 'prom-client'
 
 import type { Events } from '../events.ts'
 import type { Bus } from './bus/bus.ts'
-import { createMemoryBus } from './bus/memory.ts'
 import type { Cache } from './cache/cache.ts'
-import { createMemoryCache } from './cache/memory.ts'
 import { type Clock, systemClock } from './clock.ts'
 import type { Config } from './config.ts'
 import type { Database } from './database/database.ts'
-import { openPostgres } from './database/postgres.ts'
-import { openSqlite } from './database/sqlite.ts'
 import { traceDatabase } from './database/traced.ts'
+import { openDatabase, openShared, openStorage, openTracing } from './drivers.ts'
+import { createJobs } from './jobs/database-jobs.ts'
+import type { Jobs } from './jobs/jobs.ts'
+import type { Limits } from './limits/limits.ts'
 import type { Log } from './log.ts'
 import { createMetrics } from './metrics.ts'
-import { createNoTracing } from './tracing/none.ts'
+import type { Storage } from './storage/storage.ts'
 import type { Tracing } from './tracing/tracing.ts'
 
 /** What every feature stands on. */
@@ -26,6 +26,9 @@ export interface Platform {
   database: Database
   cache: Cache
   bus: Bus<Events>
+  limits: Limits
+  jobs: Jobs
+  storage: Storage
   /** Closes what was opened, in reverse. */
   close(): Promise<void>
 }
@@ -43,8 +46,19 @@ export async function openPlatform(
   const metrics = createMetrics()
   const tracing = await openTracing(config, log, metrics)
   const database = traceDatabase(await openDatabase(config), tracing)
-  const cache = createMemoryCache(config.CACHE_BYTES_MAX, clock)
-  const bus = createMemoryBus<Events>({ source: config.PUBLIC_URL, clock, log })
+  const shared = openShared({ config, log, clock, metrics })
+  const jobs = createJobs({
+    database,
+    clock,
+    log,
+    metrics,
+    tracing,
+    concurrency: config.JOBS_CONCURRENCY,
+    leaseMs: config.JOB_LEASE_MS,
+    pollMs: config.JOB_POLL_MS,
+    resultTtlMs: config.JOB_RESULT_TTL_SECONDS * 1000,
+  })
+  const storage = await openStorage(config, clock)
   return {
     config,
     clock,
@@ -52,37 +66,14 @@ export async function openPlatform(
     metrics,
     tracing,
     database,
-    cache,
-    bus,
+    ...shared,
+    jobs,
+    storage,
     async close() {
-      await bus.close()
-      await cache.close()
+      await storage.close()
+      await shared.close()
       await database.close()
       await tracing.close()
     },
   }
-}
-
-const openDatabase = (config: Config): Promise<Database> =>
-  config.DATABASE_URL === undefined
-    ? openSqlite(config.DATA_DIR)
-    : openPostgres({
-        url: config.DATABASE_URL,
-        connectionsMax: config.DATABASE_POOL_MAX,
-        statementTimeoutMs: config.REQUEST_TIMEOUT_MS,
-      })
-
-async function openTracing(config: Config, log: Log, metrics: Registry): Promise<Tracing> {
-  const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint } = config
-  if (endpoint === undefined) return createNoTracing()
-  // OpenTelemetry's modules take 60 ms to load: only for who uses them.
-  const { createOtlpTracing } = await import('./tracing/otlp.ts')
-  return createOtlpTracing({
-    endpoint,
-    headers: config.OTEL_EXPORTER_OTLP_HEADERS ?? {},
-    serviceName: config.OTEL_SERVICE_NAME,
-    share: config.OTEL_TRACES_SAMPLER_ARG,
-    log,
-    metrics,
-  })
 }

@@ -42,7 +42,8 @@ export function createDocument(routes: readonly Route[]) {
   for (const route of routes) {
     registry.registerPath({
       method: route.method,
-      path: route.path,
+      // OpenAPI knows no parameter with slashes in it.
+      path: route.path.replace('{+', '{'),
       operationId: operationIdOf(route),
       tags: [route.tag],
       summary: route.summary,
@@ -52,16 +53,10 @@ export function createDocument(routes: readonly Route[]) {
         ...(route.pathParameters === undefined
           ? {}
           : { params: route.pathParameters as z.ZodObject }),
+        ...(route.query === undefined ? {} : { query: route.query as z.ZodObject }),
         ...(route.body === undefined
           ? {}
-          : {
-              body: {
-                required: true,
-                content: {
-                  'application/json': { schema: route.body.schema, example: route.body.example },
-                },
-              },
-            }),
+          : { body: { required: true, content: contentOf(route.body) } }),
       },
       responses: { ...answersOf(route), ...refusalsOf(route) },
     })
@@ -76,6 +71,12 @@ export function createDocument(routes: readonly Route[]) {
     },
     servers: [{ url: '/' }],
   })
+}
+
+function contentOf(body: NonNullable<Route['body']>) {
+  if (body !== 'stream') return { 'application/json': body }
+  const schema = { type: 'string', format: 'binary' } as const
+  return { 'application/octet-stream': { schema, example: 'the bytes of the file' } }
 }
 
 function answersOf({ answers }: Route) {
@@ -107,8 +108,9 @@ export function problemsOf(route: Route): ProblemConstructor[] {
           problems.malformedBody,
           problems.bodyTooLarge,
           problems.unsupportedMediaType,
-          problems.invalidRequest,
+          ...(route.body === 'stream' ? [] : [problems.invalidRequest]),
         ]),
+    ...(route.query === undefined ? [] : [problems.invalidRequest]),
     problems.internal,
     problems.timeout,
   ]

@@ -2,8 +2,11 @@ import type { Registry } from 'prom-client'
 
 import type { Route } from '../gateway/route.ts'
 import type { Clock } from '../platform/clock.ts'
+import type { Config } from '../platform/config.ts'
 import type { Log } from '../platform/log.ts'
+import type { Storage } from '../platform/storage/storage.ts'
 import { documentRoutes } from './documents.routes.ts'
+import { fileRoutes } from './files.routes.ts'
 import { type Checks, healthRoutes } from './health.routes.ts'
 import { landingRoutes } from './landing.routes.ts'
 import { metricsRoutes } from './metrics.routes.ts'
@@ -14,22 +17,29 @@ export interface System {
   drain(): void
 }
 
-/** What belongs to no service: the landing page, health, metrics and the API documents. */
+/** What belongs to no service: the landing page, health, metrics, files and the API documents. */
 export function createSystem(deps: {
+  config: Config
   clock: Clock
   log: Log
   metrics: Registry
+  storage: Storage
   checks: Checks
   /** The features' routes, which the documents describe. */
   routes: Route[]
 }): System {
-  const { clock, log, metrics, checks } = deps
+  const { config, clock, log, metrics, storage, checks } = deps
   let isDraining = false
   const routes: Route[] = [
     ...deps.routes,
     ...landingRoutes(),
     ...healthRoutes({ checks, clock, log, isDraining: () => isDraining }),
     ...metricsRoutes(metrics),
+    ...fileRoutes({
+      storage,
+      uploadBytesMax: config.STORAGE_UPLOAD_BYTES_MAX,
+      uploadTimeoutMs: config.STORAGE_UPLOAD_TIMEOUT_MS,
+    }),
     ...documentRoutes(() => routes),
   ]
   return {

@@ -20,7 +20,7 @@ interface Contender {
 }
 
 /** What a server did in one round. */
-interface Figures {
+export interface Figures {
   requestsPerSecond: number
   p99Ms: number
   cpuMicroseconds: number

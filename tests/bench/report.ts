@@ -1,7 +1,8 @@
 import type { Bar, Comparison, Rounds } from './compare.ts'
+import type { Race } from './race.ts'
 
 /** A readable table of medians, and each bar with whether it is met. */
-export function report({ title, contenders, bars }: Comparison, rounds: Rounds): string {
+export function report({ title, contenders, bars }: Comparison | Race, rounds: Rounds): string {
   const summaries = contenders.map(({ name }) => {
     const figures = rounds.map((round) => round.get(name)!)
     return {

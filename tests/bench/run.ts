@@ -5,12 +5,18 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
 import { type Comparison, measure } from './compare.ts'
+import { drivers } from './drivers.bench.ts'
 import { gateway } from './gateway.bench.ts'
 import { predict } from './predict.bench.ts'
+import { type Race, race } from './race.ts'
 import { report } from './report.ts'
 
 const EXIT_INTERRUPTED = 130
-const cases: Record<string, (scratch: string) => Promise<Comparison>> = { gateway, predict }
+const cases: Record<string, (scratch: string) => Promise<(Comparison | Race)[]>> = {
+  gateway: async (scratch) => [await gateway(scratch)],
+  predict: async (scratch) => [await predict(scratch)],
+  drivers,
+}
 const usage = `Usage: scripts/bench [--rounds N] [--seconds N] [${Object.keys(cases).join('|')} ...]`
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
@@ -23,14 +29,19 @@ try {
   for (const name of names) {
     const scratch = mkdtempSync(join(tmpdir(), 'quintet-bench-'))
     process.on('exit', () => rmSync(scratch, { recursive: true, force: true }))
-    const comparison = await cases[name]!(scratch)
-    const measured = await measure(comparison, { rounds, seconds, scratch })
-    say(`${report(comparison, measured)}\n\n  (${rounds} rounds of ${seconds} s)`)
+    for (const comparison of await cases[name]!(scratch)) {
+      const options = { rounds, seconds, scratch }
+      const measured =
+        'load' in comparison ? await measure(comparison, options) : await race(comparison, options)
+      say(`${report(comparison, measured)}\n\n  (${rounds} rounds of ${seconds} s)`)
+    }
   }
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
   process.exit(1)
 }
+// Connections that a case opened would keep it running.
+process.exit(0)
 
 function readArguments(): { names: string[]; rounds: number; seconds: number } {
   try {

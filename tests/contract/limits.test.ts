@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { settings } from '../../src/platform/config.ts'
@@ -10,6 +11,18 @@ const GOLDEN = join(TREES_DIR, 'trees', '1', 'golden.json')
 const LOGIN = '/api/v1/auth/login'
 const PREDICT = '/api/v1/predict'
 const credentials = { username: 'admin', password: PASSWORD }
+const upload = async (
+  { platform, request }: Harness,
+  bytes: number,
+  body: string | Promise<never>,
+) => {
+  const address = platform.storage.uploadAddress('a', { expiresInSeconds: 60, bytesMax: bytes })
+  const { pathname, search } = new URL(address)
+  const path = pathname + search
+  if (typeof body === 'string') return request({ method: 'PUT', path, body })
+  const silent = new ReadableStream({ pull: () => body })
+  return request({ method: 'PUT', path, body: silent })
+}
 const points = (rows: number) => ({
   model_type: 'classification',
   features: { x1: Array(rows).fill(1), x2: Array(rows).fill(2) },
@@ -125,16 +138,44 @@ const limits: Limit[] = [
     status: 504,
     says: 'Model timeout',
   },
+  {
+    setting: 'STORAGE_UPLOAD_BYTES_MAX',
+    set: { STORAGE_UPLOAD_BYTES_MAX: '10', BODY_BYTES_MAX: '1' },
+    async beyond(harness) {
+      expect((await upload(harness, 99, 'x'.repeat(10))).status).toBe(201)
+      return upload(harness, 99, 'x'.repeat(11))
+    },
+    status: 413,
+    says: 'at most 10 bytes',
+  },
+  {
+    setting: 'STORAGE_UPLOAD_TIMEOUT_MS',
+    set: { STORAGE_UPLOAD_TIMEOUT_MS: '50' },
+    async beyond(harness) {
+      const response = await upload(harness, 99, new Promise<never>(() => {}))
+      await Bun.sleep(10)
+      // What was given up leaves nothing.
+      expect(readdirSync(join(harness.platform.config.DATA_DIR, 'files/@partial'))).toEqual([])
+      return response
+    },
+    status: 504,
+    says: 'no answer in 50 ms',
+  },
 ]
 
 /** Settings that bound without a refusal, or whose test needs another stage. */
 const elsewhere: Partial<Record<keyof typeof settings.shape, string>> = {
   TOKEN_CACHE_MAX: 'src/auth/sessions.test.ts',
   RATE_LIMIT_KEYS_MAX: 'src/gateway/gateway.test.ts',
+  JOB_LEASE_MS: 'src/platform/jobs/contract.test.ts',
+  JOB_POLL_MS: 'src/platform/jobs/contract.test.ts',
+  JOB_RESULT_TTL_SECONDS: 'src/platform/jobs/contract.test.ts',
   DATABASE_POOL_MAX: 'src/platform/database/postgres.test.ts',
   CACHE_BYTES_MAX: 'src/platform/cache/contract.test.ts',
   PREDICT_BATCH_ROWS_MAX: 'tests/contract/limits.test.ts',
   PREDICTION_CACHE_TTL_SECONDS: 'tests/contract/limits.test.ts',
+  STORAGE_TIMEOUT_MS: 'src/platform/storage/s3.test.ts',
+  STORAGE_CACHE_BYTES_MAX: 'src/platform/storage/local-copies.test.ts',
   DRAIN_DELAY_MS: 'tests/journeys/stop.test.ts',
   DRAIN_TIMEOUT_MS: 'tests/journeys/stop.test.ts',
 }

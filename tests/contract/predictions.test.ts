@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import { type Harness, MODELS_DIR, openHarness } from '../support/harness.ts'
+import { FIXTURE_MODELS_DIR, type Harness, MODELS_DIR, openHarness } from '../support/harness.ts'
 import { testRequests } from '../support/request-table.ts'
 
 const PREDICT = '/api/v1/predict'
@@ -475,4 +477,30 @@ describe('answers', () => {
     expect(text).toMatch(/prediction_count_total\{model="forecast",version="1"\} \d+/)
     expect(text).toMatch(/prediction_latency_seconds_count\{.*model="forecast".*\} \d+/)
   })
+})
+
+test('no model answers from the cache of another', async () => {
+  const models = mkdtempSync(join(tmpdir(), 'quintet-models-'))
+  for (const name of ['ant', 'bee']) {
+    const folder = join(models, name, '1')
+    cpSync(join(FIXTURE_MODELS_DIR, 'classification', '1'), folder, { recursive: true })
+    const path = join(folder, 'manifest.json')
+    const manifest = (await Bun.file(path).json()) as object
+    writeFileSync(path, JSON.stringify({ ...manifest, name, cache: true }))
+  }
+  const harness = await openHarness({ MODELS_DIR: models })
+  const { cache } = harness.platform
+  const missed = async (model_type: string) => {
+    const before = (await cache.size()) ?? 0
+    const body = { model_type, features: { x1: 1, x2: 2 } }
+    await harness.request({ path: PREDICT, body, token: harness.adminToken })
+    return ((await cache.size()) ?? 0) > before
+  }
+  expect([await missed('ant'), await missed('bee'), await missed('ant')]).toEqual([
+    true,
+    true,
+    false,
+  ])
+  await harness.close()
+  rmSync(models, { recursive: true })
 })

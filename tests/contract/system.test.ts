@@ -137,6 +137,9 @@ describe('open without a token', () => {
       '/.well-known/jwks.json',
       '/api/v1/auth/login',
       '/api/v1/auth/validate',
+      // These ask for a signature of their own.
+      '/api/v1/files/{+key}',
+      '/api/v1/files/{+key}',
       '/docs',
       '/docs/problems',
       '/docs/scalar.js',

@@ -4,8 +4,6 @@ import { eq } from 'drizzle-orm'
 
 import { authTables } from '../../src/auth/tables.ts'
 import { route } from '../../src/gateway/route.ts'
-import { systemClock } from '../../src/platform/clock.ts'
-import { createJobs } from '../../src/platform/jobs/database-jobs.ts'
 import { JobRefused, type Jobs } from '../../src/platform/jobs/jobs.ts'
 import { type LogContext, logContext } from '../../src/platform/log.ts'
 import { type Collector, type ReceivedSpan, startCollector } from '../support/collector.ts'
@@ -225,15 +223,7 @@ describe('jobs', () => {
 
   /** Enqueues a job behind a gateway, and waits until it has ended. */
   async function work(traceparent: string, run: () => Promise<void>) {
-    const { platform } = harness
-    const jobs = createJobs({
-      ...platform,
-      clock: systemClock,
-      concurrency: 1,
-      leaseMs: 60_000,
-      pollMs: 60_000,
-      resultTtlMs: 60_000,
-    })
+    const { jobs, tracing } = harness.platform
     const contexts: (LogContext | undefined)[] = []
     jobs.handle('work', {
       async run() {
@@ -242,7 +232,7 @@ describe('jobs', () => {
       },
     })
     await jobs.start()
-    const gateway = createTestGateway([enqueue(jobs)], {}, platform.tracing)
+    const gateway = createTestGateway([enqueue(jobs)], {}, tracing)
     const headers = { traceparent }
     const response = await gateway.request({ method: 'POST', path: '/work', headers })
     const { id } = (await response.json()) as { id: string }

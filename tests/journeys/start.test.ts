@@ -52,6 +52,26 @@ describe('it refuses to start, with a sentence that says what to do', () => {
     await expectRefusal({ DATA_DIR: data }, 'quintet.db is no SQLite database', 'DATA_DIR')
   })
 
+  test('on an object storage that is away, or half described', async () => {
+    const s3 = { S3_BUCKET: 'files', S3_ACCESS_KEY_ID: 'id', S3_SECRET_ACCESS_KEY: 'hunter2' }
+    await expectRefusal(
+      { ...s3, S3_ENDPOINT: 'http://127.0.0.1:9' },
+      "The object storage at http://127.0.0.1:9 can't be used",
+      'Check S3_ENDPOINT',
+    )
+    await expectRefusal(
+      { ...s3, S3_ACCESS_KEY_ID: '' },
+      'S3_ACCESS_KEY_ID: expected a value, since S3_BUCKET is set',
+    )
+  })
+
+  test('on a key to signed addresses that is damaged', async () => {
+    const data = join(directory, 'damaged-key')
+    mkdirSync(data)
+    writeFileSync(join(data, 'files.key'), 'short')
+    await expectRefusal({ DATA_DIR: data }, 'files.key is damaged', 'Remove it')
+  })
+
   test('on a port that is taken', async () => {
     const first = await startServer({ MODELS_DIR: FIXTURE_MODELS_DIR })
     const { port } = new URL(first.url)

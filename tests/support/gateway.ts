@@ -6,6 +6,7 @@ import type { Principal } from '../../src/gateway/principal.ts'
 import { problems } from '../../src/gateway/problems.ts'
 import type { Route } from '../../src/gateway/route.ts'
 import { parseConfig } from '../../src/platform/config.ts'
+import { createMemoryLimits } from '../../src/platform/limits/memory.ts'
 import { openLog } from '../../src/platform/log.ts'
 import { createNoTracing } from '../../src/platform/tracing/none.ts'
 import type { Tracing } from '../../src/platform/tracing/tracing.ts'
@@ -46,6 +47,7 @@ export function createTestGateway(
     log,
     metrics,
     tracing,
+    limits: createMemoryLimits({ keysMax: config.RATE_LIMIT_KEYS_MAX }),
     authenticate(token) {
       const principal = principals[token]
       if (principal === undefined) throw problems.invalidToken()
@@ -60,11 +62,14 @@ export function createTestGateway(
       const init = {
         method: method ?? (body === undefined ? 'GET' : 'POST'),
         headers: {
+          host: 'localhost',
           ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
           ...(body === undefined ? {} : { 'content-type': 'application/json' }),
           ...headers,
         },
-        ...(body === undefined ? {} : { body: body as string | ReadableStream }),
+        ...(body === undefined
+          ? {}
+          : { body: body as string | Uint8Array<ArrayBuffer> | ReadableStream }),
       }
       const connection = { requestIP: () => ({ address: peer ?? '203.0.113.7' }) }
       return app.fetch(new Request(`http://localhost${path}`, init), { connection })

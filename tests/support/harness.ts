@@ -28,7 +28,7 @@ export interface TestRequest {
   path: string
   token?: string | undefined
   headers?: Record<string, string> | undefined
-  /** Sent as it is when it is a string, as JSON otherwise. */
+  /** Sent as it is when it is a string or a stream, as JSON otherwise. */
   body?: unknown
   /** The other end of the connection. */
   peer?: string | undefined
@@ -64,6 +64,9 @@ const passwordHash = Bun.password.hash(PASSWORD, {
   timeCost: 1,
 })
 
+const isRaw = (body: unknown): body is string | ReadableStream =>
+  typeof body === 'string' || body instanceof ReadableStream
+
 export async function openHarness(settings: Record<string, string> = {}): Promise<Harness> {
   const directory = mkdtempSync(join(tmpdir(), 'quintet-test-'))
   const place = isOnPostgres ? await createTestDatabase() : undefined
@@ -92,13 +95,12 @@ export async function openHarness(settings: Record<string, string> = {}): Promis
     const sent = new Request(`http://localhost:8080${path}`, {
       method: method ?? (body === undefined ? 'GET' : 'POST'),
       headers: {
+        host: 'localhost:8080',
         ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
         ...headers,
       },
-      ...(body === undefined
-        ? {}
-        : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      ...(body === undefined ? {} : { body: isRaw(body) ? body : JSON.stringify(body) }),
     })
     const connection = { requestIP: () => ({ address: peer ?? '203.0.113.7' }) }
     return app.fetch(sent, { connection })

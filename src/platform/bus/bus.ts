@@ -21,7 +21,7 @@ export type EventOf<Vocabulary> = {
  * is so. Events of one publisher arrive in their order.
  */
 export interface Bus<Vocabulary> {
-  readonly driver: 'memory'
+  readonly driver: 'memory' | 'redis'
   publish<Type extends keyof Vocabulary & string>(type: Type, data: Vocabulary[Type]): Promise<void>
   /** Hears every event; what it throws is logged and reaches nobody else. Returns how to stop. */
   subscribe(hear: (event: EventOf<Vocabulary>) => void | Promise<void>): () => void

@@ -1,28 +1,59 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 
+import { z } from 'zod'
+
 import { createTestClock } from '../../../tests/support/clock.ts'
-import { openLog } from '../log.ts'
+import {
+  openTestRedis,
+  sample,
+  type TestRedis,
+  until,
+  withRedis,
+} from '../../../tests/support/redis.ts'
+import type { Clock } from '../clock.ts'
+import { type Log, openLog } from '../log.ts'
 import type { Bus, EventOf } from './bus.ts'
 import { createMemoryBus } from './memory.ts'
+import { openRedisBus } from './redis.ts'
 
-interface Vocabulary {
-  'thing.made': { id: number }
-  'thing.lost': { id: number; by: string }
+const vocabulary = {
+  'thing.made': z.object({ id: z.number() }),
+  'thing.lost': z.object({ id: z.number(), by: z.string() }),
+}
+type Vocabulary = { [Type in keyof typeof vocabulary]: z.output<(typeof vocabulary)[Type]> }
+
+interface Driver {
+  name: string
+  open(deps: { source: string; clock: Clock; log: Log }): Promise<Bus<Vocabulary>>
 }
 
 /** Every driver that the suite runs against. */
-const drivers = [{ name: 'memory', open: createMemoryBus<Vocabulary> }]
+const drivers: Driver[] = [
+  { name: 'memory', open: async (deps) => createMemoryBus<Vocabulary>(deps) },
+  ...withRedis('bus', (url) => ({
+    name: 'redis',
+    async open(deps: { source: string; clock: Clock; log: Log }) {
+      const { redis, metrics, close } = await openTestRedis(url)
+      const bus = openRedisBus<Vocabulary>({ ...deps, url, redis, vocabulary, metrics })
+      const closeAll = async () => {
+        await bus.close()
+        await close()
+      }
+      return { ...bus, close: closeAll }
+    },
+  })),
+]
 
 describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_, { open }) => {
   const source = 'https://quintet.example'
   const time = '2026-02-03T04:05:06.789Z'
   let lines: Record<string, unknown>[]
   let bus: Bus<Vocabulary>
-  beforeEach(() => {
+  beforeEach(async () => {
     lines = []
     const clock = createTestClock(Date.parse(time))
     const write = (line: string) => void lines.push(JSON.parse(line))
-    bus = open({ source, clock, log: openLog({ LOG_LEVEL: 'info' }, { write }).log })
+    bus = await open({ source, clock, log: openLog({ LOG_LEVEL: 'error' }, { write }).log })
   })
   afterEach(() => bus.close())
 
@@ -125,5 +156,122 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_,
     await publish(1)
     expect(heard).toEqual([])
     await bus.close()
+  })
+})
+
+describe.each(withRedis('the bus of several instances', (url) => url))('on one Redis', (url) => {
+  /** A bus as one of several instances has it. */
+  async function openInstance(prefix?: string) {
+    const stage = await openTestRedis(url, prefix)
+    const bus = openRedisBus<Vocabulary>({
+      ...stage,
+      vocabulary,
+      source: 'https://quintet.example',
+      clock: createTestClock(),
+    })
+    const heard: EventOf<Vocabulary>[] = []
+    bus.subscribe((event) => void heard.push(event))
+    await until(async () => (await sample(stage.metrics, 'bus_up')) === 1)
+    return {
+      ...stage,
+      bus,
+      heard,
+      ids: () => heard.map(({ data }) => data.id),
+      async close() {
+        await bus.close()
+        await stage.close()
+      },
+    }
+  }
+  type Instance = Awaited<ReturnType<typeof openInstance>>
+  let one: Instance
+  let other: Instance
+  beforeEach(async () => {
+    one = await openInstance()
+    other = await openInstance(one.prefix)
+  })
+  afterEach(async () => {
+    await Promise.all([one.close(), other.close()])
+  })
+  const lost = ({ metrics }: Pick<TestRedis, 'metrics'>, reason: string) =>
+    sample(metrics, `bus_events_lost_total{reason="${reason}"}`)
+  const say = (message: string) => one.redis.commands.publish(`${one.prefix}:bus`, message)
+
+  test('an event is heard at once here, soon there, and nowhere twice', async () => {
+    await one.bus.publish('thing.made', { id: 1 })
+    expect(one.ids()).toEqual([1])
+    await other.bus.publish('thing.lost', { id: 2, by: 'eve' })
+    await until(() => one.heard.length === 2 && other.heard.length === 2)
+    await Bun.sleep(20)
+    expect(one.heard).toEqual([other.heard[1]!, other.heard[0]!])
+    expect(other.ids()).toEqual([2, 1])
+  })
+
+  test('events of one publisher arrive in their order', async () => {
+    const ids = Array.from({ length: 2000 }, (_, index) => index)
+    for (const id of ids) {
+      void one.bus.publish('thing.made', { id })
+      if (id % 100 === 0) await Bun.sleep(0)
+    }
+    await until(() => other.heard.length === ids.length)
+    expect(other.ids()).toEqual(ids)
+    expect(await lost(one, 'unsent')).toBeNaN()
+  })
+
+  test('what was published before the end is sent before it', async () => {
+    for (const id of [1, 2, 3]) void one.bus.publish('thing.made', { id })
+    await one.bus.close()
+    await one.redis.close()
+    await until(() => other.heard.length === 3)
+  })
+
+  test('nobody of another prefix hears it', async () => {
+    const stranger = await openInstance()
+    await one.bus.publish('thing.made', { id: 1 })
+    await until(() => other.heard.length === 1)
+    expect(stranger.heard).toEqual([])
+    await stranger.close()
+  })
+
+  const event = {
+    specversion: '1.0',
+    id: 'e-1',
+    source: 'https://other.example',
+    type: 'thing.made',
+    time: '2026-02-03T04:05:06.789Z',
+    datacontenttype: 'application/json',
+    data: { id: 7 },
+  }
+  test('an event of anyone on the channel is heard, without what is not in the vocabulary', async () => {
+    await say(JSON.stringify({ instance: 'x', ...event, data: { id: 7, isNew: true } }))
+    await until(() => one.heard.length === 1)
+    expect(one.heard).toEqual([event as EventOf<Vocabulary>])
+  })
+
+  test.each([
+    ['no JSON', 'hello'],
+    ['no object', 'null'],
+    ['no envelope', '{"id":1}'],
+    ['another version of CloudEvents', JSON.stringify({ ...event, specversion: '0.3' })],
+    ['an unknown type', JSON.stringify({ ...event, type: 'thing.sold' })],
+    ['a type of every object', JSON.stringify({ ...event, type: '__proto__' })],
+    ['data that do not fit', JSON.stringify({ ...event, data: { id: 'seven' } })],
+    ['one that is too large', JSON.stringify({ ...event, padding: 'x'.repeat(1024 * 1024) })],
+  ])('%s is dropped, counted and logged, and what follows is heard', async (_, message) => {
+    await say(message)
+    await say(JSON.stringify(event))
+    await until(() => one.heard.length === 1)
+    expect(one.heard).toEqual([event as EventOf<Vocabulary>])
+    expect(await lost(one, 'malformed')).toBe(1)
+    const line = { 'log.level': 'warn', message: 'a message on the bus is no event: dropped' }
+    expect(one.lines.filter((each) => each['log.level'] === 'warn')).toMatchObject([line])
+  })
+
+  test('an event that is too large stays here, and that is said', async () => {
+    await one.bus.publish('thing.lost', { id: 1, by: 'x'.repeat(1024 * 1024) })
+    await one.bus.publish('thing.made', { id: 2 })
+    await until(() => other.heard.length === 1)
+    expect([one.ids(), other.ids()]).toEqual([[1, 2], [2]])
+    expect(await lost(one, 'too_large')).toBe(1)
   })
 })

@@ -1,6 +1,8 @@
-import { type Clock, isoTime } from '../clock.ts'
+import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
-import type { Bus, EventOf } from './bus.ts'
+import type { Bus } from './bus.ts'
+import { envelop } from './envelope.ts'
+import { createSubscribers } from './subscribers.ts'
 
 /** Carries events within this process. */
 export function createMemoryBus<Vocabulary>(deps: {
@@ -8,36 +10,13 @@ export function createMemoryBus<Vocabulary>(deps: {
   clock: Clock
   log: Log
 }): Bus<Vocabulary> {
-  const { source, clock, log } = deps
-  const subscribers = new Set<(event: EventOf<Vocabulary>) => void | Promise<void>>()
+  const subscribers = createSubscribers<Vocabulary>(deps.log)
   return {
     driver: 'memory',
     async publish(type, data) {
-      const event = {
-        specversion: '1.0',
-        id: Bun.randomUUIDv7(),
-        source,
-        type,
-        time: isoTime(clock.now()),
-        datacontenttype: 'application/json',
-        data,
-      } as EventOf<Vocabulary>
-      for (const hear of subscribers) {
-        try {
-          Promise.resolve(hear(event)).catch(report)
-        } catch (error) {
-          report(error)
-        }
-      }
-
-      function report(error: unknown) {
-        log.error({ error, 'event.type': type }, 'a subscriber failed')
-      }
+      subscribers.tell(envelop<Vocabulary, typeof type>(deps, type, data))
     },
-    subscribe(hear) {
-      subscribers.add(hear)
-      return () => subscribers.delete(hear)
-    },
+    subscribe: subscribers.subscribe,
     async close() {
       subscribers.clear()
     },

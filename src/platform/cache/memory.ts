@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache'
 
 import type { Clock } from '../clock.ts'
 import type { Cache } from './cache.ts'
+import { withSharedLoads } from './shared-loads.ts'
 
 /** What an entry costs beside its bytes: the key, the array and the list node, about. */
 const ENTRY_OVERHEAD_BYTES = 256
@@ -16,7 +17,7 @@ export function createMemoryCache(bytesMax: number, clock: Clock): Cache {
     ttl: 1,
     perf: clock,
   })
-  return {
+  return withSharedLoads({
     driver: 'memory',
     async get(key) {
       const value = entries.get(key)
@@ -35,5 +36,5 @@ export function createMemoryCache(bytesMax: number, clock: Clock): Cache {
     async close() {
       entries.clear()
     },
-  }
+  })
 }

@@ -47,12 +47,11 @@ export interface Database {
 }
 
 /** Whether a write failed because a row with the same unique key exists, on any driver. */
-export function isUniqueViolation(error: unknown): boolean {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    if (codesOf(cause).some((code) => UNIQUE_VIOLATIONS.has(code))) return true
-  }
-  return false
-}
+export const isUniqueViolation = (error: unknown) =>
+  codesOf(error).some((code) => UNIQUE_VIOLATIONS.has(code))
+
+/** Whether a query failed because the database can't be used now: it is away, full or locked. */
+export const isDatabaseAway = (error: unknown) => codesOf(error).some((code) => AWAY.test(code))
 
 const UNIQUE_VIOLATIONS = new Set([
   'SQLITE_CONSTRAINT_UNIQUE',
@@ -60,8 +59,19 @@ const UNIQUE_VIOLATIONS = new Set([
   '23505',
 ])
 
+/**
+ * Of SQLite: out of space, unreadable, held by another process. Of Bun's Postgres client: no
+ * connection, or a SQLSTATE of the classes 08 (connection), 53 (resources) and 57P (shutdown).
+ */
+const AWAY =
+  /^SQLITE_(FULL|IOERR|CANTOPEN|BUSY|READONLY)|^ERR_POSTGRES_(CONNECTION|IDLE|LIFETIME)|^(08|53|57P)[0-9A-Z]/
+
 /** SQLite says it by `code`; of Bun's Postgres client, `errno` holds the SQLSTATE. */
-const codesOf = (error: Error): string[] => [
-  ...('code' in error ? [String(error.code)] : []),
-  ...('errno' in error ? [String(error.errno)] : []),
-]
+function codesOf(error: unknown): string[] {
+  const codes: string[] = []
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if ('code' in cause) codes.push(String(cause.code))
+    if ('errno' in cause) codes.push(String(cause.errno))
+  }
+  return codes
+}

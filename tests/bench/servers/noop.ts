@@ -21,8 +21,7 @@ await auth.start()
 
 const app: App = new OpenAPIHono()
 const { authenticate } = auth
-const { metrics, tracing } = platform
-createGateway({ config, log, metrics, tracing, authenticate }).mount(app, [...auth.routes, noop])
+createGateway({ ...platform, authenticate }).mount(app, [...auth.routes, noop])
 
 Bun.serve({
   port: config.PORT,
