@@ -132,9 +132,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     mounted.metrics.observe(response.status, milliseconds / 1000)
     writeAccessLine(visit, response.status, milliseconds)
     if (visit.recordedTrace !== undefined) {
-      tracing.record(
-        serverSpan(visit, visit.recordedTrace, mounted.endpoint, response.status, milliseconds),
-      )
+      tracing.record(serverSpan(visit, visit.recordedTrace, mounted.endpoint, response.status))
     }
     return response
   }

@@ -21,7 +21,6 @@ export function serverSpan(
   { traceId, spanId, parentId }: TraceContext,
   { method, path }: Endpoint,
   status: number,
-  milliseconds: number,
 ): Span {
   const endedAt = epochMs()
   return {
@@ -30,7 +29,7 @@ export function serverSpan(
     traceId,
     spanId,
     parentId,
-    startedAt: endedAt - milliseconds,
+    startedAt: endedAt - (performance.now() - visit.startedAt),
     endedAt,
     attributes: {
       'http.request.method': method,
