@@ -9,7 +9,7 @@ test.each([0, 1, 1, 0, 1_767_323_045_678, -1])('isoTime spells %d as Date does',
 test('epochMs tells what is below a millisecond, and follows a clock that was set', () => {
   const times = Array.from({ length: 100 }, epochMs)
   expect(times).toEqual(times.toSorted((a, b) => a - b))
-  expect(new Set(times).size).toBeGreaterThan(50)
+  expect(times.every(Number.isInteger)).toBe(false)
   expect(Math.abs(times[0]! - Date.now())).toBeLessThan(50)
 
   const now = Date.now
