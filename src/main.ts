@@ -35,6 +35,7 @@ async function start(): Promise<void> {
       bus: platform.bus.driver,
       storage: platform.storage.driver,
       rate_limits: platform.limits.driver,
+      tracing: platform.tracing.driver,
       models: app.modelNames,
       workers: config.WORKERS,
       'event.duration': Math.round((performance.now() - startedAt) * 1e6),

@@ -5,7 +5,9 @@ import type { Config } from '../platform/config.ts'
 import { isDatabaseAway } from '../platform/database/database.ts'
 import { TooManyJobs } from '../platform/jobs/jobs.ts'
 import type { Limits } from '../platform/limits/limits.ts'
-import { type Log, logContext } from '../platform/log.ts'
+import { type Log, type LogContext, logContext, recorded } from '../platform/log.ts'
+import { continueTrace, traceparentOf } from '../platform/tracing/trace-context.ts'
+import { isRecorded, type Tracing } from '../platform/tracing/tracing.ts'
 import { Unavailable } from '../platform/unavailable.ts'
 import { createAddressReader, limitKey } from './address.ts'
 import { checked, checkedQuery, readJson, readStream } from './body.ts'
@@ -20,14 +22,15 @@ import { createRequestMetrics, type RouteMetrics } from './request-metrics.ts'
 import type { Answer, RequestContext, Route } from './route.ts'
 import { isScope } from './scopes.ts'
 import { securityHeaders } from './security-headers.ts'
+import { type Endpoint, serverSpan } from './server-span.ts'
 import { inTime, type Patience } from './time-limit.ts'
-import { continueTrace, traceparentOf } from './trace-context.ts'
 import { type Arrival, type Connection, Context, type Visit } from './visit.ts'
 
 export interface GatewayDeps {
   config: Config
   log: Log
   metrics: Registry
+  tracing: Tracing
   limits: Limits
   authenticate: Authenticate
 }
@@ -51,7 +54,7 @@ const JOBS_RETRY_AFTER_SECONDS = 10
  * rebuilding the response; here the headers are known before the response is made.
  */
 export function createGateway(deps: GatewayDeps): Gateway {
-  const { config, log, metrics, limits: counters, authenticate } = deps
+  const { config, log, metrics, tracing, limits: counters, authenticate } = deps
   const addresses = createAddressReader(config.TRUSTED_PROXIES)
   const cors = createCors(config.CORS_ORIGINS)
   const guard = createGuard({
@@ -72,6 +75,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
 
   const prepare = (route: Route, method: string, endpoint: string): Mounted => ({
     route,
+    endpoint: { method, path: endpoint === UNMATCHED ? undefined : endpoint },
     limit: route.rate === 'none' ? undefined : limits[route.rate ?? 'principal'],
     // What is streamed is not held in memory, so the route's own limit is the only one.
     bodyBytesMax:
@@ -85,7 +89,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
   function serve(mounted: Mounted, arrival: Arrival): Promise<Response> {
     const { request, connection } = arrival
     const id = requestIdOf(request.headers.get('x-request-id'))
-    const trace = continueTrace(request.headers.get('traceparent'))
+    const trace = continueTrace(request.headers.get('traceparent'), tracing.samples)
     const peer = connection.requestIP(request)?.address ?? ''
     // Spelt out: on a path that every request takes, a spread costs more than it saves.
     const visit: Visit = {
@@ -104,8 +108,14 @@ export function createGateway(deps: GatewayDeps): Gateway {
         ...cors.headers(request.headers.get('origin')),
       },
       principal: undefined,
+      recordedTrace: isRecorded(tracing, trace) ? trace : undefined,
     }
-    const context = { 'http.request.id': id, 'trace.id': trace.traceId, 'span.id': trace.spanId }
+    const context: LogContext = {
+      'http.request.id': id,
+      'trace.id': trace.traceId,
+      'span.id': trace.spanId,
+    }
+    if (visit.recordedTrace !== undefined) context[recorded] = true
     return logContext.run(context, () => answer(mounted, visit))
   }
 
@@ -123,6 +133,9 @@ export function createGateway(deps: GatewayDeps): Gateway {
     const milliseconds = performance.now() - visit.startedAt
     mounted.metrics.observe(response.status, milliseconds / 1000)
     writeAccessLine(visit, response.status, milliseconds)
+    if (visit.recordedTrace !== undefined) {
+      tracing.record(serverSpan(visit, visit.recordedTrace, mounted.endpoint, response.status))
+    }
     return response
   }
 
@@ -268,6 +281,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
 /** A route with what the gateway looks up once. */
 interface Mounted {
   route: Route
+  endpoint: Endpoint
   limit: RateLimit | undefined
   bodyBytesMax: number
   timeoutMs: number

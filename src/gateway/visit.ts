@@ -1,3 +1,4 @@
+import type { TraceContext } from '../platform/tracing/trace-context.ts'
 import type { Principal } from './principal.ts'
 import type { RequestContext } from './route.ts'
 import type { Patience } from './time-limit.ts'
@@ -25,6 +26,8 @@ export interface Visit extends Arrival {
   /** What the answer will carry. */
   headers: Record<string, string>
   principal: Principal | undefined
+  /** The visit's place in its trace, where spans are made of it. */
+  recordedTrace: TraceContext | undefined
 }
 
 /** What a handler sees of a visit. */

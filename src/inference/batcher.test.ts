@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test'
 
 import { refusal } from '../../tests/support/refusal.ts'
 import { type PoolFailure, PoolError } from '../platform/pool/thread.ts'
+import { createNoTracing } from '../platform/tracing/none.ts'
 import { Batcher, type InferencePool } from './batcher.ts'
 import type { Batch } from './inference.worker.ts'
 
@@ -78,12 +79,24 @@ function createPool(threads: number) {
   }
 }
 
-function createBatcher({ threads = 1, batchRowsMax = 8, queueRowsMax = 100 } = {}) {
+function createBatcher({
+  threads = 1,
+  batchRowsMax = 8,
+  queueRowsMax = 100,
+  tracing = createNoTracing(),
+} = {}) {
   const { pool, running, ...fake } = createPool(threads)
   const observed: number[] = []
   const model = { key: 'identity/1', path: '', inputWidth: WIDTH, outputWidth: WIDTH }
   const observe = (rows: number) => void observed.push(rows)
-  const batcher = new Batcher({ pool, model, batchRowsMax, queueRowsMax, observe })
+  const batcher = new Batcher({
+    pool,
+    model,
+    batchRowsMax,
+    queueRowsMax,
+    observe,
+    tracing,
+  })
   return {
     ...fake,
     batcher,

@@ -1,4 +1,11 @@
 import { type Pool, PoolError } from '../platform/pool/pool.ts'
+import type { RunTime } from '../platform/pool/protocol.ts'
+import {
+  type Attributes,
+  type BegunSpan,
+  beginSpan,
+  type Tracing,
+} from '../platform/tracing/tracing.ts'
 import type { Batch, ModelFile } from './inference.worker.ts'
 import { inferenceProblems } from './problems.ts'
 
@@ -9,6 +16,7 @@ export interface BatcherOptions {
   model: ModelFile
   batchRowsMax: number
   queueRowsMax: number
+  tracing: Tracing
   /** Hears the size of each batch that goes out. */
   observe: (rows: number) => void
 }
@@ -25,6 +33,8 @@ interface Item {
   sent: number
   done: number
   isAbandoned: IsAbandoned
+  /** From the question to the answer: the wait, and the calls that its rows went out in. */
+  span: BegunSpan | undefined
   resolve: (outputs: Float64Array) => void
   reject: (error: unknown) => void
 }
@@ -65,7 +75,7 @@ export class Batcher {
    * @throws {Problem} 503 when the queue is full or the model fails, 504 when it does not answer.
    */
   predict(rows: number, values: Float64Array, isAbandoned: IsAbandoned): Promise<Float64Array> {
-    const { queueRowsMax, model } = this.#options
+    const { queueRowsMax, model, tracing } = this.#options
     if (this.#queuedRows + rows > queueRowsMax) this.#dropAbandoned()
     if (this.#queuedRows + rows > queueRowsMax) {
       const detail = `${this.#queuedRows} rows are waiting for this model. Try again later.`
@@ -73,7 +83,17 @@ export class Batcher {
     }
     return new Promise((resolve, reject) => {
       const outputs = new Float64Array(rows * model.outputWidth)
-      const item: Item = { rows, values, outputs, sent: 0, done: 0, isAbandoned, resolve, reject }
+      const item: Item = {
+        rows,
+        values,
+        outputs,
+        sent: 0,
+        done: 0,
+        isAbandoned,
+        span: beginSpan(tracing, `predict ${model.key}`, 'internal'),
+        resolve,
+        reject,
+      }
       this.#queue.push(item)
       this.#queuedRows += rows
       this.#ask()
@@ -85,13 +105,15 @@ export class Batcher {
     if (this.#isAsking) return
     this.#isAsking = true
     let slices: Slice[] = []
-    this.#options.pool
+    const { pool, tracing } = this.#options
+    const watch = tracing.driver === 'none' ? undefined : () => this.#watch(slices)
+    pool
       .run(() => {
         this.#isAsking = false
         slices = this.#take()
         if (this.#queue.length > 0) this.#ask()
         return slices.length === 0 ? undefined : this.#batchOf(slices)
-      })
+      }, watch)
       .then(
         (outputs) => outputs && this.#deliver(slices, outputs),
         (error: unknown) => this.#fail(slices, error),
@@ -132,6 +154,19 @@ export class Batcher {
     return { key, rows, values }
   }
 
+  /** Of a call that many requests share, each has a span: a trace is read alone. */
+  #watch(slices: Slice[]): ((time: RunTime) => void) | undefined {
+    if (slices.every(({ item }) => item.span === undefined)) return undefined
+    const { model } = this.#options
+    return (time) => {
+      const rows = slices.reduce((sum, slice) => sum + slice.rows, 0)
+      const attributes = { 'model.key': model.key, 'batch.rows': rows }
+      for (const { item } of slices) {
+        item.span?.recordChild({ name: `run ${model.key}`, ...time, attributes })
+      }
+    }
+  }
+
   #deliver(slices: Slice[], outputs: Float64Array): void {
     const { outputWidth } = this.#options.model
     let at = 0
@@ -139,7 +174,9 @@ export class Batcher {
       copy(outputs, at, item.outputs, from * outputWidth, rows * outputWidth)
       at += rows * outputWidth
       item.done += rows
-      if (item.done === item.rows) item.resolve(item.outputs)
+      if (item.done < item.rows) continue
+      item.span?.end(this.#attributesOf(item))
+      item.resolve(item.outputs)
     }
   }
 
@@ -162,7 +199,12 @@ export class Batcher {
       this.#queue.splice(position, 1)
       this.#queuedRows -= item.rows - item.sent
     }
+    item.span?.end(this.#attributesOf(item), reason)
     item.reject(reason)
+  }
+
+  #attributesOf({ rows }: Item): Attributes {
+    return { 'model.key': this.#options.model.key, rows }
   }
 }
 

@@ -10,6 +10,7 @@ import type { Log } from '../platform/log.ts'
 import { Pool, PoolError } from '../platform/pool/pool.ts'
 import { StartError } from '../platform/start-error.ts'
 import type { Storage } from '../platform/storage/storage.ts'
+import type { Tracing } from '../platform/tracing/tracing.ts'
 import { createBatchJobs } from './batch-jobs.ts'
 import { Batcher, type InferencePool } from './batcher.ts'
 import { createEncoder } from './features.ts'
@@ -44,8 +45,9 @@ export async function openInference(deps: {
   database: Database
   jobs: Jobs
   storage: Storage
+  tracing: Tracing
 }): Promise<Inference> {
-  const { config, cache, clock, log } = deps
+  const { config, cache, clock, log, tracing } = deps
   const entries = (await readModels(config.MODELS_DIR)).map((entry) => ({
     ...entry,
     file: fileOf(entry),
@@ -65,6 +67,7 @@ export async function openInference(deps: {
       model: file,
       batchRowsMax: config.PREDICT_BATCH_ROWS_MAX,
       queueRowsMax: config.PREDICT_QUEUE_ROWS_MAX,
+      tracing,
       observe: (rows) => modelMetrics.batch(rows),
     })
     models.set(manifest.name, {

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 
 import { openLog } from '../platform/log.ts'
 import { Pool } from '../platform/pool/pool.ts'
+import { createNoTracing } from '../platform/tracing/none.ts'
 import { Batcher } from './batcher.ts'
 import type { Batch, ModelFile } from './inference.worker.ts'
 
@@ -49,7 +50,7 @@ test('threads can be opened and closed over and over while they are inside the m
 test('a row gets the same answer alone, in a batch and in parts', async () => {
   const pool = await openPool(2)
   const { values } = batchOf(50)
-  const options = { pool, model, queueRowsMax: 1000, observe() {} }
+  const options = { pool, model, queueRowsMax: 1000, tracing: createNoTracing(), observe() {} }
   const isAbandoned = () => false
   const [whole, parts] = await Promise.all(
     [64, 7].map((batchRowsMax) =>

@@ -20,3 +20,19 @@ export function isoTime(ms: number): string {
   }
   return lastText
 }
+
+/** Where `performance.now()` began; moved when the system's clock was set. */
+let origin = performance.timeOrigin
+const DRIFT_MS_MAX = 50
+
+/**
+ * Milliseconds since the Unix epoch with what is below them, in any thread: for what is measured
+ * in one thread and told beside what was measured in another.
+ */
+export function epochMs(): number {
+  const now = origin + performance.now()
+  const drift = Date.now() - now
+  if (Math.abs(drift) < DRIFT_MS_MAX) return now
+  origin += drift
+  return now + drift
+}

@@ -30,6 +30,8 @@ describe('settings that are used', () => {
       'S3_ACCESS_KEY_ID',
       'S3_SECRET_ACCESS_KEY',
       'S3_PREFIX',
+      'OTEL_EXPORTER_OTLP_ENDPOINT',
+      'OTEL_EXPORTER_OTLP_HEADERS',
     ])
   })
 
@@ -72,6 +74,15 @@ describe('settings that are used', () => {
     ['REDIS_URL', 'redis://localhost', 'redis://localhost'],
     ['REDIS_URL', 'rediss://me:p%40ss@r.example:6380/7', 'rediss://me:p%40ss@r.example:6380/7'],
     ['REDIS_PREFIX', 'quintet:staging', 'quintet:staging'],
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'http://collector:4318/', 'http://collector:4318'],
+    ['OTEL_EXPORTER_OTLP_HEADERS', 'a=1', { a: '1' }],
+    [
+      'OTEL_EXPORTER_OTLP_HEADERS',
+      ' x-api-key = a%20key=, x-other=%2C',
+      { 'x-api-key': 'a key=', 'x-other': ',' },
+    ],
+    ['OTEL_TRACES_SAMPLER_ARG', '0.25', 0.25],
+    ['OTEL_TRACES_SAMPLER_ARG', '0', 0],
   ] as const)('%s may be %p', (name, text, value) => {
     expect(parseConfig({ [name]: text })[name]).toEqual(value as never)
   })
@@ -107,6 +118,15 @@ describe('settings that are refused', () => {
     ['REDIS_URL', 'redis://localhost?commandTimeout=1', 'an address such as redis://'],
     ['REDIS_PREFIX', 'a b', 'letters, digits'],
     ['REDIS_PREFIX', 'x'.repeat(65), 'up to 64'],
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'collector:4318', 'an address such as'],
+    ['OTEL_EXPORTER_OTLP_HEADERS', 'key', 'headers such as'],
+    ['OTEL_EXPORTER_OTLP_HEADERS', 'key=a,', 'headers such as'],
+    ['OTEL_EXPORTER_OTLP_HEADERS', 'a key=a', 'headers such as'],
+    ['OTEL_EXPORTER_OTLP_HEADERS', 'key=%', 'headers such as'],
+    ['OTEL_EXPORTER_OTLP_HEADERS', 'key=a%0D%0Aother: b', 'headers such as'],
+    ['OTEL_TRACES_SAMPLER_ARG', '1.1', 'a number from 0 to 1'],
+    ['OTEL_TRACES_SAMPLER_ARG', '-0.1', 'a number from 0 to 1'],
+    ['OTEL_TRACES_SAMPLER_ARG', 'all', 'a number from 0 to 1'],
     ['CORS_ORIGINS', '*', 'origins such as'],
     ['CORS_ORIGINS', 'null', 'origins such as'],
     ['CORS_ORIGINS', 'https://a.example/', 'origins such as'],
@@ -126,6 +146,8 @@ describe('settings that are refused', () => {
       ADMIN_PASSWORD: 'pass',
       METRICS_TOKEN: 'hunter2',
       REDIS_URL: 'redis//:geheim@localhost',
+      OTEL_EXPORTER_OTLP_ENDPOINT: 'ftp://k3y@collector',
+      OTEL_EXPORTER_OTLP_HEADERS: 'k3y%',
       LOG_LEVEL: 'shouting',
       CORS_ORIGINS: 'https://user:pa55@a.example',
     }

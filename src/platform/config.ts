@@ -58,6 +58,24 @@ function isEncoded(text: string): boolean {
   }
 }
 
+/** As OpenTelemetry writes them: `key=value` pairs, by commas, values encoded as in a URL. */
+function readHeaders(text: string): Record<string, string> | undefined {
+  const headers: Record<string, string> = {}
+  for (const pair of text.split(',')) {
+    const [, name, value] = /^\s*([!#$%&'*+.^`|~\w-]+)\s*=\s*(.*?)\s*$/.exec(pair) ?? []
+    if (name === undefined || value === undefined) return undefined
+    try {
+      headers[name] = decodeURIComponent(value)
+    } catch {
+      return undefined
+    }
+  }
+  // What the text decodes to could break out of a header.
+  return Object.values(headers).every((value) => /^[\t\u0020-\u007e]*$/.test(value))
+    ? headers
+    : undefined
+}
+
 /**
  * Every setting, once: name, form, default, meaning. The table in the README is written from this
  * schema (`bun scripts/settings.ts`), so a setting that is not here does not exist.
@@ -215,6 +233,29 @@ export const settings = z
       'Largest file, in bytes',
     ),
     STORAGE_UPLOAD_TIMEOUT_MS: count(600_000).describe('Longest time for one upload, then 504'),
+
+    OTEL_EXPORTER_OTLP_ENDPOINT: webAddress
+      .optional()
+      .describe('Collector that gets traces, over OTLP/HTTP; without one none are recorded')
+      // It may hold a key, as the addresses of some collectors do.
+      .meta(secret),
+    OTEL_EXPORTER_OTLP_HEADERS: z
+      .string()
+      .refine(
+        (text) => readHeaders(text) !== undefined,
+        'expected headers such as key=value,other=value',
+      )
+      .transform((text) => Object.freeze(readHeaders(text)!))
+      .optional()
+      .describe('Headers for the collector, such as `x-api-key=…`, values as in a URL')
+      .meta(secret),
+    OTEL_SERVICE_NAME: z.string().default('quintet').describe('Name of this server in traces'),
+    OTEL_TRACES_SAMPLER_ARG: z.coerce
+      .number({ error: 'expected a number from 0 to 1' })
+      .min(0, 'expected a number from 0 to 1')
+      .max(1, 'expected a number from 0 to 1')
+      .default(1)
+      .describe('Share of the traces that begin here that is recorded; others’ as they say'),
 
     DRAIN_DELAY_MS: count(0, { min: 0 }).describe(
       'Time between not ready and no longer accepting, for load balancers',

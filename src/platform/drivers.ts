@@ -18,6 +18,8 @@ import { openRedis } from './redis/redis.ts'
 import { openFolderStorage } from './storage/folder.ts'
 import { openS3Storage } from './storage/s3.ts'
 import type { Storage } from './storage/storage.ts'
+import { createNoTracing } from './tracing/none.ts'
+import type { Tracing } from './tracing/tracing.ts'
 
 // Which driver each part gets, by the settings: the one place that knows more than one of them.
 
@@ -95,5 +97,20 @@ export async function openStorage(config: Config, clock: Clock): Promise<Storage
     uploadBytesMax,
     cacheBytesMax: config.STORAGE_CACHE_BYTES_MAX,
     timeoutMs: config.STORAGE_TIMEOUT_MS,
+  })
+}
+
+export async function openTracing(config: Config, log: Log, metrics: Registry): Promise<Tracing> {
+  const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint } = config
+  if (endpoint === undefined) return createNoTracing()
+  // OpenTelemetry's modules take 50 ms to load: only for who uses them.
+  const { createOtlpTracing } = await import('./tracing/otlp.ts')
+  return createOtlpTracing({
+    endpoint,
+    headers: config.OTEL_EXPORTER_OTLP_HEADERS ?? {},
+    serviceName: config.OTEL_SERVICE_NAME,
+    share: config.OTEL_TRACES_SAMPLER_ARG,
+    log,
+    metrics,
   })
 }

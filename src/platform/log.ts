@@ -14,14 +14,22 @@ export interface Log extends Logger {
   writePlain(message: string, fields: Record<string, string | number | undefined>): void
 }
 
-/** What every line written during a request carries, in the names of the Elastic Common Schema. */
+/** Marks what belongs to a trace that is recorded. A symbol, so that no line shows it. */
+export const recorded = Symbol('recorded')
+
+/**
+ * What every line written during a request or a job carries, in the names of the Elastic Common
+ * Schema; also the position in the trace that new spans are below.
+ */
 export interface LogContext {
-  'http.request.id': string
+  /** None in a job. */
+  'http.request.id'?: string
   'trace.id': string
   'span.id': string
+  [recorded]?: true
 }
 
-/** The request that the running code belongs to. */
+/** The request, or the job, that the running code belongs to. */
 export const logContext = new AsyncLocalStorage<LogContext>()
 
 const CHUNK_CHARACTERS = 64 * 1024

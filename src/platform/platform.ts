@@ -6,7 +6,8 @@ import type { Cache } from './cache/cache.ts'
 import { type Clock, systemClock } from './clock.ts'
 import type { Config } from './config.ts'
 import type { Database } from './database/database.ts'
-import { openDatabase, openShared, openStorage } from './drivers.ts'
+import { traceDatabase } from './database/traced.ts'
+import { openDatabase, openShared, openStorage, openTracing } from './drivers.ts'
 import { createJobs } from './jobs/database-jobs.ts'
 import type { Jobs } from './jobs/jobs.ts'
 import type { Limits } from './limits/limits.ts'
@@ -14,6 +15,7 @@ import type { Log } from './log.ts'
 import { createMetrics } from './metrics.ts'
 import { createOutbox, type Outbox } from './outbox/outbox.ts'
 import type { Storage } from './storage/storage.ts'
+import type { Tracing } from './tracing/tracing.ts'
 
 /** What every feature stands on. */
 export interface Platform {
@@ -21,6 +23,7 @@ export interface Platform {
   clock: Clock
   log: Log
   metrics: Registry
+  tracing: Tracing
   database: Database
   cache: Cache
   bus: Bus<Events>
@@ -43,13 +46,15 @@ export async function openPlatform(
   clock: Clock = systemClock,
 ): Promise<Platform> {
   const metrics = createMetrics()
-  const database = await openDatabase(config)
+  const tracing = await openTracing(config, log, metrics)
+  const database = traceDatabase(await openDatabase(config), tracing)
   const shared = openShared({ config, log, clock, metrics })
   const jobs = createJobs({
     database,
     clock,
     log,
     metrics,
+    tracing,
     concurrency: config.JOBS_CONCURRENCY,
     leaseMs: config.JOB_LEASE_MS,
     pollMs: config.JOB_POLL_MS,
@@ -71,6 +76,7 @@ export async function openPlatform(
     clock,
     log,
     metrics,
+    tracing,
     database,
     ...shared,
     jobs,
@@ -80,6 +86,7 @@ export async function openPlatform(
       await storage.close()
       await shared.close()
       await database.close()
+      await tracing.close()
     },
   }
 }

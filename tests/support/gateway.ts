@@ -8,6 +8,8 @@ import type { Route } from '../../src/gateway/route.ts'
 import { parseConfig } from '../../src/platform/config.ts'
 import { createMemoryLimits } from '../../src/platform/limits/memory.ts'
 import { openLog } from '../../src/platform/log.ts'
+import { createNoTracing } from '../../src/platform/tracing/none.ts'
+import type { Tracing } from '../../src/platform/tracing/tracing.ts'
 import type { TestRequest } from './harness.ts'
 
 /** Two accounts, known by their name as token. */
@@ -28,7 +30,11 @@ function accountCalled(username: string): Principal {
 }
 
 /** A gateway alone, in front of the routes of a test. */
-export function createTestGateway(routes: Route[], settings: Record<string, string> = {}) {
+export function createTestGateway(
+  routes: Route[],
+  settings: Record<string, string> = {},
+  tracing: Tracing = createNoTracing(),
+) {
   const config = parseConfig(settings)
   const lines: Record<string, unknown>[] = []
   const { log } = openLog(config, {
@@ -40,6 +46,7 @@ export function createTestGateway(routes: Route[], settings: Record<string, stri
     config,
     log,
     metrics,
+    tracing,
     limits: createMemoryLimits({ keysMax: config.RATE_LIMIT_KEYS_MAX }),
     authenticate(token) {
       const principal = principals[token]

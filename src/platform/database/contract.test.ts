@@ -6,6 +6,7 @@ import { join, relative } from 'node:path'
 import { asc, eq, getTableColumns, sql } from 'drizzle-orm'
 
 import { refusal } from '../../../tests/support/refusal.ts'
+import { logContext } from '../log.ts'
 import { StartError } from '../start-error.ts'
 import { type Database, isUniqueViolation, type Writes } from './database.ts'
 import { drivers } from './drivers.fixture.ts'
@@ -275,6 +276,16 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_,
       heard = 0
       return { heard: () => heard, stop }
     }
+
+    test('is heard as nobody’s request: what follows from it is not the signaller’s', async () => {
+      const contexts: unknown[] = []
+      const stop = await database.listen('a', () => contexts.push(logContext.getStore()))
+      const context = { 'trace.id': 'a trace', 'span.id': 'a span' }
+      await logContext.run(context, () => database.write((tx) => database.signal(tx, 'a')))
+      while (contexts.length === 0) await Bun.sleep(1)
+      expect(contexts).toEqual([undefined])
+      await stop()
+    })
 
     test('is heard after the commit, once a write, by every listener of its channel', async () => {
       const [one, other, elsewhere] = [await listen('a'), await listen('a'), await listen('b')]

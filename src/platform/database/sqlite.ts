@@ -60,7 +60,8 @@ export async function openSqlite(directory: string): Promise<Database> {
       signalled.add(channel)
     },
     async listen(channel, hear) {
-      const own = () => hear()
+      // In the context of who listens: what follows from a signal is not the signaller's request.
+      const own = AsyncLocalStorage.bind(() => hear())
       const hearing = listeners.get(channel) ?? new Set()
       listeners.set(channel, hearing.add(own))
       return async () => void hearing.delete(own)

@@ -7,6 +7,7 @@ import { refusal } from '../../../tests/support/refusal.ts'
 import type { Database } from '../database/database.ts'
 import { drivers } from '../database/drivers.fixture.ts'
 import { openLog } from '../log.ts'
+import { createNoTracing } from '../tracing/none.ts'
 import { createJobs } from './database-jobs.ts'
 import {
   type Attempt,
@@ -50,6 +51,7 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_,
       database,
       clock,
       metrics,
+      tracing: createNoTracing(),
       log: openLog({ LOG_LEVEL: 'silent' }, { write() {} }).log,
       concurrency: 4,
       leaseMs: 3 * MINUTE_MS,

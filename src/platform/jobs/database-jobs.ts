@@ -5,6 +5,7 @@ import type { Clock } from '../clock.ts'
 import type { Database } from '../database/database.ts'
 import type { Log } from '../log.ts'
 import { tallyCounter, tallyHistogram } from '../tally.ts'
+import type { Tracing } from '../tracing/tracing.ts'
 import type { Jobs, JobType, JobUpdate, NewJob } from './jobs.ts'
 import { CHANNEL, createQueue } from './queue.ts'
 import type { JobState } from './tables.ts'
@@ -28,6 +29,7 @@ export function createJobs(deps: {
   clock: Clock
   log: Log
   metrics: Registry
+  tracing: Tracing
   concurrency: number
   leaseMs: number
   pollMs: number
@@ -35,7 +37,7 @@ export function createJobs(deps: {
   /** Unfinished jobs that one owner may have. */
   unfinishedMax: number
 }): Jobs {
-  const { database, clock, log, leaseMs, pollMs, concurrency } = deps
+  const { database, clock, log, tracing, leaseMs, pollMs, concurrency } = deps
   const queue = createQueue(deps)
   const types = new Map<string, JobType<unknown>>()
   const schedules: Schedule[] = []
@@ -46,6 +48,7 @@ export function createJobs(deps: {
     types,
     clock,
     log,
+    tracing,
     concurrency,
     leaseMs,
     pollMs,

@@ -46,6 +46,7 @@ export interface Attempt<Payload> {
   /** From 1. */
   attempt: number
   ownerId: string | null
+  /** Of what enqueued it. The attempt is below that, in the log and among the spans. */
   traceparent: string | null
   /** Aborts when the job is cancelled, was given to another process, or this one stops. */
   signal: AbortSignal

@@ -6,6 +6,7 @@ import { Registry } from 'prom-client'
 import { systemClock } from '../clock.ts'
 import { drivers } from '../database/drivers.fixture.ts'
 import { openLog } from '../log.ts'
+import { createNoTracing } from '../tracing/none.ts'
 import { createJobs } from './database-jobs.ts'
 
 const WORK_MS = 5
@@ -16,6 +17,7 @@ const database = await driver.open(where)
 const jobs = createJobs({
   database,
   clock: systemClock,
+  tracing: createNoTracing(),
   log: openLog({ LOG_LEVEL: 'silent' }).log,
   metrics: new Registry(),
   concurrency: 20,

@@ -6,6 +6,7 @@ import { Registry } from 'prom-client'
 import { systemClock } from '../clock.ts'
 import { drivers } from '../database/drivers.fixture.ts'
 import { openLog } from '../log.ts'
+import { createNoTracing } from '../tracing/none.ts'
 import { createJobs } from './database-jobs.ts'
 
 const JOBS = 600
@@ -22,6 +23,7 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (na
       const jobs = createJobs({
         database,
         clock: systemClock,
+        tracing: createNoTracing(),
         log: openLog({ LOG_LEVEL: 'silent' }, { write() {} }).log,
         metrics: new Registry(),
         concurrency: 1,

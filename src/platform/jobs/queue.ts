@@ -2,6 +2,7 @@ import { and, asc, count, desc, eq, inArray, isNotNull, lt, lte, sql } from 'dri
 
 import type { Clock } from '../clock.ts'
 import type { Database, Writes } from '../database/database.ts'
+import { currentTraceparent } from '../tracing/tracing.ts'
 import { backOffMs } from './back-off.ts'
 import { type Job, type NewJob, type Priority, TooManyJobs } from './jobs.ts'
 import { type JobRow, type JobState, jobTables } from './tables.ts'
@@ -82,6 +83,7 @@ export function createQueue(deps: {
         attemptsMax: job.attemptsMax ?? ATTEMPTS_MAX,
         ownerId: job.ownerId ?? null,
         isCancelRequested: false,
+        traceparent: currentTraceparent() ?? null,
         createdAt: now(),
         runAt: later(job.delayMs ?? 0),
       })

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
+import { inTrace, type Tracing } from '../tracing/tracing.ts'
 import type { Attempt, JobType, JobUpdate } from './jobs.ts'
 import { JobRefused } from './jobs.ts'
 import type { Ending, Queue } from './queue.ts'
@@ -10,6 +11,7 @@ export interface WorkerOptions {
   types: ReadonlyMap<string, JobType<unknown>>
   clock: Clock
   log: Log
+  tracing: Tracing
   /** Jobs that this process does at once. */
   concurrency: number
   leaseMs: number
@@ -128,7 +130,7 @@ export class JobWorker {
 
   async #do(running: Running): Promise<void> {
     const { job, abort } = running
-    const { types, log, observe } = this.#options
+    const { tracing, observe } = this.#options
     const startedAt = performance.now()
     const attempt: Attempt<unknown> = {
       id: job.id,
@@ -144,13 +146,18 @@ export class JobWorker {
     let ending: Ending
     try {
       if (job.isCancelRequested) throw CANCELLED
-      const result = await types.get(job.type)!.run(attempt)
+      // Below what enqueued it, not linked to it: a job has one cause, and one trace tells it all.
+      const span = {
+        name: `job ${job.type}`,
+        kind: 'consumer' as const,
+        attributes: { 'job.id': job.id, 'job.type': job.type, 'job.attempt': job.attempt },
+      }
+      const result = await inTrace(tracing, job.traceparent, span, () =>
+        this.#run(running, attempt),
+      )
       ending = { id: job.id, attempt: job.attempt, state: 'done', result }
     } catch (error) {
       ending = this.#failed(job, abort.signal, error)
-      if (ending.state !== 'cancelled' && !running.isLost) {
-        log.warn({ error, job: job.id, type: job.type, attempt: job.attempt }, 'a job failed')
-      }
     }
     // Given back by `stop`, or another's by now.
     const isGivenBack = abort.signal.reason === STOPPED && ending.state !== 'done'
@@ -159,6 +166,19 @@ export class JobWorker {
     this.#endings.push(ending)
     await this.#writeEndings()
     this.wake()
+  }
+
+  async #run(running: Running, attempt: Attempt<unknown>): Promise<unknown> {
+    const { job } = running
+    const { types, log } = this.#options
+    try {
+      return await types.get(job.type)!.run(attempt)
+    } catch (error) {
+      if (attempt.signal.reason !== CANCELLED && !running.isLost) {
+        log.warn({ error, job: job.id, type: job.type, attempt: job.attempt }, 'a job failed')
+      }
+      throw error
+    }
   }
 
   #failed(job: JobRow, signal: AbortSignal, error: unknown): Ending {

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from 'bun:test'
 
 import { refusal } from '../../../tests/support/refusal.ts'
+import { epochMs } from '../clock.ts'
 import { openLog } from '../log.ts'
 import type { FixtureJob, FixtureResult, FixtureStart } from './pool.fixture.worker.ts'
 import { Pool, type PoolOptions } from './pool.ts'
@@ -145,6 +146,25 @@ describe('jobs', () => {
     })
     expect(await run({ type: 'echo', value: 'next' })).toEqual({ thread: 0, value: 'next' })
     expect(attempts()).toBe(1)
+  })
+
+  test('are timed by their thread for who wants to know, whether or not they have a result', async () => {
+    const { pool } = await openPool()
+    const times: { startedAt: number; endedAt: number }[] = []
+    const askedAt = epochMs()
+    const watch = () => (time: (typeof times)[number]) => void times.push(time)
+    await pool.run(() => ({ type: 'echo', value: 'a' }), watch)
+    await refusal(pool.run(() => ({ type: 'fail', reason: 'no' }), watch))
+    await pool.run(
+      () => ({ type: 'echo', value: 'b' }),
+      () => undefined,
+    )
+    expect(times.length).toBe(2)
+    for (const { startedAt, endedAt } of times) {
+      expect(startedAt).toBeGreaterThanOrEqual(askedAt)
+      expect(endedAt).toBeGreaterThanOrEqual(startedAt)
+      expect(endedAt).toBeLessThanOrEqual(epochMs())
+    }
   })
 
   test('that can’t be sent harm nobody else', async () => {

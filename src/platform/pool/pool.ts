@@ -1,4 +1,5 @@
 import type { Log } from '../log.ts'
+import type { RunTime } from './protocol.ts'
 import { PoolError, Thread } from './thread.ts'
 
 export { PoolError } from './thread.ts'
@@ -22,6 +23,7 @@ export interface PoolOptions<Start> {
 interface Ticket<Job, Result> {
   /** Asked for when a thread is free, so that what goes out is as full as it can be. */
   take: () => Job | undefined
+  watch: (() => ((time: RunTime) => void) | undefined) | undefined
   resolve: (result: Result | undefined) => void
   reject: (error: unknown) => void
 }
@@ -89,15 +91,19 @@ export class Pool<Start, Ready, Job, Result> {
    * Waits for a free thread, then runs what `take` returns; `undefined` when there is nothing to do
    * any more.
    *
+   * @param watch is asked, after `take`, who wants to hear when the job ran; it is timed for them only
    * @throws {PoolError} `full`, `failed`, `crashed`, `timeout` or `closed`.
    */
-  run(take: () => Job | undefined): Promise<Result | undefined> {
+  run(
+    take: () => Job | undefined,
+    watch?: () => ((time: RunTime) => void) | undefined,
+  ): Promise<Result | undefined> {
     return new Promise((resolve, reject) => {
       if (this.#isClosed) return reject(new PoolError('closed', 'the pool is closed'))
       if (this.#waiting.length >= this.#options.queueMax) {
         return reject(new PoolError('full', `${this.#options.queueMax} jobs are waiting`))
       }
-      this.#waiting.push({ take, resolve, reject })
+      this.#waiting.push({ take, watch, resolve, reject })
       return this.#dispatch()
     })
   }
@@ -161,7 +167,7 @@ export class Pool<Start, Ready, Job, Result> {
     }, this.#options.runTimeoutMs)
 
     const finished = thread
-      .run(job)
+      .run(job, ticket.watch?.())
       .then(ticket.resolve, ticket.reject)
       .finally(() => {
         clearTimeout(timer)

@@ -1,4 +1,5 @@
-import type { FromWorker, ToWorker } from './protocol.ts'
+import { epochMs } from '../clock.ts'
+import type { FromWorker, RunTime, ToWorker } from './protocol.ts'
 
 /** Why a job has no result. */
 export type PoolFailure = 'failed' | 'crashed' | 'timeout' | 'full' | 'closed'
@@ -53,10 +54,13 @@ export class Thread<Start, Ready, Job, Result> {
     throw new PoolError('failed', reply.type === 'refused' ? reply.reason : 'out of order')
   }
 
-  async run(job: Job): Promise<Result> {
-    const reply = await this.#ask({ type: 'run', job })
-    if (reply.type === 'done') return reply.result
-    throw new PoolError('failed', reply.type === 'failed' ? reply.reason : 'out of order')
+  /** @param hear is told when the job ran, whether or not it has a result */
+  async run(job: Job, hear?: (time: RunTime) => void): Promise<Result> {
+    if (hear === undefined) return resultOf(await this.#ask({ type: 'run', job }))
+    const askedAt = epochMs()
+    const reply = await this.#ask({ type: 'run', job, isTimed: true })
+    if ('time' in reply) hear(between(askedAt, epochMs(), reply.time))
+    return resultOf(reply)
   }
 
   /** Only for a thread without a job in flight. */
@@ -74,4 +78,19 @@ export class Thread<Start, Ready, Job, Result> {
       this.#worker.postMessage(message)
     })
   }
+}
+
+function resultOf<Ready, Result>(reply: FromWorker<Ready, Result>): Result {
+  if (reply.type === 'done') return reply.result
+  throw new PoolError('failed', reply.type === 'failed' ? reply.reason : 'out of order')
+}
+
+/**
+ * A thread's clock is some tenths of a millisecond off another's: how long a job took is as the
+ * thread says, and when it was lies between the question and the answer.
+ */
+function between(askedAt: number, answeredAt: number, time: RunTime): RunTime {
+  const ms = time.endedAt - time.startedAt
+  const startedAt = Math.max(askedAt, Math.min(time.startedAt, answeredAt - ms))
+  return { startedAt, endedAt: startedAt + ms }
 }

@@ -1,3 +1,4 @@
+import { epochMs } from '../clock.ts'
 import type { FromWorker, ToWorker } from './protocol.ts'
 
 declare const self: Worker
@@ -30,15 +31,25 @@ async function answer<Start, Ready, Job, Result>(
         (ready) => ({ type: 'ready', ready }),
         (error: unknown) => ({ type: 'refused', reason: reasonOf(error) }),
       )
-    case 'run':
-      return body.run(message.job).then(
-        (result) => ({ type: 'done', result }),
-        (error: unknown) => ({ type: 'failed', reason: reasonOf(error) }),
-      )
+    case 'run': {
+      if (message.isTimed !== true) return run(body, message.job)
+      const startedAt = epochMs()
+      const reply = await run(body, message.job)
+      return { ...reply, time: { startedAt, endedAt: epochMs() } }
+    }
     case 'release':
       await body.release().catch(() => {})
       return { type: 'released' }
   }
 }
+
+const run = <Job, Result>(
+  body: Pick<WorkerBody<never, unknown, Job, Result>, 'run'>,
+  job: Job,
+): Promise<Extract<FromWorker<never, Result>, { type: 'done' | 'failed' }>> =>
+  body.run(job).then(
+    (result) => ({ type: 'done', result }),
+    (error: unknown) => ({ type: 'failed', reason: reasonOf(error) }),
+  )
 
 const reasonOf = (error: unknown) => (error instanceof Error ? error.message : String(error))
