@@ -42,6 +42,7 @@ async function start(): Promise<void> {
     },
     `listening on ${addressOf(server)}`,
   )
+  warnOfLoneliness(platform)
   if (firstLogin !== undefined) announce(firstLogin)
 }
 
@@ -68,6 +69,15 @@ function listen(config: Config, app: App) {
         ? `Port ${port} on ${hostname} is taken, if it is this machine's. Stop what listens there, or set PORT to a free one.`
         : `The server can't listen on ${hostname}, port ${port} (${cause.message}). Set HOST and PORT.`
     throw new StartError(mend, { cause })
+  }
+}
+
+/** One of the two shared parts is no use to a second instance, though it may be to this one. */
+function warnOfLoneliness({ database, bus, log }: Platform): void {
+  if (database.driver === 'postgres' && bus.driver === 'memory') {
+    log.warn('a second instance on this database needs REDIS_URL too')
+  } else if (database.driver === 'sqlite' && bus.driver === 'redis') {
+    log.warn('a second instance on this Redis needs DATABASE_URL too')
   }
 }
 

@@ -139,6 +139,14 @@ describe('settings that are refused', () => {
     expect(faults.split('\n')).toHaveLength(2)
   })
 
+  test('several instances without the address that they stand behind', () => {
+    const shared = { DATABASE_URL: 'postgres://db/quintet', REDIS_URL: 'redis://cache' }
+    expect(faultsOf(shared)).toContain('\n  PUBLIC_URL: expected the address of all instances')
+    expect(parseConfig({ ...shared, PUBLIC_URL: 'https://a.example' })).toMatchObject(shared)
+    expect(parseConfig({ DATABASE_URL: shared.DATABASE_URL })).toBeDefined()
+    expect(parseConfig({ REDIS_URL: shared.REDIS_URL })).toBeDefined()
+  })
+
   test('are all named at once, and their values never', () => {
     const bad = {
       PORT: '70707',

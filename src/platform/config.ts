@@ -308,6 +308,13 @@ export function parseConfig(
   const issues = (parsed.error?.issues ?? []).map(
     ({ path, message }) => `${path.join('.')}: ${message}`,
   )
+  // Each instance would sign its tokens as another server, by an address that leads nowhere.
+  const isOneOfMany = 'DATABASE_URL' in present && 'REDIS_URL' in present
+  if (isOneOfMany && !('PUBLIC_URL' in present)) {
+    issues.push(
+      'PUBLIC_URL: expected the address of all instances that share DATABASE_URL and REDIS_URL',
+    )
+  }
   const faults = [...issues, ...faultsByCheck(present, checks)]
   if (parsed.success && faults.length === 0) return Object.freeze(parsed.data)
   throw new StartError(`These settings can't be used:\n  ${faults.join('\n  ')}`)

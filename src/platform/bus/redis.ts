@@ -69,6 +69,12 @@ export function openRedisBus<Vocabulary>(deps: {
     tooLarge: lost({ reason: 'too_large' }),
     malformed: lost({ reason: 'malformed' }),
   }
+  const heard = tallyCounter({
+    name: 'bus_events_heard_total',
+    help: 'Events of other instances that were heard.',
+    labelNames: [],
+    registry: deps.metrics,
+  })({})
   new Gauge({
     name: 'bus_up',
     help: 'Whether events of other instances are heard.',
@@ -97,6 +103,7 @@ export function openRedisBus<Vocabulary>(deps: {
     if (message.startsWith(ownHead)) return
     try {
       subscribers.tell(read(message))
+      heard.inc()
     } catch (error) {
       losses.malformed.inc()
       log.warn({ error, characters: message.length }, 'a message on the bus is no event: dropped')
