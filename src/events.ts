@@ -3,6 +3,15 @@ import { z } from 'zod'
 /** Everything that can happen and that others may hear of: event type → what it carries. */
 export const events = {
   'auth.login': z.object({ user_id: z.string(), time: z.iso.datetime() }),
+  /** Told on the way, so not through the outbox: the job itself says how it stands. */
+  'jobs.updated': z.object({
+    id: z.string(),
+    type: z.string(),
+    /** Null for the server's own jobs. */
+    owner_id: z.string().nullable(),
+    state: z.enum(['ready', 'active', 'done', 'failed', 'cancelled']),
+    progress: z.number().min(0).max(1),
+  }),
 }
 
 export type Events = { [Type in keyof typeof events]: z.output<(typeof events)[Type]> }

@@ -1,6 +1,8 @@
 import type { Registry } from 'prom-client'
 
+import type { Events } from '../events.ts'
 import type { Route } from '../gateway/route.ts'
+import type { Bus } from '../platform/bus/bus.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Config } from '../platform/config.ts'
 import type { Jobs } from '../platform/jobs/jobs.ts'
@@ -25,13 +27,14 @@ export function createSystem(deps: {
   clock: Clock
   log: Log
   metrics: Registry
+  bus: Bus<Events>
   jobs: Jobs
   storage: Storage
   checks: Checks
   /** The features' routes, which the documents describe. */
   routes: Route[]
 }): System {
-  const { config, clock, log, metrics, jobs, storage, checks } = deps
+  const { config, clock, log, metrics, bus, jobs, storage, checks } = deps
   let isDraining = false
   const routes: Route[] = [
     ...deps.routes,
@@ -46,6 +49,9 @@ export function createSystem(deps: {
     }),
     ...documentRoutes(() => routes),
   ]
+  jobs.onUpdate(({ ownerId, ...update }) => {
+    void bus.publish('jobs.updated', { ...update, owner_id: ownerId })
+  })
   return {
     routes,
     drain() {

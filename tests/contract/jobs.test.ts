@@ -131,6 +131,21 @@ describe('a batch that nobody waits for', () => {
     expect(await file.json()).toEqual(await waited.json())
   })
 
+  test('is told of as events while it goes on', async () => {
+    const seen = harness.events.length
+    const id = await order(eve)
+    await untilState(eve, id, 'done')
+    const ownerId = (await untilState(eve, id, 'done')).owner_id
+    const told = harness.events
+      .slice(seen)
+      .flatMap(({ type, data }) => (type === 'jobs.updated' && data.id === id ? [data] : []))
+    const update = { id, type: 'predictions.batch', owner_id: ownerId }
+    expect(told).toEqual([
+      { ...update, state: 'active', progress: 0 },
+      { ...update, state: 'done', progress: 1 },
+    ])
+  })
+
   test.each([
     ['respond-async, wait=10', 202],
     ['return=minimal, Respond-Async', 202],

@@ -137,7 +137,10 @@ describe.if(isThere)('Redis', () => {
       until(async () => {
         const from = to === other ? listener : other
         await from.bus.publish('auth.login', { user_id, time: new Date().toISOString() })
-        return to.heard.some(({ source, data }) => source !== to.source && data.user_id === user_id)
+        return to.heard.some(
+          ({ source, type, data }) =>
+            type === 'auth.login' && source !== to.source && data.user_id === user_id,
+        )
       })
     await Promise.all([crossed('one', listener), crossed('two', other), until(isSo(server, UP))])
     expect(performance.now() - startedAt).toBeLessThan(1000)

@@ -73,9 +73,16 @@ describe.skipIf(TEST_DATABASE_URL === undefined || TEST_REDIS_URL === undefined)
     })
 
     test('hear each other’s events', async () => {
-      const before = await metric(other, 'bus_events_heard_total')
+      // One of them publishes it, whoever wrote it, and then the other hears of it.
+      const heard = async () => {
+        const counts = [one, other].map((server) => metric(server, 'bus_events_heard_total'))
+        return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0)
+      }
+      const before = await heard()
       await one.logIn()
-      await until(async () => (await metric(other, 'bus_events_heard_total')) > before)
+      await until(async () => (await heard()) > before)
+      await other.logIn()
+      await until(async () => (await heard()) > before + 1)
     })
 
     test('have one limit', async () => {
