@@ -1,7 +1,7 @@
 import { Problem } from '../gateway/problem.ts'
 import { type Clock, isoTime } from '../platform/clock.ts'
 import type { Database } from '../platform/database/database.ts'
-import { JobRefused, type Jobs } from '../platform/jobs/jobs.ts'
+import { JobFailed, JobRefused, type Jobs } from '../platform/jobs/jobs.ts'
 import type { Storage } from '../platform/storage/storage.ts'
 import type { PredictionRequest, Predictions } from './predictions.ts'
 
@@ -38,9 +38,7 @@ export function createBatchJobs(deps: {
       const results: object[] = []
       for (let at = 0; at < requests.length; at += GROUP_REQUESTS) {
         const group = requests.slice(at, at + GROUP_REQUESTS)
-        const computed = await predictions
-          .predictBatch(group, () => signal.aborted)
-          .catch(refuseForGood)
+        const computed = await predictions.predictBatch(group, () => signal.aborted).catch(explain)
         signal.throwIfAborted()
         const timestamp = isoTime(clock.now())
         results.push(...computed.map((prediction) => ({ ...prediction, timestamp })))
@@ -64,7 +62,8 @@ export function createBatchJobs(deps: {
 }
 
 /** What does not fit any more, since the model is another one by now, will not fit later either. */
-function refuseForGood(error: unknown): never {
-  if (error instanceof Problem && error.kind.status < 500) throw new JobRefused(error.message)
-  throw error
+function explain(error: unknown): never {
+  if (!(error instanceof Problem)) throw error
+  const Failure = error.kind.status < 500 ? JobRefused : JobFailed
+  throw new Failure(error.message, { cause: error })
 }

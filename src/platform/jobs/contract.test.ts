@@ -12,6 +12,7 @@ import { createJobs } from './database-jobs.ts'
 import {
   type Attempt,
   type Job,
+  JobFailed,
   JobRefused,
   TooManyJobs,
   type Jobs,
@@ -221,7 +222,7 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_,
       let failures = 0
       return {
         run: async () => {
-          if (failures++ < times) throw new Error(`failure ${failures}`)
+          if (failures++ < times) throw new JobFailed(`failure ${failures}`)
           return { failures: failures - 1 }
         },
       }
@@ -259,6 +260,18 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_,
       expect(await untilState(jobs, id, 'done')).toMatchObject({ attempt: 1, error: null })
       expect(await jobs.replay(id)).toBe(false)
       expect(await jobs.replay('no such job')).toBe(false)
+    })
+
+    test('by a bug says nothing of its cause', async () => {
+      const jobs = createProcess()
+      jobs.handle('work', {
+        run: async () => {
+          throw new Error('/var/secret')
+        },
+      })
+      await jobs.start()
+      const id = await enqueue(jobs, { attemptsMax: 1 })
+      expect(await untilState(jobs, id, 'failed')).toMatchObject({ error: 'An internal error.' })
     })
 
     test('that will not mend is not tried again', async () => {

@@ -7,7 +7,7 @@ import type { Log } from '../log.ts'
 import { tallyCounter, tallyHistogram } from '../tally.ts'
 import type { Tracing } from '../tracing/tracing.ts'
 import type { Jobs, JobType, JobUpdate, NewJob } from './jobs.ts'
-import { CHANNEL, createQueue } from './queue.ts'
+import { CANCELLED, createQueue, READY } from './queue.ts'
 import type { JobState } from './tables.ts'
 import { JobWorker } from './worker.ts'
 
@@ -21,6 +21,8 @@ interface Schedule {
   name: string
   cron: Cron
   job: NewJob
+  /** The slot that was taken care of last, by this process or another: a second look asks nobody. */
+  lookedAt: number | undefined
 }
 
 /** Jobs in a table of the database: every process that shares the database shares the work. */
@@ -57,13 +59,16 @@ export function createJobs(deps: {
       for (const hear of hearing) hear(update)
     },
   })
-  let stopListening: (() => Promise<void>) | undefined
+  const stopListening: (() => Promise<void>)[] = []
   let scheduleTimer: Timer | undefined
 
   async function fireWhatIsDue(): Promise<void> {
-    for (const { name, cron, job } of schedules) {
+    for (const schedule of schedules) {
+      const { name, cron, job } = schedule
       const [slot] = cron.previousRuns(1, new Date(clock.now() + 1))
-      if (slot !== undefined) await queue.fire(name, slot, job)
+      if (slot === undefined || slot.getTime() === schedule.lookedAt) continue
+      await queue.fire(name, slot, job)
+      schedule.lookedAt = slot.getTime()
     }
   }
 
@@ -86,7 +91,12 @@ export function createJobs(deps: {
       types.set(type, jobType)
     },
     schedule(name, pattern, job) {
-      schedules.push({ name, cron: new Cron(pattern, { timezone: 'UTC', paused: true }), job })
+      schedules.push({
+        name,
+        cron: new Cron(pattern, { timezone: 'UTC', paused: true }),
+        job,
+        lookedAt: undefined,
+      })
     },
     enqueue: queue.enqueue,
     get: queue.get,
@@ -109,10 +119,8 @@ export function createJobs(deps: {
     },
     async start() {
       for (const { name } of schedules) await queue.addSchedule(name)
-      stopListening = await database.listen(CHANNEL, () => {
-        worker.wake()
-        worker.beat()
-      })
+      stopListening.push(await database.listen(READY, () => worker.wake()))
+      stopListening.push(await database.listen(CANCELLED, () => worker.beat()))
       worker.start()
       scheduleTimer = setInterval(() => {
         fireWhatIsDue().catch((error: unknown) =>
@@ -123,7 +131,7 @@ export function createJobs(deps: {
     },
     async stop(deadlineMs) {
       clearInterval(scheduleTimer)
-      await stopListening?.()
+      for (const stop of stopListening) await stop()
       await worker.stop(deadlineMs)
     },
   }

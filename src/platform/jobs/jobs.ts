@@ -55,14 +55,22 @@ export interface Attempt<Payload> {
 }
 
 export interface JobType<Payload> {
-  /** Does the job and returns its result, JSON. What it throws counts as a failed attempt. */
+  /**
+   * Does the job and returns its result, JSON. What it throws counts as a failed attempt, after
+   * which it is tried again, unless it is a {@link JobRefused}.
+   */
   run(attempt: Attempt<Payload>): Promise<unknown>
   /** Removes what the result refers to; called before the job is forgotten. */
   dispose?(result: unknown): Promise<void>
 }
 
-/** Thrown by a handler: to try again would not help. */
-export class JobRefused extends Error {
+/** Thrown by a handler: its message is for the owner to read. Other errors are for the log alone. */
+export class JobFailed extends Error {
+  override name = 'JobFailed'
+}
+
+/** The same, and to try again would not help. */
+export class JobRefused extends JobFailed {
   override name = 'JobRefused'
 }
 

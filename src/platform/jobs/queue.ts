@@ -7,7 +7,9 @@ import { backOffMs } from './back-off.ts'
 import { type Job, type NewJob, type Priority, TooManyJobs } from './jobs.ts'
 import { type JobRow, type JobState, jobTables } from './tables.ts'
 
-export const CHANNEL = 'jobs'
+/** Signalled where a job became ready, and where one that runs is to stop. */
+export const READY = 'jobs.ready'
+export const CANCELLED = 'jobs.cancelled'
 
 const ATTEMPTS_MAX = 5
 const RANK: Record<Priority, number> = { high: 0, normal: 1, low: 2 }
@@ -99,7 +101,7 @@ export function createQueue(deps: {
     for (let tries = 0; tries < ENQUEUE_TRIES_MAX; tries += 1) {
       const id = await insert(tx, job)
       if (id !== undefined) {
-        await database.signal(tx, CHANNEL)
+        await database.signal(tx, READY)
         return id
       }
       const [waiting] = await tx.select({ id: jobs.id }).from(jobs).where(eq(jobs.key, job.key!))
@@ -205,7 +207,7 @@ export function createQueue(deps: {
             attempt: sql`${jobs.attempt} - 1`,
           })
           .where(and(inArray(jobs.id, ids), held(worker)))
-        await database.signal(tx, CHANNEL)
+        await database.signal(tx, READY)
       })
     },
 
@@ -222,7 +224,7 @@ export function createQueue(deps: {
           .set({ isCancelRequested: true })
           .where(and(eq(jobs.id, id), eq(jobs.state, 'active')))
           .returning({ id: jobs.id })
-        if (running.length > 0) await database.signal(tx, CHANNEL)
+        if (running.length > 0) await database.signal(tx, CANCELLED)
         return running.length > 0
       })
     },
@@ -242,7 +244,7 @@ export function createQueue(deps: {
           })
           .where(and(eq(jobs.id, id), eq(jobs.state, 'failed')))
           .returning({ id: jobs.id })
-        if (rows.length > 0) await database.signal(tx, CHANNEL)
+        if (rows.length > 0) await database.signal(tx, READY)
         return rows.length > 0
       })
     },

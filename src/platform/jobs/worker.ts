@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
 import { inTrace, type Tracing } from '../tracing/tracing.ts'
 import type { Attempt, JobType, JobUpdate } from './jobs.ts'
-import { JobRefused } from './jobs.ts'
+import { JobFailed, JobRefused } from './jobs.ts'
 import type { Ending, Queue } from './queue.ts'
 import type { JobRow } from './tables.ts'
 
@@ -174,7 +174,8 @@ export class JobWorker {
     try {
       return await types.get(job.type)!.run(attempt)
     } catch (error) {
-      if (attempt.signal.reason !== CANCELLED && !running.isLost) {
+      // Whoever was told to end has not failed.
+      if (!attempt.signal.aborted) {
         log.warn({ error, job: job.id, type: job.type, attempt: job.attempt }, 'a job failed')
       }
       throw error
@@ -185,7 +186,7 @@ export class JobWorker {
     const { id, attempt } = job
     if (signal.reason === CANCELLED || error === CANCELLED)
       return { id, attempt, state: 'cancelled' }
-    const message = error instanceof Error ? error.message : String(error)
+    const message = error instanceof JobFailed ? error.message : 'An internal error.'
     const isLast = error instanceof JobRefused || attempt >= job.attemptsMax
     return { id, attempt, state: isLast ? 'failed' : 'retry', error: message }
   }
