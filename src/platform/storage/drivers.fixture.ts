@@ -19,8 +19,6 @@ export interface Place {
 
 interface Driver {
   name: Storage['driver']
-  /** Its server is a stand-in that neither sorts a list nor replaces an object at once. */
-  isLoose?: boolean
   createPlace(clock: Clock, directory?: string): Promise<Place>
 }
 
@@ -66,8 +64,6 @@ const folder: Driver = {
 
 const s3: Driver = {
   name: 's3',
-  // It is started by tests/support/services/s3.ts under this name.
-  isLoose: process.env['TEST_S3_ACCESS_KEY_ID'] === 'S3RVER',
   async createPlace(_clock, directory = newDirectory()) {
     const options = testS3Options(directory)
     if (options === undefined) throw new Error('TEST_S3_ENDPOINT is not set')
@@ -90,11 +86,6 @@ const s3: Driver = {
 
 export const drivers = [folder, ...(testS3Options('') === undefined ? [] : [s3])]
 
-if (drivers.length > 1 && s3.isLoose === true) {
-  process.stderr.write(
-    'Skipped: order, atomic replacement and signatures on S3, which s3rver lacks.\n',
-  )
-}
 if (drivers.length === 1) {
   process.stderr.write('Skipped: storage on S3, since TEST_S3_ENDPOINT is not set.\n')
 }

@@ -156,6 +156,70 @@ describe('it refuses to start, with a sentence that says what to do', () => {
   })
 })
 
+const real = testS3Options(directory)
+describe.skipIf(real === undefined)('an address, on a real server', () => {
+  let storage: Storage
+  const key = 'address'
+  const expiry = { expiresInSeconds: 60, bytesMax: 100 }
+  beforeEach(async () => {
+    storage = await openS3Storage(real!)
+    await storage.put(key, Buffer.from('0123456789'))
+  })
+  afterEach(async () => {
+    await storage.delete(key)
+    await storage.close()
+  })
+  const status = async (address: string, options: RequestInit = {}) => {
+    const response = await fetch(address, options)
+    await response.arrayBuffer()
+    return response.status
+  }
+  const put = { method: 'PUT', body: 'other' }
+
+  test('reads, as an attachment and by ranges, and writes', async () => {
+    const address = storage.downloadAddress(key, expiry)
+    const response = await fetch(address)
+    expect(response.headers.get('content-disposition')).toBe('attachment')
+    expect(await response.text()).toBe('0123456789')
+    for (const [range, text] of [
+      ['bytes=0-0', '0'],
+      ['bytes=-3', '789'],
+    ] as const) {
+      const part = await fetch(address, { headers: { range } })
+      expect([part.status, await part.text()]).toEqual([206, text])
+    }
+    expect(await status(address, { headers: { 'if-match': '"0"' } })).toBe(412)
+    expect(await status(storage.uploadAddress(key, expiry), put)).toBe(200)
+    expect((await storage.stat(key))?.bytes).toBe(5)
+  })
+
+  test('counts for nothing else: neither method, key, end, disposition nor signature', async () => {
+    const download = storage.downloadAddress(key, expiry)
+    const upload = storage.uploadAddress(key, expiry)
+    const change = (address: string, name: string, value: string) => {
+      const url = new URL(address)
+      url.searchParams.set(name, value)
+      return url.href
+    }
+    const forged = 'X-Amz-Signature'
+    expect(await status(download, put)).toBe(403)
+    expect(await status(download, { method: 'DELETE' })).toBe(403)
+    expect(await status(upload)).toBe(403)
+    expect(await status(download.replace(key, 'addresses'))).toBe(403)
+    expect(await status(change(download, 'X-Amz-Expires', '600'))).toBe(403)
+    expect(await status(change(download, 'response-content-disposition', 'inline'))).toBe(403)
+    expect(await status(change(download, forged, '0'.repeat(64)))).toBe(403)
+    expect(await status(change(upload, forged, '0'.repeat(64)), put)).toBe(403)
+    expect((await storage.stat(key))?.bytes).toBe(10)
+  })
+
+  test('ends', async () => {
+    const address = storage.downloadAddress(key, { expiresInSeconds: 1 })
+    await Bun.sleep(2100)
+    expect(await status(address)).toBe(403)
+  })
+})
+
 test('with S3_BUCKET, the whole server keeps files there, and honours no address of its own', async () => {
   const harness = await openHarness({
     S3_BUCKET: 'test',
