@@ -63,7 +63,7 @@ interface RouteDefinition<Body extends z.ZodType, Path extends z.ZodType, Query 
   problems?: ProblemConstructor[]
 }
 
-export interface Input<Body, Path, Query> {
+interface Input<Body, Path, Query> {
   body: Body
   path: Path
   query: Query

@@ -10,7 +10,7 @@ const TYPE = 'predictions.batch'
 const GROUP_REQUESTS = 50
 
 /** What a caller who does not wait has asked for. */
-export interface BatchOrder {
+interface BatchOrder {
   batchId: string | number | null
   requests: PredictionRequest[]
 }

@@ -4,7 +4,7 @@ import { openLog } from '../../src/platform/log.ts'
 import { openRedis, type Redis } from '../../src/platform/redis/redis.ts'
 
 /** The Redis that `tests/support/services/run.ts` gives the tests. */
-export const redisUrl = process.env['TEST_REDIS_URL']
+const redisUrl = process.env['TEST_REDIS_URL']
 
 /** That driver, or none where there is no Redis; then it says so. */
 export function withRedis<Driver>(what: string, driver: (url: string) => Driver): Driver[] {

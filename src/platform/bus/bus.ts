@@ -1,5 +1,5 @@
 /** A CloudEvents 1.0 envelope. */
-export interface BusEvent<Type extends string = string, Data = unknown> {
+interface BusEvent<Type extends string = string, Data = unknown> {
   specversion: '1.0'
   /** A UUIDv7: unique, and in the order of publication. */
   id: string

@@ -1,8 +1,6 @@
 import type { Writes } from '../database/database.ts'
 import type { JobRow, JobState } from './tables.ts'
 
-export type { JobState } from './tables.ts'
-
 /** Which of the waiting jobs goes first. */
 export type Priority = 'high' | 'normal' | 'low'
 

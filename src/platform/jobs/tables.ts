@@ -51,5 +51,4 @@ export const jobTables = ({ table, column, index, uniqueIndex }: Kit) => ({
   }),
 })
 
-export type JobTables = ReturnType<typeof jobTables>
-export type JobRow = JobTables['jobs']['$inferSelect']
+export type JobRow = ReturnType<typeof jobTables>['jobs']['$inferSelect']

@@ -9,12 +9,12 @@ export interface Limits {
   create(limit: LimitOptions): Limit
 }
 
-export interface LimitOptions {
+interface LimitOptions {
   name: string
   requestsPerMinute: number
 }
 
-export interface Limit {
+interface Limit {
   /**
    * Counts one request.
    *

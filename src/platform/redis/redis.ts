@@ -54,7 +54,7 @@ export interface Redis {
 }
 
 /** Redis does not answer. There are other ways to go on, so nobody sees this but the drivers. */
-export class RedisAway extends Error {
+class RedisAway extends Error {
   override name = 'RedisAway'
 }
 

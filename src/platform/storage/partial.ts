@@ -4,7 +4,7 @@ import { join } from 'node:path'
 
 import { TooLarge } from './storage.ts'
 
-export interface Gathered {
+interface Gathered {
   path: string
   bytes: number
   /** Strong, from the content: its SHA-256. */

@@ -34,7 +34,7 @@ export interface LocalCopy {
   release(): void
 }
 
-export interface FilePage {
+interface FilePage {
   files: Omit<StoredFile, 'etag'>[]
   /** Leads to the next page; absent on the last one. */
   cursor?: string
@@ -88,7 +88,7 @@ export const KEY_LENGTH_MAX = 512
 /** A file name has at most 255 bytes, and the folder driver and local copies add to it. */
 const SEGMENT_LENGTH_MAX = 200
 const SEGMENT = /^[A-Za-z0-9._-]+$/
-export const PAGE_FILES_MAX = 1000
+const PAGE_FILES_MAX = 1000
 /** S3's own limit. */
 const EXPIRES_IN_SECONDS_MAX = 7 * 86_400
 

@@ -10,7 +10,7 @@ const POLL_MS = 20
 export interface Service {
   url: string
   port: number
-  /** Ends it as an operator would, and starts it again with what it had stored. */
+  /** Ends it as an operator would, and starts it again with what it had on disk. */
   stop(): Promise<void>
   start(): Promise<void>
   /** Ends it by -9. */
