@@ -1,6 +1,7 @@
 // Runs a command with real servers beside it: bun tests/support/services/run.ts COMMAND...
 // Those that TEST_DATABASE_URL, TEST_REDIS_URL and TEST_S3_ENDPOINT name are used; for the others
 // private ones are started from installed programs, which are installed where that is possible.
+import { aptInstall } from './apt.ts'
 import { findPostgres, startPostgres } from './postgres.ts'
 import { findRedis, startRedis } from './redis.ts'
 import { findS3, installS3, s3, startS3 } from './s3.ts'
@@ -45,22 +46,6 @@ const kinds: Kind[] = [
     },
   },
 ]
-
-/** Debian starts what it installs; the tests start their own, so it is told not to. */
-async function aptInstall(name: string): Promise<void> {
-  if (process.getuid?.() !== 0 || Bun.which('apt-get') === null) return
-  const quietly = ['-y', '-qq', '--no-install-recommends']
-  for (const command of [
-    ['update', '-qq'],
-    ['install', ...quietly, name],
-  ]) {
-    await Bun.spawn(['apt-get', ...command], {
-      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' },
-      stdout: 'ignore',
-      stderr: 'inherit',
-    }).exited
-  }
-}
 
 const running: Service[] = []
 const environment: Record<string, string | undefined> = { ...process.env }
