@@ -102,7 +102,7 @@ function stopOnSignal(running: {
   platform: Platform
   app: App
   server: Server
-  closeLog: () => void
+  closeLog: () => Promise<void>
 }): void {
   const { config, log, platform, app, server, closeLog } = running
   let isStopping = false
@@ -135,8 +135,8 @@ function stopOnSignal(running: {
           log.error({ error }, 'the stop failed')
           return 1
         })
-        .then((code) => {
-          closeLog()
+        .then(async (code) => {
+          await closeLog()
           process.exit(code)
         })
         .catch(() => process.exit(1))

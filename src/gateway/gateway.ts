@@ -13,6 +13,7 @@ import { createAddressReader, limitKey } from './address.ts'
 import { checked, checkedQuery, readJson, readStream } from './body.ts'
 import { createCors } from './cors.ts'
 import { createGuard, requireAccess } from './guard.ts'
+import { createOutageLog } from './outage-log.ts'
 import type { Authenticate, Principal } from './principal.ts'
 import { Problem } from './problem.ts'
 import { problems } from './problems.ts'
@@ -64,6 +65,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     metricsToken: config.METRICS_TOKEN,
   })
   const requestMetrics = createRequestMetrics(metrics)
+  const outages = createOutageLog(log)
   const fixedHeaders = securityHeaders(config.PUBLIC_URL)
   const limit = (name: string, requestsPerMinute: number) =>
     createRateLimit({ limits: counters, name, requestsPerMinute })
@@ -194,9 +196,9 @@ export function createGateway(deps: GatewayDeps): Gateway {
     }
     const away = isDatabaseAway(error) ? new Unavailable('The database', { cause: error }) : error
     if (away instanceof Unavailable) {
-      log.warn({ error: away }, away.message)
+      outages.report(away)
       return problems.unavailable({
-        detail: `${away.part} does not answer. Try again later.`,
+        detail: `${away.message}. Try again later.`,
         headers: { 'retry-after': String(away.retryAfterSeconds) },
       })
     }

@@ -165,7 +165,7 @@ test('what was logged before the close is on standard output', async () => {
     import { openLog } from '${import.meta.dir}/log.ts'
     const { log, close } = openLog({ LOG_LEVEL: 'info' })
     for (let line = 0; line < 1000; line += 1) log.info({ line }, 'x'.repeat(100))
-    close()
+    await close()
     process.kill(process.pid, 'SIGKILL')`
   const child = Bun.spawn([process.execPath, '-e', script], { stdout: 'pipe' })
   const lines = (await child.stdout.text()).split('\n')

@@ -5,6 +5,7 @@ import pretty, { type PrettyOptions } from 'pino-pretty'
 
 import { isoTime } from './clock.ts'
 import type { Config } from './config.ts'
+import { openLogOutput } from './log-output.ts'
 
 export interface Log extends Logger {
   /**
@@ -32,10 +33,7 @@ export interface LogContext {
 /** The request, or the job, that the running code belongs to. */
 export const logContext = new AsyncLocalStorage<LogContext>()
 
-const CHUNK_CHARACTERS = 64 * 1024
-const FLUSH_INTERVAL_MS = 250
-/** What waits for a reader that is too slow; beyond it lines are dropped, not memory filled. */
-const WAITING_BYTES_MAX = 16 * 1024 * 1024
+const STANDARD_OUTPUT = 1
 const NO_CONTEXT = {}
 
 /** Names whose values never reach a line, at the top or one level down. */
@@ -55,31 +53,15 @@ const secrets = [
 export function openLog(
   { LOG_LEVEL }: Pick<Config, 'LOG_LEVEL'>,
   destination?: DestinationStream,
-): { log: Log; close: () => void } {
+): { log: Log; close: () => Promise<void> } {
   if (destination === undefined && process.stdout.isTTY) {
-    return { log: createLog(LOG_LEVEL, pretty(readable)), close: () => {} }
+    return { log: createLog(LOG_LEVEL, pretty(readable)), close: async () => {} }
   }
-  if (destination !== undefined) return { log: createLog(LOG_LEVEL, destination), close: () => {} }
-
-  const stream = pino.destination({ fd: 1, sync: false, maxLength: WAITING_BYTES_MAX })
-  // Gathered here: the stream would measure all that waits anew with each line.
-  let waiting = ''
-  const flush = () => {
-    if (waiting !== '') stream.write(waiting)
-    waiting = ''
+  if (destination !== undefined) {
+    return { log: createLog(LOG_LEVEL, destination), close: async () => {} }
   }
-  const write = (line: string) => {
-    waiting += line
-    if (waiting.length >= CHUNK_CHARACTERS) flush()
-  }
-  const timer = setInterval(flush, FLUSH_INTERVAL_MS)
-  timer.unref()
-  const close = () => {
-    clearInterval(timer)
-    flush()
-    stream.flushSync()
-  }
-  return { log: createLog(LOG_LEVEL, { write }), close }
+  const output = openLogOutput(STANDARD_OUTPUT)
+  return { log: createLog(LOG_LEVEL, output), close: () => output.close() }
 }
 
 /** A request as one short line, everything else with its fields. */

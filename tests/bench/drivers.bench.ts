@@ -6,6 +6,7 @@ import { openLog } from '../../src/platform/log.ts'
 import { commandOptions, openRedis } from '../../src/platform/redis/redis.ts'
 import { startServer } from './child.ts'
 import type { Comparison } from './compare.ts'
+import { databases } from './database.bench.ts'
 import { CONNECTIONS } from './load.ts'
 import { bun, productSettings, signIn } from './product.ts'
 import type { Race } from './race.ts'
@@ -17,7 +18,7 @@ const TTL_SECONDS = 3600
 /** What the drivers of several instances cost beside those of one process, and beside the bare client. */
 export async function drivers(scratch: string): Promise<(Comparison | Race)[]> {
   const url = await startRedis(scratch)
-  return [await limits(scratch, url), await cachedRead(url)]
+  return [await limits(scratch, url), await cachedRead(url), ...(await databases(scratch))]
 }
 
 /** It ends with this process. */

@@ -5,8 +5,19 @@ export interface Race {
   title: string
   /** Operations of a contender that are under way at once. */
   inFlight: number
-  contenders: { name: string; operate: () => Promise<unknown> }[]
+  contenders: Contender[]
   bars: Bar[]
+  /** Ends what was started for it. */
+  close?: () => Promise<void>
+}
+
+interface Contender {
+  name: string
+  operate: () => Promise<unknown>
+  /** Gets ready for one call of `operate`, off the clock; then each round has one. */
+  prepare?: () => Promise<void>
+  /** What one call of `operate` counts for. */
+  operations?: number
 }
 
 const WARM_UP_SECONDS = 1
@@ -16,12 +27,12 @@ export async function race(
   { contenders, inFlight }: Race,
   { rounds, seconds }: { rounds: number; seconds: number },
 ): Promise<Rounds> {
-  for (const { operate } of contenders) await measureOne(operate, inFlight, WARM_UP_SECONDS)
+  for (const contender of contenders) await measureOne(contender, inFlight, WARM_UP_SECONDS)
   const measured: Rounds = []
   for (let round = 0; round < rounds; round++) {
     const figures = new Map<string, Figures>()
-    for (const { name, operate } of contenders) {
-      figures.set(name, await measureOne(operate, inFlight, seconds))
+    for (const contender of contenders) {
+      figures.set(contender.name, await measureOne(contender, inFlight, seconds))
     }
     measured.push(figures)
   }
@@ -29,19 +40,21 @@ export async function race(
 }
 
 async function measureOne(
-  operate: () => Promise<unknown>,
+  { operate, prepare, operations: weight = 1 }: Contender,
   inFlight: number,
   seconds: number,
 ): Promise<Figures> {
+  await prepare?.()
   const startedAt = performance.now()
   const endAt = startedAt + seconds * 1000
   const cpuBefore = process.cpuUsage()
   let operations = 0
+  const isOver = () => prepare !== undefined || performance.now() >= endAt
   const runner = async () => {
-    while (performance.now() < endAt) {
+    do {
       await operate()
-      operations += 1
-    }
+      operations += weight
+    } while (!isOver())
   }
   await Promise.all(Array.from({ length: inFlight }, runner))
   const cpu = process.cpuUsage(cpuBefore)

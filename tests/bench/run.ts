@@ -31,8 +31,9 @@ try {
     process.on('exit', () => rmSync(scratch, { recursive: true, force: true }))
     for (const comparison of await cases[name]!(scratch)) {
       const options = { rounds, seconds, scratch }
-      const measured =
-        'load' in comparison ? await measure(comparison, options) : await race(comparison, options)
+      const isRace = !('load' in comparison)
+      const measured = await (isRace ? race(comparison, options) : measure(comparison, options))
+      if (isRace) await comparison.close?.()
       say(`${report(comparison, measured)}\n\n  (${rounds} rounds of ${seconds} s)`)
     }
   }

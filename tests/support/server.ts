@@ -16,6 +16,8 @@ export interface TestServer {
   startedInMs: number
   /** Everything it wrote on standard error so far. */
   errors(): string
+  /** What it logged so far at `warn` and above. */
+  warnings(): Record<string, unknown>[]
   logIn(username?: string, password?: string): Promise<string>
   post(path: string, body: unknown, token?: string): Promise<Response>
   /** Asks it to stop and says how it exited. */
@@ -48,7 +50,8 @@ export async function startServer(settings: Record<string, string> = {}): Promis
     stderr: 'pipe',
   })
   const errors = collect(child.stderr)
-  const url = await Promise.race([readUrl(child.stdout), Bun.sleep(START_TIMEOUT_MS)])
+  const output = readOutput(child.stdout)
+  const url = await Promise.race([output.url, Bun.sleep(START_TIMEOUT_MS)])
   if (typeof url !== 'string') throw new Error(`the server did not start: ${errors()}`)
   await fetch(`${url}/livez`)
   const startedInMs = performance.now() - spawnedAt
@@ -69,6 +72,7 @@ export async function startServer(settings: Record<string, string> = {}): Promis
     process: child,
     startedInMs,
     errors,
+    warnings: () => output.warnings,
     post,
     async logIn(username = 'admin', password = PASSWORD) {
       const response = await post('/api/v1/auth/login', { username, password })
@@ -100,24 +104,32 @@ export async function runServer(settings: Record<string, string>) {
   return { code, output, errors }
 }
 
-/** The boot line says where it listens; what comes after it is read and dropped. */
-function readUrl(stdout: ReadableStream<Uint8Array>): Promise<string> {
+/** The boot line says where it listens; of what comes after it, warnings and errors are kept. */
+function readOutput(stdout: ReadableStream<Uint8Array>) {
   const { promise, resolve, reject } = Promise.withResolvers<string>()
+  const warnings: Record<string, unknown>[] = []
   const read = async () => {
     const decoder = new TextDecoder()
-    let text: string | undefined = ''
+    let isListening = false
+    let text = ''
     for await (const chunk of stdout) {
-      if (text === undefined) continue
-      text += decoder.decode(chunk)
-      const match = /listening on (http:\/\/[^"\s]+?)\/?[\s"]/.exec(text)
-      if (match === null) continue
-      resolve(match[1] ?? '')
-      text = undefined
+      text += decoder.decode(chunk, { stream: true })
+      const lines = text.split('\n')
+      text = lines.pop() ?? ''
+      for (const line of lines) {
+        const match = isListening ? null : /listening on (http:\/\/[^"\s]+?)\/?[\s"]/.exec(line)
+        if (match !== null) {
+          isListening = true
+          resolve(match[1] ?? '')
+        }
+        if (/^\{"log\.level":"(?:warn|error|fatal)"/.test(line))
+          warnings.push(JSON.parse(line) as Record<string, unknown>)
+      }
     }
-    if (text !== undefined) throw new Error(`it ended: ${text}`)
+    if (!isListening) throw new Error(`it ended: ${text}`)
   }
   read().catch(reject)
-  return promise
+  return { url: promise, warnings }
 }
 
 function collect(stream: ReadableStream<Uint8Array>): () => string {

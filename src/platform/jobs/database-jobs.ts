@@ -131,8 +131,10 @@ export function createJobs(deps: {
     },
     async stop(deadlineMs) {
       clearInterval(scheduleTimer)
+      // The worker first: from now on it takes nothing.
+      const stopped = worker.stop(deadlineMs)
       for (const stop of stopListening) await stop()
-      await worker.stop(deadlineMs)
+      await stopped
     },
   }
   jobs.handle('jobs.forget', { run: forgetExpired })

@@ -61,7 +61,7 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (na
         for (let n = 0; n < JOBS; n++) await jobs.enqueue(tx, { type: 'work', payload: { n } })
       })
       const states = async () =>
-        (await jobs.list({ limit: JOBS + 1 })).filter(({ state }) => state !== 'done')
+        (await jobs.list({ limit: JOBS + 2 })).filter(({ state }) => state !== 'done')
       while ((await states()).length > 0) {
         expect(performance.now()).toBeLessThan(deadline)
         await Bun.sleep(50)
@@ -77,7 +77,8 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (na
       expect(new Set(byOthers).size).toBe(byOthers.length)
       const all = new Set([...byOthers, ...begun(victim!.lines)])
       expect(all.size).toBe(JOBS)
-      const done = await jobs.list({ limit: JOBS + 1 })
+      // Every five minutes the server enqueues one of its own.
+      const done = (await jobs.list({ limit: JOBS + 2 })).filter(({ type }) => type === 'work')
       expect(
         done.map(({ result }) => (result as { n: number }).n).toSorted((a, b) => a - b),
       ).toEqual(Array.from({ length: JOBS }, (_, n) => n))

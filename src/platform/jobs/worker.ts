@@ -3,8 +3,7 @@ import type { Log } from '../log.ts'
 import { inTrace, type Tracing } from '../tracing/tracing.ts'
 import type { Attempt, JobType, JobUpdate } from './jobs.ts'
 import { JobFailed, JobRefused } from './jobs.ts'
-import type { Ending, Queue } from './queue.ts'
-import type { JobRow } from './tables.ts'
+import type { ClaimedJob, Demand, Ending, Queue } from './queue.ts'
 
 export interface WorkerOptions {
   queue: Queue
@@ -21,7 +20,7 @@ export interface WorkerOptions {
 }
 
 interface Running {
-  job: JobRow
+  job: ClaimedJob
   abort: AbortController
   /** Told by the handler and not written down yet. */
   progress: number | undefined
@@ -93,7 +92,7 @@ export class JobWorker {
   async stop(deadlineMs: number): Promise<void> {
     this.#isStopped = true
     for (const timer of this.#timers) clearInterval(timer)
-    await this.#looking
+    await Promise.all([this.#looking, this.#writing])
     const ended = Promise.all([...this.#running.values()].map(({ done }) => done))
     await Promise.race([ended, Bun.sleep(deadlineMs)])
     for (const { abort } of this.#running.values()) abort.abort(STOPPED)
@@ -108,14 +107,18 @@ export class JobWorker {
       this.#isWoken = false
       const free = concurrency - this.#running.size
       if (free <= 0 || types.size === 0) return
-      const jobs = await queue.claim(this.name, [...types.keys()], free)
+      const jobs = await queue.claim(this.name, this.#demand(free))
       for (const job of jobs) this.#begin(job)
       // There may be more; where fewer came than could, the next wake-up tells.
       if (jobs.length === free) this.#isWoken = true
     }
   }
 
-  #begin(job: JobRow): void {
+  #demand(limit: number): Demand {
+    return { types: [...this.#options.types.keys()], limit }
+  }
+
+  #begin(job: ClaimedJob): void {
     const running: Running = {
       job,
       abort: new AbortController(),
@@ -182,7 +185,7 @@ export class JobWorker {
     }
   }
 
-  #failed(job: JobRow, signal: AbortSignal, error: unknown): Ending {
+  #failed(job: ClaimedJob, signal: AbortSignal, error: unknown): Ending {
     const { id, attempt } = job
     if (signal.reason === CANCELLED || error === CANCELLED)
       return { id, attempt, state: 'cancelled' }
@@ -202,8 +205,12 @@ export class JobWorker {
     const endings = this.#endings
     if (endings.length === 0) return
     this.#endings = []
+    // Until it is written each ending holds its place, so that nobody else fills it meanwhile.
+    const places = endings.filter(({ id }) => this.#running.has(id)).length
+    const demand = this.#demand(this.#isStopped ? 0 : places)
+    let next: ClaimedJob[]
     try {
-      await this.#options.queue.finish(this.name, endings)
+      next = await this.#options.queue.finish(this.name, endings, demand)
     } catch (error) {
       // The lease goes on, and the next heartbeat tries again.
       this.#endings.unshift(...endings)
@@ -220,6 +227,7 @@ export class JobWorker {
         state === 'done' ? 1 : running.job.progress,
       )
     }
+    for (const job of next) this.#begin(job)
   }
 
   async #beat(): Promise<void> {

@@ -16,7 +16,7 @@ import { basename, dirname, join } from 'node:path'
 
 import type { Clock } from '../clock.ts'
 import { StartError } from '../start-error.ts'
-import { openPartials } from './partial.ts'
+import { isNoSpace, openPartials, throwNoSpace } from './partial.ts'
 import { openSignatures } from './signatures.ts'
 import {
   cursorAfter,
@@ -82,16 +82,21 @@ export function openFolderStorage(options: {
     try {
       writeMemo(memo, stats, etag)
     } catch (error) {
-      // Its folder may be gone by now, with the file.
-      ignoreNotThere(error)
+      // Its folder may be gone by now, with the file; and to read takes no space.
+      if (!isNotThere(error) && !isNoSpace(error)) throw error
     }
     return etag
   }
 
   function writeMemo(memo: string, stats: BigIntStats, etag: string): void {
     const draft = partials.newPath('etag')
-    writeFileSync(draft, memoOf(stats, etag), { mode: 0o600 })
-    renameSync(draft, memo)
+    try {
+      writeFileSync(draft, memoOf(stats, etag), { mode: 0o600 })
+      renameSync(draft, memo)
+    } catch (error) {
+      rmSync(draft, { force: true })
+      throw error
+    }
   }
 
   async function openAt(key: string, path: string, memo: string): Promise<OpenFile | undefined> {
@@ -182,7 +187,7 @@ export function openFolderStorage(options: {
         return { key, bytes: partial.bytes, etag: partial.etag, modifiedAt }
       } catch (error) {
         rmSync(partial.path, { force: true })
-        throw error
+        return throwNoSpace(error)
       }
     },
 

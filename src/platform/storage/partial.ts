@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import { Unavailable } from '../unavailable.ts'
 import { TooLarge } from './storage.ts'
 
 interface Gathered {
@@ -19,6 +20,7 @@ export interface Partials {
    * Writes a content into a file of its own, chunk by chunk. What breaks off is removed.
    *
    * @throws {TooLarge} beyond `bytesMax` bytes.
+   * @throws {Unavailable} when the disk is full.
    */
   gather(
     content: Uint8Array | ReadableStream<Uint8Array>,
@@ -26,6 +28,8 @@ export interface Partials {
   ): Promise<Gathered>
 }
 
+/** No space, no quota, or a file that may not grow. */
+const NO_SPACE = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
 const OWNER = /^(\d+)-/
 
 /** Opens the folder, and removes what processes left there that ended without cleaning up. */
@@ -45,7 +49,7 @@ export function openPartials(directory: string): Partials {
     async gather(content, { name, bytesMax, signal }) {
       signal?.throwIfAborted()
       const path = newPath(name)
-      const handle = await open(path, 'wx', 0o600)
+      const handle = await open(path, 'wx', 0o600).catch(throwNoSpace)
       try {
         const hash = new Bun.CryptoHasher('sha256')
         let bytes = 0
@@ -60,12 +64,21 @@ export function openPartials(directory: string): Partials {
         return { path, bytes, etag: `"${hash.digest('hex')}"` }
       } catch (error) {
         rmSync(path, { force: true })
-        throw error
+        return throwNoSpace(error)
       } finally {
         await handle.close()
       }
     },
   }
+}
+
+export const isNoSpace = (error: unknown) =>
+  error instanceof Error && 'code' in error && NO_SPACE.has(String(error.code))
+
+/** Throws what was caught: where the disk is full, as what a caller may come back for. */
+export function throwNoSpace(cause: unknown): never {
+  if (!isNoSpace(cause)) throw cause
+  throw new Unavailable('The disk for files', { fault: 'is full', cause })
 }
 
 /** A signal ends it at once, even where the source says nothing any more. */

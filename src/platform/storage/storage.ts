@@ -51,6 +51,7 @@ export interface Storage {
    * that breaks off leaves nothing. On disk, or accepted by the object storage, when it resolves.
    *
    * @throws {TooLarge} beyond `bytesMax`, which is the server's limit unless it is given.
+   * @throws {Unavailable} when the disk is full, or the object storage is away.
    */
   put(
     key: string,

@@ -1,0 +1,51 @@
+import { Database } from 'bun:sqlite'
+import { expect } from 'bun:test'
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+
+import { SQL } from 'bun'
+
+import type { KilledDatabase } from './kills.ts'
+import { newDirectory } from './server.ts'
+import { createTestDatabase } from './services/postgres.ts'
+
+async function onSqlite(): Promise<KilledDatabase> {
+  const directory = newDirectory()
+  const query = async (statement: string) => {
+    using database = new Database(join(directory, 'quintet.db'))
+    return database.query(statement).values()
+  }
+  return {
+    name: 'sqlite',
+    settings: { DATA_DIR: directory },
+    query,
+    async check() {
+      expect(await query('pragma integrity_check')).toEqual([['ok']])
+    },
+    remove: async () => rmSync(directory, { recursive: true }),
+  }
+}
+
+async function onPostgres(): Promise<KilledDatabase> {
+  const directory = newDirectory()
+  const { url, remove } = await createTestDatabase()
+  return {
+    name: 'postgres',
+    settings: { DATA_DIR: directory, DATABASE_URL: url },
+    async query(statement) {
+      await using client = new SQL(url, { max: 1 })
+      return (await client.unsafe(statement).values()) as unknown[][]
+    },
+    // It was not Postgres that was killed.
+    async check() {},
+    async remove() {
+      await remove()
+      rmSync(directory, { recursive: true })
+    },
+  }
+}
+
+export const killedDatabases: [string, () => Promise<KilledDatabase>][] = [['sqlite', onSqlite]]
+if (process.env['TEST_DATABASE_URL'] === undefined) {
+  process.stderr.write('skipped: kills on Postgres, since TEST_DATABASE_URL is not set\n')
+} else killedDatabases.push(['postgres', onPostgres])
