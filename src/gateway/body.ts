@@ -5,10 +5,11 @@ import { type Fault, invalid, problems, within } from './problems.ts'
 
 const JSON_MEDIA_TYPE = /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i
 /** Each costs its whole path. */
-const SURROGATES_NAMED_MAX = 3
+const FAULTS_NAMED_MAX = 3
 const STEPS_NAMED_MAX = 20
+const NUL = '\u0000'
 const utf8 = new TextDecoder('utf-8', { fatal: true })
-const SURROGATE_ESCAPE = /\\u[dD][89a-fA-F]/
+const DOUBTFUL_ESCAPE = /\\u(?:[dD][89a-fA-F]|0000)/
 
 /**
  * Reads a JSON body of at most `bytesMax` bytes. Of a key that stands twice the last value wins.
@@ -30,8 +31,8 @@ export async function readJson(request: Request, bytesMax: number): Promise<unkn
   } catch (cause) {
     throw problems.malformedBody({ detail: 'The body is not valid JSON.', cause })
   }
-  // Only an escape can spell half a character, so only such bodies are searched.
-  if (SURROGATE_ESCAPE.test(text)) refuseLoneSurrogates(value)
+  // Only an escape can spell half a character or none, so only such bodies are searched.
+  if (DOUBTFUL_ESCAPE.test(text)) refuseBadCharacters(value)
   return value
 }
 
@@ -121,19 +122,22 @@ interface Place {
   parent: Place | undefined
 }
 
-function refuseLoneSurrogates(root: unknown): void {
+/** Half a character is no text, and U+0000 is none that a database has to take. */
+function refuseBadCharacters(root: unknown): void {
   const faults: Fault[] = []
   const blame = (place: Place, detail: string) => faults.push({ path: pathTo(place), detail })
   // A list, not a recursion: a body may be nested deeper than the stack.
   const open: Place[] = [{ value: root, key: '', parent: undefined }]
   for (let place = open.pop(); place !== undefined; place = open.pop()) {
     const { value } = place
-    if (faults.length >= SURROGATES_NAMED_MAX) break
-    if (typeof value === 'string' && !value.isWellFormed()) {
-      blame(place, 'has half of a surrogate pair')
+    if (faults.length >= FAULTS_NAMED_MAX) break
+    if (typeof value === 'string') {
+      if (!value.isWellFormed()) blame(place, 'has half of a surrogate pair')
+      if (value.includes(NUL)) blame(place, 'has the character U+0000')
     } else if (typeof value === 'object' && value !== null) {
       for (const [key, member] of Object.entries(value)) {
         if (!key.isWellFormed()) blame(place, 'has a key with half of a surrogate pair')
+        if (key.includes(NUL)) blame(place, 'has a key with the character U+0000')
         open.push({ value: member, key: key.toWellFormed(), parent: place })
       }
     }
@@ -162,10 +166,19 @@ export function checkedQuery<Schema extends z.ZodType>(
   const faults = [...new Set(searchParams.keys())]
     .filter((name) => searchParams.getAll(name).length > 1)
     .map((name) => ({ path: [name], detail: 'stands more than once' }))
+  for (const [name, value] of searchParams) {
+    if (value.includes(NUL)) faults.push({ path: [name], detail: 'has the character U+0000' })
+  }
   const parsed = schema.safeParse(Object.fromEntries(searchParams))
   faults.push(...((parsed.error?.issues ?? []).flatMap(faultsOf) as typeof faults))
   if (parsed.success && faults.length === 0) return parsed.data
   throw invalid(faults.map((fault) => within(fault, 'query')))
+}
+
+/** @throws {Problem} 404 where a parameter has a character that no name has. */
+export function checkedPath(schema: z.ZodType, parameters: Record<string, string>): unknown {
+  if (Object.values(parameters).some((value) => value.includes(NUL))) throw problems.notFound()
+  return schema.parse(parameters)
 }
 
 /** @throws {Problem} 422 naming each fault. */

@@ -10,7 +10,7 @@ import { continueTrace, traceparentOf } from '../platform/tracing/trace-context.
 import { isRecorded, type Tracing } from '../platform/tracing/tracing.ts'
 import { Unavailable } from '../platform/unavailable.ts'
 import { createAddressReader, limitKey } from './address.ts'
-import { checked, checkedQuery, readJson, readStream } from './body.ts'
+import { checked, checkedPath, checkedQuery, readJson, readStream } from './body.ts'
 import { createCors } from './cors.ts'
 import { createGuard, requireAccess } from './guard.ts'
 import { createOutageLog } from './outage-log.ts'
@@ -153,7 +153,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
       Object.assign(visit.headers, await limit.count(key))
     }
     requireAccess(route, principal)
-    const path = route.pathParameters?.parse(visit.pathParameters)
+    const path = route.pathParameters && checkedPath(route.pathParameters, visit.pathParameters!)
     const query = route.query === undefined ? undefined : checkedQuery(route.query, request.url)
     const handle = (body: unknown, patience: Patience) =>
       route.handle({ path, query, body }, new Context(visit, principal, patience))

@@ -3,7 +3,7 @@ import type { Cache } from '../platform/cache/cache.ts'
 import type { Batcher, IsAbandoned } from './batcher.ts'
 import type { Encoder, Features, Matrix } from './features.ts'
 import type { ModelMetrics } from './inference-metrics.ts'
-import type { Manifest } from './manifest.ts'
+import { type Manifest, outputWidth } from './manifest.ts'
 import { inferenceProblems } from './problems.ts'
 
 /** A model that serves. */
@@ -94,7 +94,9 @@ export function createPredictions(deps: {
   ): Promise<Float64Array> {
     const key = keyOf(manifest, digest, values)
     const known = await cache.get(key)
-    if (known !== undefined) {
+    const bytes = rows * outputWidth(manifest) * Float64Array.BYTES_PER_ELEMENT
+    // Others may write to a cache that is shared.
+    if (known?.byteLength === bytes) {
       metrics.cacheHit()
       return new Float64Array(known.buffer as ArrayBuffer)
     }

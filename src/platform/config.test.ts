@@ -142,7 +142,14 @@ describe('settings that are refused', () => {
   test('several instances without the address that they stand behind', () => {
     const shared = { DATABASE_URL: 'postgres://db/quintet', REDIS_URL: 'redis://cache' }
     expect(faultsOf(shared)).toContain('\n  PUBLIC_URL: expected the address of all instances')
-    expect(parseConfig({ ...shared, PUBLIC_URL: 'https://a.example' })).toMatchObject(shared)
+    expect(faultsOf(shared)).toContain('\n  S3_BUCKET: expected the bucket of all instances')
+    const rest = {
+      PUBLIC_URL: 'https://a.example',
+      S3_BUCKET: 'files',
+      S3_ACCESS_KEY_ID: 'id',
+      S3_SECRET_ACCESS_KEY: 'key',
+    }
+    expect(parseConfig({ ...shared, ...rest })).toMatchObject(shared)
     expect(parseConfig({ DATABASE_URL: shared.DATABASE_URL })).toBeDefined()
     expect(parseConfig({ REDIS_URL: shared.REDIS_URL })).toBeDefined()
   })

@@ -310,6 +310,11 @@ export function parseConfig(
   )
   // Each instance would sign its tokens as another server, by an address that leads nowhere.
   const isOneOfMany = 'DATABASE_URL' in present && 'REDIS_URL' in present
+  if (isOneOfMany && !('S3_BUCKET' in present)) {
+    issues.push(
+      'S3_BUCKET: expected the bucket of all instances, or their files are not each other’s',
+    )
+  }
   if (isOneOfMany && !('PUBLIC_URL' in present)) {
     issues.push(
       'PUBLIC_URL: expected the address of all instances that share DATABASE_URL and REDIS_URL',

@@ -164,7 +164,9 @@ export function jobRoutes(deps: { jobs: Jobs; storage: Storage }): Route[] {
         if (await jobs.cancel(path.id)) {
           return { status: 202, body: documentOf(await requireJob(path.id, context)) }
         }
-        await jobs.forget(path.id)
+        if (!(await jobs.forget(path.id))) {
+          throw problems.notFound({ detail: 'There is no such job any more.' })
+        }
         return new Response(null, { status: 204 })
       },
     ),

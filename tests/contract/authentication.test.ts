@@ -201,6 +201,18 @@ describe('login', () => {
   })
 })
 
+test.each(['username', 'password'])(
+  'a %s with U+0000 is refused on every database',
+  async (name) => {
+    const body = { username: 'ada', password: 'long enough', [name]: 'a\u0000b' }
+    const response = await harness.request({ path: LOGIN, body })
+    expect(response.status).toBe(422)
+    expect(await response.json()).toMatchObject({
+      errors: [{ pointer: `#/${name}`, detail: 'has the character U+0000' }],
+    })
+  },
+)
+
 describe('validate', () => {
   const invalid = { status: 401, has: { title: 'Invalid token', valid: false } }
   testRequests(

@@ -65,6 +65,8 @@ describe('refusals', () => {
     () => harness,
     [
       { name: 'no token', path: JOBS, status: 401 },
+      { name: 'an id with U+0000', as: 'ada', path: `${JOBS}/a%00b`, status: 404 },
+      { name: 'a cursor with U+0000', as: 'ada', path: `${JOBS}?before=%00`, status: 422 },
       { name: 'no such job', as: 'admin', path: `${JOBS}/none`, status: 404 },
       { name: 'a limit that is none', as: 'ada', path: `${JOBS}?limit=0`, status: 422 },
       { name: 'a limit too high', as: 'ada', path: `${JOBS}?limit=101`, status: 422 },

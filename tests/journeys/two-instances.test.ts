@@ -5,128 +5,139 @@ import { until } from '../support/redis.ts'
 import { runServer, startServer, type TestServer } from '../support/server.ts'
 import { createTestDatabase } from '../support/services/postgres.ts'
 
-const { TEST_DATABASE_URL, TEST_REDIS_URL } = process.env
+const { TEST_DATABASE_URL, TEST_REDIS_URL, TEST_S3_ENDPOINT } = process.env
+const isComplete = [TEST_DATABASE_URL, TEST_REDIS_URL, TEST_S3_ENDPOINT].every(
+  (url) => url !== undefined,
+)
 const points = { model_type: 'classification', features: { x1: [1], x2: [2] } }
 const LEASE_MS = 2000
 
-describe.skipIf(TEST_DATABASE_URL === undefined || TEST_REDIS_URL === undefined)(
-  'two processes over one Postgres and one Redis',
-  () => {
-    let place: Awaited<ReturnType<typeof createTestDatabase>>
-    let settings: Record<string, string>
-    let one: TestServer
-    let other: TestServer
-    beforeAll(async () => {
-      place = await createTestDatabase()
-      settings = {
-        DATABASE_URL: place.url,
-        REDIS_URL: TEST_REDIS_URL!,
-        REDIS_PREFIX: `test-${Bun.randomUUIDv7()}`,
-        PUBLIC_URL: 'https://api.example.com',
-        MODELS_DIR: FIXTURE_MODELS_DIR,
-        RATE_LIMIT_VALIDATE: '10',
-        JOB_LEASE_MS: String(LEASE_MS),
-        JOB_POLL_MS: '100',
-      }
-      // At once: one of them makes the tables, the administrator and the key.
-      ;[one, other] = await Promise.all([startServer(settings), startServer(settings)])
-      await until(async () => (await metric(one, 'bus_up')) === 1)
-      await until(async () => (await metric(other, 'bus_up')) === 1)
-    })
-    afterAll(async () => {
-      await Promise.all([one.stop('SIGKILL'), other.stop()])
-      await place.remove()
-    })
-
-    async function metric(server: TestServer, sample: string): Promise<number> {
-      const text = await (await fetch(`${server.url}/metrics`)).text()
-      const line = text.split('\n').find((each) => each.startsWith(`${sample} `))
-      return line === undefined ? 0 : Number(line.slice(sample.length))
+describe.skipIf(!isComplete)('two processes over one Postgres, one Redis and one S3', () => {
+  let place: Awaited<ReturnType<typeof createTestDatabase>>
+  let settings: Record<string, string>
+  let one: TestServer
+  let other: TestServer
+  beforeAll(async () => {
+    place = await createTestDatabase()
+    settings = {
+      DATABASE_URL: place.url,
+      REDIS_URL: TEST_REDIS_URL!,
+      REDIS_PREFIX: `test-${Bun.randomUUIDv7()}`,
+      S3_ENDPOINT: TEST_S3_ENDPOINT!,
+      S3_BUCKET: process.env['TEST_S3_BUCKET']!,
+      S3_ACCESS_KEY_ID: process.env['TEST_S3_ACCESS_KEY_ID']!,
+      S3_SECRET_ACCESS_KEY: process.env['TEST_S3_SECRET_ACCESS_KEY']!,
+      S3_PREFIX: `test-${Bun.randomUUIDv7()}/`,
+      PUBLIC_URL: 'https://api.example.com',
+      MODELS_DIR: FIXTURE_MODELS_DIR,
+      RATE_LIMIT_VALIDATE: '10',
+      JOB_LEASE_MS: String(LEASE_MS),
+      JOB_POLL_MS: '100',
     }
-    const get = (server: TestServer, path: string, token: string) =>
-      fetch(`${server.url}${path}`, { headers: { authorization: `Bearer ${token}` } })
+    // At once: one of them makes the tables, the administrator and the key.
+    ;[one, other] = await Promise.all([startServer(settings), startServer(settings)])
+    await until(async () => (await metric(one, 'bus_up')) === 1)
+    await until(async () => (await metric(other, 'bus_up')) === 1)
+  })
+  afterAll(async () => {
+    await Promise.all([one.stop('SIGKILL'), other.stop()])
+    await place.remove()
+  })
 
-    test('do not start without the address that they stand behind', async () => {
-      const { DATABASE_URL, REDIS_URL } = settings as { DATABASE_URL: string; REDIS_URL: string }
-      const { code, errors } = await runServer({ PORT: '0', DATABASE_URL, REDIS_URL })
-      expect(code).toBe(1)
-      expect(errors).toContain('PUBLIC_URL: expected the address of all instances')
-      expect(errors).not.toContain(DATABASE_URL)
-    })
+  async function metric(server: TestServer, sample: string): Promise<number> {
+    const text = await (await fetch(`${server.url}/metrics`)).text()
+    const line = text.split('\n').find((each) => each.startsWith(`${sample} `))
+    return line === undefined ? 0 : Number(line.slice(sample.length))
+  }
+  const get = (server: TestServer, path: string, token: string) =>
+    fetch(`${server.url}${path}`, { headers: { authorization: `Bearer ${token}` } })
 
-    test('have one administrator and one set of keys', async () => {
-      const keys = await Promise.all(
-        [one, other].map(async ({ url }) => (await fetch(`${url}/.well-known/jwks.json`)).json()),
-      )
-      expect(keys[0]).toEqual(keys[1])
-    })
+  test('do not start without the address that they stand behind', async () => {
+    const { DATABASE_URL, REDIS_URL } = settings as { DATABASE_URL: string; REDIS_URL: string }
+    const { code, errors } = await runServer({ PORT: '0', DATABASE_URL, REDIS_URL })
+    expect(code).toBe(1)
+    expect(errors).toContain('PUBLIC_URL: expected the address of all instances')
+    expect(errors).toContain('S3_BUCKET: expected the bucket of all instances')
+    expect(errors).not.toContain(DATABASE_URL)
+  })
 
-    test('log in on one, predict on the other; log in again after a change of the password', async () => {
-      const token = await one.logIn()
-      expect((await other.post('/api/v1/predict', points, token)).status).toBe(200)
-      const change = { current_password: PASSWORD, password: 'another password' }
-      const second = await one.logIn()
-      expect((await other.post('/api/v1/me/password', change, token)).status).toBe(204)
-      await until(async () => (await one.post('/api/v1/predict', points, second)).status === 401)
-      const back = { current_password: 'another password', password: PASSWORD }
-      expect((await one.post('/api/v1/me/password', back, token)).status).toBe(204)
-    })
+  test('have one administrator and one set of keys', async () => {
+    const keys = await Promise.all(
+      [one, other].map(async ({ url }) => (await fetch(`${url}/.well-known/jwks.json`)).json()),
+    )
+    expect(keys[0]).toEqual(keys[1])
+  })
 
-    test('hear each other’s events', async () => {
-      // One of them publishes it, whoever wrote it, and then the other hears of it.
-      const heard = async () => {
-        const counts = [one, other].map((server) => metric(server, 'bus_events_heard_total'))
-        return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0)
-      }
-      const before = await heard()
-      await one.logIn()
-      await until(async () => (await heard()) > before)
-      await other.logIn()
-      await until(async () => (await heard()) > before + 1)
-    })
+  test('log in on one, predict on the other; log in again after a change of the password', async () => {
+    const token = await one.logIn()
+    expect((await other.post('/api/v1/predict', points, token)).status).toBe(200)
+    const change = { current_password: PASSWORD, password: 'another password' }
+    const second = await one.logIn()
+    expect((await other.post('/api/v1/me/password', change, token)).status).toBe(204)
+    await until(async () => (await one.post('/api/v1/predict', points, second)).status === 401)
+    const back = { current_password: 'another password', password: PASSWORD }
+    expect((await one.post('/api/v1/me/password', back, token)).status).toBe(204)
+  })
 
-    test('have one limit', async () => {
-      const statuses: number[] = []
-      for (let n = 0; n < 14; n++) {
-        const server = n % 2 === 0 ? one : other
-        statuses.push((await server.post('/api/v1/auth/validate', { token: 'x' })).status)
-      }
-      expect(statuses).toEqual([...Array(10).fill(401), ...Array(4).fill(429)] as number[])
-    })
+  test('hear each other’s events', async () => {
+    // One of them publishes it, whoever wrote it, and then the other hears of it.
+    const heard = async () => {
+      const counts = [one, other].map((server) => metric(server, 'bus_events_heard_total'))
+      return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0)
+    }
+    const before = await heard()
+    await one.logIn()
+    await until(async () => (await heard()) > before)
+    await other.logIn()
+    await until(async () => (await heard()) > before + 1)
+  })
 
-    test('what is predicted on one is remembered on the other', async () => {
-      const token = await one.logIn()
-      const body = { ...points, features: { x1: [4.5], x2: [5.5] } }
-      const first = await (await one.post('/api/v1/predict', body, token)).json()
-      const hits = 'prediction_cache_total{model="classification",version="1",result="hit"}'
-      const before = await metric(other, hits)
-      const again = (await (await other.post('/api/v1/predict', body, token)).json()) as object
-      expect({ ...again, timestamp: '' }).toEqual({ ...(first as object), timestamp: '' })
-      expect(await metric(other, hits)).toBe(before + 1)
-    })
+  test('have one limit', async () => {
+    const statuses: number[] = []
+    for (let n = 0; n < 14; n++) {
+      const server = n % 2 === 0 ? one : other
+      statuses.push((await server.post('/api/v1/auth/validate', { token: 'x' })).status)
+    }
+    expect(statuses).toEqual([...Array(10).fill(401), ...Array(4).fill(429)] as number[])
+  })
 
-    test('a job of one that is killed is done by the other', async () => {
-      const token = await other.logIn()
-      const batches = Array.from({ length: 900 }, () => points)
-      const ids: string[] = []
-      for (let n = 0; n < 20; n++) {
-        const response = await fetch(`${one.url}/api/v1/predict/batch`, {
-          method: 'POST',
-          headers: {
-            authorization: `Bearer ${token}`,
-            'content-type': 'application/json',
-            prefer: 'respond-async',
-          },
-          body: JSON.stringify({ batches }),
-        })
-        expect(response.status).toBe(202)
-        ids.push(((await response.json()) as { id: string }).id)
-      }
-      const stateOf = async (id: string) =>
-        ((await (await get(other, `/api/v1/jobs/${id}`, token)).json()) as { state: string }).state
-      one.process.kill('SIGKILL')
-      expect(await stateOf(ids.at(-1)!)).not.toBe('done')
-      for (const id of ids) await until(async () => (await stateOf(id)) === 'done', 30_000)
-    })
-  },
-)
+  test('what is predicted on one is remembered on the other', async () => {
+    const token = await one.logIn()
+    const body = { ...points, features: { x1: [4.5], x2: [5.5] } }
+    const first = await (await one.post('/api/v1/predict', body, token)).json()
+    const hits = 'prediction_cache_total{model="classification",version="1",result="hit"}'
+    const before = await metric(other, hits)
+    const again = (await (await other.post('/api/v1/predict', body, token)).json()) as object
+    expect({ ...again, timestamp: '' }).toEqual({ ...(first as object), timestamp: '' })
+    expect(await metric(other, hits)).toBe(before + 1)
+  })
+
+  test('a job of one that is killed is done by the other', async () => {
+    const token = await other.logIn()
+    const batches = Array.from({ length: 900 }, () => points)
+    const ids: string[] = []
+    for (let n = 0; n < 20; n++) {
+      const response = await fetch(`${one.url}/api/v1/predict/batch`, {
+        method: 'POST',
+        headers: {
+          authorization: `Bearer ${token}`,
+          'content-type': 'application/json',
+          prefer: 'respond-async',
+        },
+        body: JSON.stringify({ batches }),
+      })
+      expect(response.status).toBe(202)
+      ids.push(((await response.json()) as { id: string }).id)
+    }
+    const stateOf = async (id: string) =>
+      ((await (await get(other, `/api/v1/jobs/${id}`, token)).json()) as { state: string }).state
+    one.process.kill('SIGKILL')
+    expect(await stateOf(ids.at(-1)!)).not.toBe('done')
+    for (const id of ids) await until(async () => (await stateOf(id)) === 'done', 30_000)
+    const job = (await (await get(other, `/api/v1/jobs/${ids[0]}`, token)).json()) as {
+      result_url: string
+    }
+    const result = (await (await fetch(job.result_url)).json()) as { results: object[] }
+    expect(result.results).toHaveLength(batches.length)
+  })
+})

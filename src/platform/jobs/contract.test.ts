@@ -324,6 +324,51 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_,
     })
   })
 
+  describe('what can not be stored', () => {
+    test.each<[string, () => unknown]>([
+      [
+        'a result with a cycle',
+        () => {
+          const result: Record<string, unknown> = {}
+          result['self'] = result
+          return result
+        },
+      ],
+      ['a result with a bigint', () => ({ n: 1n })],
+    ])('%s fails its own job, and no other', async (_, poison) => {
+      const jobs = createProcess()
+      jobs.handle<{ poison?: true }>('work', {
+        run: async ({ payload }) => (payload.poison === true ? poison() : { fine: true }),
+      })
+      await jobs.start()
+      const bad = await enqueue(jobs, { payload: { poison: true } })
+      const good = await Promise.all(Array.from({ length: 12 }, () => enqueue(jobs)))
+      for (const id of good) await untilState(jobs, id, 'done')
+      expect(await untilState(jobs, bad, 'failed')).toMatchObject({ error: 'An internal error.' })
+    })
+
+    test('a progress that is no number is none', async () => {
+      const jobs = createProcess()
+      const gate = createGate()
+      jobs.handle('work', {
+        run(attempt) {
+          attempt.progress(Number.NaN)
+          return gate.run(attempt)
+        },
+      })
+      await jobs.start()
+      const id = await enqueue(jobs)
+      await until(
+        () => gate.begun.length,
+        (begun) => begun === 1,
+      )
+      await Bun.sleep(600)
+      expect(await jobs.get(id)).toMatchObject({ state: 'active', progress: 0 })
+      gate.open()
+      await untilState(jobs, id, 'done')
+    })
+  })
+
   describe('progress', () => {
     test('is written down now and then, and told', async () => {
       const jobs = createProcess()
@@ -404,6 +449,47 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_,
       }
       gate.open()
       expect(await untilState(other, id, 'done')).toMatchObject({ attempt: 1 })
+      expect(gate.begun).toHaveLength(1)
+    })
+
+    test('that ran out does not make a process do its own job twice', async () => {
+      const jobs = createProcess({ pollMs: 10 })
+      const gate = createGate()
+      jobs.handle('work', gate)
+      await jobs.start()
+      const id = await enqueue(jobs, { attemptsMax: 1 })
+      await until(
+        () => gate.begun.length,
+        (begun) => begun === 1,
+      )
+      clock.advance(4 * MINUTE_MS)
+      await Bun.sleep(100)
+      gate.open()
+      expect(await untilState(jobs, id, 'done')).toMatchObject({ attempt: 1 })
+      expect(gate.begun).toHaveLength(1)
+    })
+
+    test('is held while the process waits for its jobs to stop', async () => {
+      const leaseMs = 90
+      const [leaving, other] = [createProcess({ leaseMs }), createProcess({ leaseMs, pollMs: 10 })]
+      const gate = createGate()
+      leaving.handle('work', gate)
+      await leaving.start()
+      const id = await enqueue(leaving)
+      await until(
+        () => gate.begun.length,
+        (begun) => begun === 1,
+      )
+      other.handle('work', gate)
+      await other.start()
+      const stopped = leaving.stop(SOON_MS)
+      for (let n = 0; n < 10; n++) {
+        await Bun.sleep(leaseMs / 2)
+        clock.advance(leaseMs / 2)
+      }
+      gate.open()
+      await stopped
+      expect(await other.get(id)).toMatchObject({ state: 'done', attempt: 1 })
       expect(gate.begun).toHaveLength(1)
     })
 
@@ -513,6 +599,27 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_,
     )
     expect(disposed).toEqual([{ file: 'a' }])
     expect(await jobs.get(waiting)).toBeDefined()
+  })
+
+  test('a result that can not be removed keeps no other from being forgotten', async () => {
+    const jobs = createProcess()
+    jobs.handle<{ bad?: true }>('work', {
+      run: async ({ payload }) => payload,
+      async dispose(result) {
+        if ((result as { bad?: true }).bad === true) throw new Error('the file is held')
+      },
+    })
+    await jobs.start()
+    const bad = await enqueue(jobs, { payload: { bad: true } })
+    const good = await enqueue(jobs)
+    await untilState(jobs, bad, 'done')
+    await untilState(jobs, good, 'done')
+    clock.advance(RESULT_TTL_MS + 6 * MINUTE_MS)
+    await until(
+      () => jobs.get(good),
+      (job) => job === undefined,
+    )
+    expect(await jobs.get(bad)).toBeDefined()
   })
 
   test('what has ended can be forgotten at once, and nothing else', async () => {

@@ -80,9 +80,16 @@ export function createJobs(deps: {
   async function forgetExpired(): Promise<void> {
     for (;;) {
       const jobs = await queue.expired(FORGOTTEN_AT_ONCE)
-      for (const job of jobs) await dispose(job)
-      if (jobs.length > 0) await queue.forget(jobs.map(({ id }) => id))
-      if (jobs.length < FORGOTTEN_AT_ONCE) return
+      const disposed = await Promise.allSettled(jobs.map(dispose))
+      const gone = jobs.filter((_, at) => disposed[at]?.status === 'fulfilled')
+      if (gone.length > 0) await queue.forget(gone.map(({ id }) => id))
+      for (const outcome of disposed) {
+        // It stays, and is tried again with the next ones.
+        if (outcome.status === 'rejected') {
+          log.warn({ error: outcome.reason as unknown }, 'the result of a job can not be removed')
+        }
+      }
+      if (jobs.length < FORGOTTEN_AT_ONCE || gone.length === 0) return
     }
   }
 
@@ -131,10 +138,9 @@ export function createJobs(deps: {
     },
     async stop(deadlineMs) {
       clearInterval(scheduleTimer)
-      // The worker first: from now on it takes nothing.
-      const stopped = worker.stop(deadlineMs)
+      // The worker first: from now on it takes nothing, and hears of what is cancelled until the end.
+      await worker.stop(deadlineMs)
       for (const stop of stopListening) await stop()
-      await stopped
     },
   }
   jobs.handle('jobs.forget', { run: forgetExpired })

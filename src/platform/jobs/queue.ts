@@ -1,4 +1,4 @@
-import { and, asc, count, desc, eq, inArray, isNotNull, lt, lte, sql } from 'drizzle-orm'
+import { and, asc, count, desc, eq, inArray, isNotNull, lt, lte, ne, sql } from 'drizzle-orm'
 
 import type { Clock } from '../clock.ts'
 import type { Database, Writes } from '../database/database.ts'
@@ -195,10 +195,14 @@ export function createQueue(deps: {
       })
     },
 
-    /** Takes back the jobs of processes that fell silent. */
-    reclaim(): Promise<void> {
+    /** Takes back the jobs of other processes that fell silent: what `worker` itself does, it knows. */
+    reclaim(worker: string): Promise<void> {
       return database.write(async (tx) => {
-        const silent = and(eq(jobs.state, 'active'), lt(jobs.leaseUntil, now()))
+        const silent = and(
+          eq(jobs.state, 'active'),
+          lt(jobs.leaseUntil, now()),
+          ne(jobs.worker, worker),
+        )
         const lost = 'The process that did it fell silent.'
         await tx
           .update(jobs)
@@ -230,19 +234,18 @@ export function createQueue(deps: {
 
     cancel(id: string): Promise<boolean> {
       return database.write(async (tx) => {
-        const waiting = await tx
+        // Locked first: between two looks an attempt may end, and the job wait for the next.
+        const [job] = await database.lock(
+          tx.select({ state: jobs.state }).from(jobs).where(eq(jobs.id, id)),
+        )
+        const isWaiting = job?.state === 'ready'
+        if (!isWaiting && job?.state !== 'active') return false
+        await tx
           .update(jobs)
-          .set({ ...ended(), state: 'cancelled' })
-          .where(and(eq(jobs.id, id), eq(jobs.state, 'ready')))
-          .returning({ id: jobs.id })
-        if (waiting.length > 0) return true
-        const running = await tx
-          .update(jobs)
-          .set({ isCancelRequested: true })
-          .where(and(eq(jobs.id, id), eq(jobs.state, 'active')))
-          .returning({ id: jobs.id })
-        if (running.length > 0) await database.signal(tx, CANCELLED)
-        return running.length > 0
+          .set(isWaiting ? { ...ended(), state: 'cancelled' } : { isCancelRequested: true })
+          .where(eq(jobs.id, id))
+        if (!isWaiting) await database.signal(tx, CANCELLED)
+        return true
       })
     },
 

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import { isDatabaseAway } from '../database/database.ts'
 import type { Log } from '../log.ts'
 import { inTrace, type Tracing } from '../tracing/tracing.ts'
 import type { Attempt, JobType, JobUpdate } from './jobs.ts'
@@ -67,7 +68,8 @@ export class JobWorker {
       this.#timers.push(timer)
     }
     every(pollMs, async () => {
-      await this.#options.queue.reclaim()
+      if (this.#isStopped) return
+      await this.#options.queue.reclaim(this.name)
       this.wake()
     })
     every(leaseMs / HEARTBEATS_A_LEASE, () => this.#beat())
@@ -91,12 +93,13 @@ export class JobWorker {
 
   async stop(deadlineMs: number): Promise<void> {
     this.#isStopped = true
-    for (const timer of this.#timers) clearInterval(timer)
     await Promise.all([this.#looking, this.#writing])
     const ended = Promise.all([...this.#running.values()].map(({ done }) => done))
     await Promise.race([ended, Bun.sleep(deadlineMs)])
     for (const { abort } of this.#running.values()) abort.abort(STOPPED)
     await Promise.race([ended, Bun.sleep(this.#running.size === 0 ? 0 : GIVE_BACK_GRACE_MS)])
+    // Until now what runs was held, and could be cancelled.
+    for (const timer of this.#timers) clearInterval(timer)
     await this.#attempt(() => this.#write())
     await this.#attempt(() => this.#options.queue.giveBack(this.name, [...this.#running.keys()]))
   }
@@ -143,7 +146,7 @@ export class JobWorker {
       traceparent: job.traceparent,
       signal: abort.signal,
       progress(share) {
-        running.progress = Math.min(1, Math.max(0, share))
+        if (Number.isFinite(share)) running.progress = Math.min(1, Math.max(0, share))
       },
     }
     let ending: Ending
@@ -212,11 +215,37 @@ export class JobWorker {
     try {
       next = await this.#options.queue.finish(this.name, endings, demand)
     } catch (error) {
-      // The lease goes on, and the next heartbeat tries again.
-      this.#endings.unshift(...endings)
-      this.#report(error)
+      if (isDatabaseAway(error)) {
+        // The lease goes on, and the next heartbeat tries again.
+        this.#endings.unshift(...endings)
+        this.#report(error)
+      } else {
+        await this.#writeOneByOne(endings)
+      }
       return
     }
+    this.#forget(endings)
+    for (const job of next) this.#begin(job)
+  }
+
+  /** One of them can't be stored, such as a result with a cycle: that is its failure, and not the others'. */
+  async #writeOneByOne(endings: Ending[]): Promise<void> {
+    const { queue, log } = this.#options
+    const nothing = this.#demand(0)
+    for (const ending of endings) {
+      try {
+        await queue.finish(this.name, [ending], nothing)
+      } catch (error) {
+        log.error({ error, job: ending.id }, 'how a job ended can not be stored')
+        const { id, attempt } = ending
+        const failed: Ending = { id, attempt, state: 'failed', error: 'An internal error.' }
+        await this.#attempt(async () => void (await queue.finish(this.name, [failed], nothing)))
+      }
+      this.#forget([ending])
+    }
+  }
+
+  #forget(endings: Ending[]): void {
     for (const { id, state } of endings) {
       const running = this.#running.get(id)
       if (running === undefined) continue
@@ -227,7 +256,6 @@ export class JobWorker {
         state === 'done' ? 1 : running.job.progress,
       )
     }
-    for (const job of next) this.#begin(job)
   }
 
   async #beat(): Promise<void> {

@@ -237,3 +237,21 @@ test('with S3_BUCKET, the whole server keeps files there, and honours no address
   expect((await harness.request({ path })).status).toBe(403)
   await harness.close()
 })
+
+test.skipIf(real === undefined)('a list goes past what others keep in the bucket', async () => {
+  const options = { ...real!, prefix: `foreign-${Bun.randomUUIDv7()}/` }
+  const client = new Bun.S3Client({ ...options, endpoint: options.endpoint ?? '' })
+  const foreign = ['a holiday photo.txt', 'another one.txt', 'between us.txt', 'zzz top.txt']
+  for (const name of foreign) await client.write(`${options.prefix}${name}`, 'x')
+  const shared = await openS3Storage(options)
+  for (const key of ['b', 'c']) await shared.put(key, Buffer.from('x'))
+  const keys: string[] = []
+  let cursor: string | undefined
+  do {
+    const page = await shared.list({ limit: 1, ...(cursor === undefined ? {} : { cursor }) })
+    keys.push(...page.files.map(({ key }) => key))
+    cursor = page.cursor
+  } while (cursor !== undefined)
+  expect(keys).toEqual(['b', 'c'])
+  await shared.close()
+})

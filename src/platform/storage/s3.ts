@@ -194,24 +194,29 @@ export async function openS3Storage(options: S3Options): Promise<Storage> {
 
     async list(options = {}) {
       const page = pageOf(options)
-      const { contents = [], isTruncated } = await inTime(
-        timeoutMs,
-        client.list({
-          prefix: prefix + page.prefix,
-          maxKeys: page.limit,
-          ...(page.after === '' ? {} : { startAfter: prefix + page.after }),
-        }),
-      )
-      const files = contents.flatMap(({ key: name, size = 0, lastModified }) => {
-        const key = name.slice(prefix.length)
-        // Somebody else may keep other things in the bucket.
-        if (!isKey(key)) return []
-        return [{ key, bytes: size, modifiedAt: new Date(lastModified ?? 0) }]
-      })
-      const last = contents.at(-1)?.key.slice(prefix.length)
-      return isTruncated === true && last !== undefined
-        ? { files, cursor: cursorAfter(last) }
-        : { files }
+      let after = page.after
+      for (;;) {
+        const { contents = [], isTruncated } = await inTime(
+          timeoutMs,
+          client.list({
+            prefix: prefix + page.prefix,
+            maxKeys: page.limit,
+            ...(after === '' ? {} : { startAfter: prefix + after }),
+          }),
+        )
+        const files = contents.flatMap(({ key: name, size = 0, lastModified }) => {
+          const key = name.slice(prefix.length)
+          // Somebody else may keep other things in the bucket.
+          if (!isKey(key)) return []
+          return [{ key, bytes: size, modifiedAt: new Date(lastModified ?? 0) }]
+        })
+        const last = contents.at(-1)?.key.slice(prefix.length)
+        if (isTruncated !== true || last === undefined) return { files }
+        const lastFile = files.at(-1)
+        if (lastFile !== undefined) return { files, cursor: cursorAfter(lastFile.key) }
+        // A page of nothing but other things leads nobody on.
+        after = last
+      }
     },
 
     localCopy: (key, options) => copies.acquire(key, options),
