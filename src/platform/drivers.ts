@@ -21,6 +21,8 @@ import type { Storage } from './storage/storage.ts'
 import { createNoTracing } from './tracing/none.ts'
 import type { Tracing } from './tracing/tracing.ts'
 
+const STATEMENT_TIMEOUT_LEAST_MS = 1000
+
 // Which driver each part gets, by the settings: the one place that knows more than one of them.
 
 export function openDatabase(config: Config): Promise<Database> {
@@ -29,7 +31,8 @@ export function openDatabase(config: Config): Promise<Database> {
   return openPostgres({
     url,
     connectionsMax: config.DATABASE_POOL_MAX,
-    statementTimeoutMs: config.REQUEST_TIMEOUT_MS,
+    // The start and the jobs have statements too, however short a request may be.
+    statementTimeoutMs: Math.max(config.REQUEST_TIMEOUT_MS, STATEMENT_TIMEOUT_LEAST_MS),
   })
 }
 
