@@ -50,6 +50,13 @@ describe.skipIf(findPostgres() === undefined)('Postgres', () => {
     await database.ping()
   })
 
+  test('gives up a write that stands still, so that its locks are free again', async () => {
+    const rows: unknown = await raw(database.read).execute(
+      sql`select current_setting('idle_in_transaction_session_timeout') as timeout`,
+    )
+    expect([...(rows as object[])]).toEqual([{ timeout: '1min' }])
+  })
+
   test('stores documents as JSON, not as text that holds JSON', async () => {
     const { table, column } = database.kit
     const documents = table('documents', { document: column.json<unknown>() })

@@ -11,6 +11,8 @@ import { type Execute, migrate, requireSchema } from './migrate.ts'
 
 const IDLE_TIMEOUT_SECONDS = 3600
 const CONNECT_TIMEOUT_SECONDS = 5
+/** A process that froze within a write would keep its locks from all others. */
+const IDLE_TRANSACTION_TIMEOUT_MS = 60_000
 /** Any number, as long as every version of Quintet uses the same. */
 const MIGRATION_LOCK = 7_168_312_006
 
@@ -33,7 +35,10 @@ export async function openPostgres(options: {
     max: options.connectionsMax,
     idleTimeout: IDLE_TIMEOUT_SECONDS,
     connectionTimeout: CONNECT_TIMEOUT_SECONDS,
-    connection: { statement_timeout: options.statementTimeoutMs },
+    connection: {
+      statement_timeout: options.statementTimeoutMs,
+      idle_in_transaction_session_timeout: IDLE_TRANSACTION_TIMEOUT_MS,
+    },
   })
   const schema = await migrateUnderLock(client).catch(async (cause: unknown) => {
     await client.close()
