@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { eq } from 'drizzle-orm'
 
 import { type Harness, openHarness } from '../../tests/support/harness.ts'
-import { until } from '../../tests/support/redis.ts'
+import { until } from '../../tests/support/until.ts'
 import { authTables } from './tables.ts'
 
 let harness: Harness

@@ -2,8 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 
 import { JobRefused } from '../../src/platform/jobs/jobs.ts'
 import { type Harness, openHarness } from '../support/harness.ts'
-import { until } from '../support/redis.ts'
 import { testRequests } from '../support/request-table.ts'
+import { until } from '../support/until.ts'
 
 const JOBS = '/api/v1/jobs'
 const BATCH = '/api/v1/predict/batch'

@@ -7,8 +7,8 @@ import { systemClock } from '../../src/platform/clock.ts'
 import { openFolderStorage } from '../../src/platform/storage/folder.ts'
 import { type Disk, limitedDisk, mountDisk } from '../support/disk.ts'
 import { FIXTURE_MODELS_DIR, PASSWORD } from '../support/harness.ts'
-import { until } from '../support/redis.ts'
 import { bareEnvironment, newDirectory, startServer, type TestServer } from '../support/server.ts'
+import { until } from '../support/until.ts'
 
 /** Longer than a token is believed without a look at the database. */
 const FULL_MS = 2500

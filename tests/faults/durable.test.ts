@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import { FIXTURE_MODELS_DIR, PASSWORD } from '../support/harness.ts'
-import { until } from '../support/redis.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 import { aptInstall } from '../support/services/apt.ts'
+import { until } from '../support/until.ts'
 
 if (Bun.which('strace') === null) await aptInstall('strace')
 const isTraceable = Bun.which('strace') !== null && Bun.spawnSync(['strace', 'true']).success

@@ -1,17 +1,4 @@
-import { expect, test } from 'bun:test'
+import { testKills } from '../support/killed-databases.ts'
 
-import { killedDatabases } from '../support/killed-databases.ts'
-import { killInMidWrite } from '../support/kills.ts'
-
-/** More of them in tests/long. */
-const ROUNDS = 3
-
-test.each(killedDatabases)(
-  'an instance that is killed in mid-write on %s loses nothing that it acknowledged, and tears nothing',
-  async (_, openDatabase) => {
-    const database = await openDatabase()
-    await killInMidWrite(database, ROUNDS)
-    await database.remove()
-    expect.hasAssertions()
-  },
-)
+// More of them in tests/long.
+testKills(3)

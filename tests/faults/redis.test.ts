@@ -8,10 +8,11 @@ import { openRedisBus } from '../../src/platform/bus/redis.ts'
 import { systemClock } from '../../src/platform/clock.ts'
 import { FIXTURE_MODELS_DIR, openHarness, PASSWORD } from '../support/harness.ts'
 import { openProxy, type Proxy } from '../support/proxy.ts'
-import { openTestRedis, sample, until } from '../support/redis.ts'
+import { openTestRedis, sample } from '../support/redis.ts'
 import { bareEnvironment, newDirectory, startServer, type TestServer } from '../support/server.ts'
 import { findRedis, startRedis } from '../support/services/redis.ts'
 import type { Service } from '../support/services/service.ts'
+import { until } from '../support/until.ts'
 
 const PREFIX = 'faults'
 /** By default the server's `PUBLIC_URL`. */

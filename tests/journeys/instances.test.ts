@@ -3,8 +3,9 @@ import { appendFileSync, cpSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { FIXTURE_MODELS_DIR, type Harness, openHarness, PASSWORD } from '../support/harness.ts'
-import { sample, until, withRedis } from '../support/redis.ts'
+import { sample, withRedis } from '../support/redis.ts'
 import { newDirectory } from '../support/server.ts'
+import { until } from '../support/until.ts'
 
 const body = { model_type: 'classification', features: [{ x1: 0.5, x2: 2 }] }
 

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 
 import { FIXTURE_MODELS_DIR, PASSWORD } from '../support/harness.ts'
-import { until } from '../support/redis.ts'
 import { runServer, startServer, type TestServer } from '../support/server.ts'
 import { createTestDatabase } from '../support/services/postgres.ts'
+import { until } from '../support/until.ts'
 
 const { TEST_DATABASE_URL, TEST_REDIS_URL, TEST_S3_ENDPOINT } = process.env
 const isComplete = [TEST_DATABASE_URL, TEST_REDIS_URL, TEST_S3_ENDPOINT].every(

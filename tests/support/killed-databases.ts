@@ -1,11 +1,11 @@
 import { Database } from 'bun:sqlite'
-import { expect } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { SQL } from 'bun'
 
-import type { KilledDatabase } from './kills.ts'
+import { type KilledDatabase, killInMidWrite } from './kills.ts'
 import { newDirectory } from './server.ts'
 import { createTestDatabase } from './services/postgres.ts'
 
@@ -45,7 +45,20 @@ async function onPostgres(): Promise<KilledDatabase> {
   }
 }
 
-export const killedDatabases: [string, () => Promise<KilledDatabase>][] = [['sqlite', onSqlite]]
+const killedDatabases: [string, () => Promise<KilledDatabase>][] = [['sqlite', onSqlite]]
 if (process.env['TEST_DATABASE_URL'] === undefined) {
   process.stderr.write('skipped: kills on Postgres, since TEST_DATABASE_URL is not set\n')
 } else killedDatabases.push(['postgres', onPostgres])
+
+/** The test, for as many rounds as there is time for. */
+export function testKills(rounds: number): void {
+  test.each(killedDatabases)(
+    'an instance that is killed in mid-write on %s loses nothing that it acknowledged, and tears nothing',
+    async (_, openDatabase) => {
+      const database = await openDatabase()
+      await killInMidWrite(database, rounds)
+      await database.remove()
+      expect.hasAssertions()
+    },
+  )
+}

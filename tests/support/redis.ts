@@ -2,6 +2,7 @@ import { Registry } from 'prom-client'
 
 import { openLog } from '../../src/platform/log.ts'
 import { openRedis, type Redis } from '../../src/platform/redis/redis.ts'
+import { until } from './until.ts'
 
 /** The Redis that `tests/support/services/run.ts` gives the tests. */
 const redisUrl = process.env['TEST_REDIS_URL']
@@ -55,19 +56,6 @@ export async function openTestRedis(
       if (keys.length > 0) await redis.commands.del(keys)
       await redis.close()
     },
-  }
-}
-
-/** Waits until it is so. @throws {Error} when that takes longer. */
-export async function until(
-  isSo: () => boolean | Promise<boolean>,
-  timeoutMs = 5_000,
-): Promise<void> {
-  const deadline = performance.now() + timeoutMs
-  while (!(await isSo())) {
-    if (performance.now() > deadline)
-      throw new Error(`not so within ${timeoutMs} ms: ${isSo.toString()}`)
-    await Bun.sleep(5)
   }
 }
 

@@ -3,13 +3,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { z } from 'zod'
 
 import { createTestClock } from '../../../tests/support/clock.ts'
-import {
-  openTestRedis,
-  sample,
-  type TestRedis,
-  until,
-  withRedis,
-} from '../../../tests/support/redis.ts'
+import { openTestRedis, sample, type TestRedis, withRedis } from '../../../tests/support/redis.ts'
+import { until } from '../../../tests/support/until.ts'
 import type { Clock } from '../clock.ts'
 import { type Log, openLog } from '../log.ts'
 import type { Bus, EventOf } from './bus.ts'

@@ -1,18 +1,15 @@
 import { Cron } from 'croner'
-import { Gauge, type Registry } from 'prom-client'
+import type { Registry } from 'prom-client'
 
 import type { Clock } from '../clock.ts'
 import type { Database } from '../database/database.ts'
 import type { Log } from '../log.ts'
-import { tallyCounter, tallyHistogram } from '../tally.ts'
 import type { Tracing } from '../tracing/tracing.ts'
+import { createJobMetrics } from './job-metrics.ts'
 import type { Jobs, JobType, JobUpdate, NewJob } from './jobs.ts'
 import { CANCELLED, createQueue, READY } from './queue.ts'
-import type { JobState } from './tables.ts'
 import { JobWorker } from './worker.ts'
 
-const STATES: JobState[] = ['ready', 'active', 'done', 'failed', 'cancelled']
-const DURATION_BUCKETS_SECONDS = [0.01, 0.1, 1, 10, 60, 600, 3600]
 const FORGOTTEN_AT_ONCE = 100
 /** Cron patterns name minutes, or seconds at the finest. */
 const SCHEDULE_INTERVAL_MS = 1000
@@ -61,6 +58,7 @@ export function createJobs(deps: {
   })
   const stopListening: (() => Promise<void>)[] = []
   let scheduleTimer: Timer | undefined
+  let isLookedAt = true
 
   async function fireWhatIsDue(): Promise<void> {
     for (const schedule of schedules) {
@@ -69,6 +67,17 @@ export function createJobs(deps: {
       if (slot === undefined || slot.getTime() === schedule.lookedAt) continue
       await queue.fire(name, slot, job)
       schedule.lookedAt = slot.getTime()
+    }
+  }
+
+  /** The database may be away for a while: that is said once. */
+  async function fireOrSay(): Promise<void> {
+    try {
+      await fireWhatIsDue()
+      isLookedAt = true
+    } catch (error) {
+      if (isLookedAt) log.warn({ error }, 'the schedules can not be looked at')
+      isLookedAt = false
     }
   }
 
@@ -129,11 +138,7 @@ export function createJobs(deps: {
       stopListening.push(await database.listen(READY, () => worker.wake()))
       stopListening.push(await database.listen(CANCELLED, () => worker.beat()))
       worker.start()
-      scheduleTimer = setInterval(() => {
-        fireWhatIsDue().catch((error: unknown) =>
-          log.warn({ error }, 'a schedule was not looked at'),
-        )
-      }, SCHEDULE_INTERVAL_MS)
+      scheduleTimer = setInterval(() => void fireOrSay(), SCHEDULE_INTERVAL_MS)
       scheduleTimer.unref()
     },
     async stop(deadlineMs) {
@@ -150,62 +155,4 @@ export function createJobs(deps: {
     key: 'jobs.forget',
   })
   return jobs
-}
-
-function createJobMetrics(
-  registry: Registry,
-  queue: ReturnType<typeof createQueue>,
-  clock: Clock,
-): (type: string, state: string, seconds: number) => void {
-  const registers = [registry]
-  // A scrape is answered also while the database is away.
-  const orNaN = (figure: Promise<number>) => figure.catch(() => Number.NaN)
-  const states = new Gauge({
-    name: 'jobs',
-    help: 'Jobs by state.',
-    labelNames: ['state'],
-    registers,
-    async collect() {
-      const counted = queue.countByState()
-      for (const state of STATES) {
-        states.set({ state }, await orNaN(counted.then((counts) => counts.get(state) ?? 0)))
-      }
-    },
-  })
-  const oldest = new Gauge({
-    name: 'jobs_oldest_due_age_seconds',
-    help: 'How long the job that is due longest has waited.',
-    registers,
-    async collect() {
-      const age = (since: Date | undefined) =>
-        since === undefined ? 0 : (clock.now() - since.getTime()) / 1000
-      oldest.set(await orNaN(queue.oldestDueAt().then(age)))
-    },
-  })
-  const labelNames = ['type', 'state'] as const
-  const ended = tallyCounter({
-    name: 'jobs_attempts_total',
-    help: 'Attempts at jobs, by how they ended.',
-    labelNames,
-    registry,
-  })
-  const duration = tallyHistogram({
-    name: 'jobs_attempt_duration_seconds',
-    help: 'How long attempts at jobs took.',
-    labelNames,
-    buckets: DURATION_BUCKETS_SECONDS,
-    registry,
-  })
-  const children = new Map<string, ReturnType<typeof makeChild>>()
-  const makeChild = (type: string, state: string) => ({
-    ended: ended({ type, state }),
-    duration: duration({ type, state }),
-  })
-  return (type, state, seconds) => {
-    const key = `${type}\n${state}`
-    let child = children.get(key)
-    if (child === undefined) children.set(key, (child = makeChild(type, state)))
-    child.ended.inc()
-    child.duration.observe(seconds)
-  }
 }

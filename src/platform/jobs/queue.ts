@@ -335,16 +335,14 @@ export function createQueue(deps: {
     },
 
     /** Enqueues the job of a slot unless that, or a later one, has been taken care of. */
-    fire(name: string, slot: Date, job: NewJob): Promise<boolean> {
+    fire(name: string, slot: Date, job: NewJob): Promise<void> {
       return database.write(async (tx) => {
         const rows = await tx
           .update(schedules)
           .set({ lastSlot: slot })
           .where(and(eq(schedules.name, name), lt(schedules.lastSlot, slot)))
           .returning({ name: schedules.name })
-        if (rows.length === 0) return false
-        await enqueue(tx, job)
-        return true
+        if (rows.length > 0) await enqueue(tx, job)
       })
     },
   }

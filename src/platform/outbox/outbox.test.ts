@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { Registry } from 'prom-client'
 
 import { createTestClock, type TestClock } from '../../../tests/support/clock.ts'
-import { until } from '../../../tests/support/redis.ts'
+import { until } from '../../../tests/support/until.ts'
 import type { Bus, EventOf } from '../bus/bus.ts'
 import { createMemoryBus } from '../bus/memory.ts'
 import type { Database } from '../database/database.ts'

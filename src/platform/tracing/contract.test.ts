@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { Registry } from 'prom-client'
 
 import { type Collector, startCollector } from '../../../tests/support/collector.ts'
+import { until } from '../../../tests/support/until.ts'
 import { logContext, openLog, recorded } from '../log.ts'
 import { createNoTracing } from './none.ts'
 import { createOtlpTracing } from './otlp.ts'
@@ -141,13 +142,6 @@ describe('otlp', () => {
     return Number(line?.split(' ')[1] ?? 0)
   }
   const droppedBy = (reason: string) => count('tracing_spans_dropped_total', reason)
-  async function until(isSo: () => boolean | Promise<boolean>) {
-    const deadline = performance.now() + 5000
-    while (!(await isSo())) {
-      if (performance.now() > deadline) throw new Error('it did not come to pass')
-      await Bun.sleep(5)
-    }
-  }
 
   test('sends spans as they are, in batches, with the headers', async () => {
     const tracing = open({ headers: { 'x-api-key': 'a key' }, batchMax: 2 })
