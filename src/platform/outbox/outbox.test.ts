@@ -11,6 +11,7 @@ import type { Database } from '../database/database.ts'
 import { drivers } from '../database/drivers.fixture.ts'
 import { openLog } from '../log.ts'
 import { createOutbox, type Outbox } from './outbox.ts'
+import { outboxTables } from './tables.ts'
 
 interface Vocabulary {
   'thing.made': { id: string }
@@ -37,16 +38,20 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (na
     await place.remove()
   })
 
+  const { outbox: table, relays } = outboxTables(driver.kit)
   const { log } = openLog({ LOG_LEVEL: 'silent' }, { write() {} })
 
   /** What one process has, and what its bus carried. */
-  function createProcess(change: (bus: Bus<Vocabulary>) => Partial<Bus<Vocabulary>> = () => ({})) {
+  function createProcess(
+    change: (bus: Bus<Vocabulary>) => Partial<Bus<Vocabulary>> = () => ({}),
+    write: Database['write'] = database.write,
+  ) {
     const metrics = new Registry()
     const bus = createMemoryBus<Vocabulary>({ source, clock, log })
     const heard: EventOf<Vocabulary>[] = []
     bus.subscribe((event) => void heard.push(event))
     const outbox = createOutbox<Vocabulary>({
-      database,
+      database: { ...database, write },
       bus: { ...bus, ...change(bus) },
       source,
       clock,
@@ -110,7 +115,25 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (na
     expect(ids()).toEqual(all)
   })
 
-  test('of several processes one publishes, and another when that is gone', async () => {
+  test('they come by their ids, in whatever order they were stored', async () => {
+    const { outbox, add, ids } = createProcess()
+    const ordered = Array.from({ length: 20 }, () => Bun.randomUUIDv7())
+    await add('a')
+    const [added] = await database.read.select().from(table)
+    await database.write(async (tx) => {
+      await tx.delete(table)
+      for (const id of ordered.toReversed()) {
+        await tx
+          .insert(table)
+          .values({ id, event: { ...(added!.event as object), id, data: { id } } })
+      }
+    })
+    await outbox.start()
+    await until(() => ids().length === ordered.length)
+    expect(ids()).toEqual(ordered)
+  })
+
+  test('of several processes one publishes, and another as soon as that stops', async () => {
     const [first, second] = [createProcess(), createProcess()]
     await first.outbox.start()
     await second.outbox.start()
@@ -121,11 +144,86 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (na
     await until(() => holder.ids().length === 2)
     await holder.outbox.stop()
     await other.add('c')
+    await until(() => other.ids().length === 1)
+    expect(other.ids()).toEqual(['c'])
+  })
+
+  test('of one that fell silent another publishes when its lease is over', async () => {
+    const silence = Promise.withResolvers<void>()
+    const silent = createProcess(() => ({ forward: () => silence.promise }))
+    const other = createProcess()
+    await silent.outbox.start()
+    await silent.add('a')
+    await until(async () => (await database.read.select().from(relays)).length > 0)
+    await other.outbox.start()
     await Bun.sleep(3 * POLL_MS)
     expect(other.ids()).toEqual([])
     clock.advance(LEASE_MS + 1)
     await until(() => other.ids().length === 1)
-    expect(other.ids()).toEqual(['c'])
+    silence.resolve()
+  })
+
+  test('what one has published while another waited for its turn is not published again', async () => {
+    const turn = Promise.withResolvers<void>()
+    let isWaiting = false
+    const late = createProcess(
+      () => ({}),
+      async (work) => {
+        isWaiting = true
+        await turn.promise
+        return database.write(work)
+      },
+    )
+    const quick = createProcess()
+    await quick.add('a')
+    await late.outbox.start()
+    await until(() => isWaiting)
+    await quick.outbox.start()
+    await until(() => quick.ids().length === 1)
+    await quick.outbox.stop()
+    turn.resolve()
+    await quick.add('b')
+    await until(() => late.ids().length > 0)
+    expect(late.ids()).toEqual(['b'])
+  })
+
+  test('a slow bus does not outlast the lease: nothing is published twice', async () => {
+    const slow = createProcess((bus) => ({
+      async forward(event) {
+        clock.advance(LEASE_MS / 10)
+        await Bun.sleep(2 * POLL_MS)
+        return bus.forward(event)
+      },
+    }))
+    const other = createProcess()
+    const all = Array.from({ length: 20 }, (_, n) => String(n))
+    await slow.add(...all)
+    await slow.outbox.start()
+    await until(() => slow.ids().length > 0)
+    await other.outbox.start()
+    await until(() => slow.ids().length + other.ids().length >= all.length)
+    await until(async () => (await slow.waiting()) === '0')
+    expect([...slow.ids(), ...other.ids()]).toEqual(all)
+  })
+
+  test('a stop waits for the event under way, and leaves the others to who comes next', async () => {
+    const slow = createProcess((bus) => ({
+      async forward(event) {
+        await Bun.sleep(50)
+        return bus.forward(event)
+      },
+    }))
+    const all = Array.from({ length: 20 }, (_, n) => String(n))
+    await slow.add(...all)
+    await slow.outbox.start()
+    await until(() => slow.ids().length > 0)
+    await slow.outbox.stop()
+    const first = slow.ids()
+    expect(first.length).toBeLessThan(all.length)
+    const next = createProcess()
+    await next.outbox.start()
+    await until(() => first.length + next.ids().length >= all.length)
+    expect([...first, ...next.ids()]).toEqual(all)
   })
 
   test('what the bus does not take is tried again, in order, under the same id', async () => {

@@ -12,6 +12,8 @@ const CHANNEL = 'outbox'
 const RELAY = 'outbox'
 const BATCH_EVENTS = 100
 const LEASE_MS = 10_000
+/** Then it is prolonged: what is published after its end, another process publishes too. */
+const HOLD_MS = LEASE_MS / 2
 
 /**
  * Events that can't get lost: one is written in the transaction of the change that it tells of, and
@@ -84,24 +86,28 @@ export function createOutbox<Vocabulary>(deps: {
     })
   }
 
+  async function nextEvents(limit: number) {
+    return database.read.select().from(outbox).orderBy(asc(outbox.id)).limit(limit)
+  }
+
   async function relay(): Promise<void> {
     while (isWoken && !stopping.signal.aborted) {
       isWoken = false
-      const rows = await database.read
-        .select()
-        .from(outbox)
-        .orderBy(asc(outbox.id))
-        .limit(BATCH_EVENTS)
-      if (rows.length === 0 || !(await holdRelay())) return
-      await publish(rows)
-      if (rows.length === BATCH_EVENTS) isWoken = true
+      if ((await nextEvents(1)).length === 0 || !(await holdRelay())) return
+      // Read while the relay is held: before, another process may have published them.
+      const events = await nextEvents(BATCH_EVENTS)
+      const published = await publish(events)
+      if (events.length === BATCH_EVENTS || published < events.length) isWoken = true
     }
   }
 
-  async function publish(rows: { id: string; event: unknown }[]): Promise<void> {
+  /** @returns how many, which is all of them unless the lease draws to its end or the process to its. */
+  async function publish(rows: { id: string; event: unknown }[]): Promise<number> {
+    const heldUntil = clock.now() + HOLD_MS
     const published: string[] = []
     try {
       for (const { id, event } of rows) {
+        if (stopping.signal.aborted || clock.now() > heldUntil) break
         await bus.forward(event as EventOf<Vocabulary>)
         published.push(id)
       }
@@ -112,6 +118,18 @@ export function createOutbox<Vocabulary>(deps: {
         })
       }
     }
+    return published.length
+  }
+
+  /** So that another need not wait for the end of the lease. */
+  function releaseRelay(): Promise<void> {
+    return database.write(async (tx) => {
+      const released = await tx
+        .delete(relays)
+        .where(eq(relays.holder, holder))
+        .returning({ name: relays.name })
+      if (released.length > 0) await database.signal(tx, CHANNEL)
+    })
   }
 
   /** What fails is left to the next poll, and said once. */
@@ -149,6 +167,8 @@ export function createOutbox<Vocabulary>(deps: {
       clearInterval(timer)
       await stopListening?.()
       await relaying
+      // Where the database is away the lease ends by itself.
+      await releaseRelay().catch(() => {})
     },
   }
 }
