@@ -206,6 +206,7 @@ export const settings = z
     JOB_POLL_MS: count(2_000, { min: 10 }).describe(
       'How often a process looks for jobs that nothing woke it for',
     ),
+    JOB_TIMEOUT_SECONDS: count(3_600).describe('Longest time for one attempt at a job'),
     JOB_RESULT_TTL_SECONDS: count(7 * 86_400).describe('How long an ended job is remembered'),
 
     S3_BUCKET: text()

@@ -58,6 +58,7 @@ export async function openPlatform(
     concurrency: config.JOBS_CONCURRENCY,
     leaseMs: config.JOB_LEASE_MS,
     pollMs: config.JOB_POLL_MS,
+    timeoutMs: config.JOB_TIMEOUT_SECONDS * 1000,
     resultTtlMs: config.JOB_RESULT_TTL_SECONDS * 1000,
     unfinishedMax: config.JOBS_UNFINISHED_MAX,
   })

@@ -128,6 +128,7 @@ async function jobs(database: Database, execute: Execute): Promise<Race> {
       concurrency: BATCH,
       leaseMs: LEASE_MS,
       pollMs: LEASE_MS,
+      timeoutMs: 3_600_000,
       resultTtlMs: RESULT_TTL_MS,
       unfinishedMax: 100,
       tracing: createNoTracing(),

@@ -175,6 +175,7 @@ const elsewhere: Partial<Record<keyof typeof settings.shape, string>> = {
   JOB_LEASE_MS: 'src/platform/jobs/contract.test.ts',
   JOB_POLL_MS: 'src/platform/jobs/contract.test.ts',
   JOB_RESULT_TTL_SECONDS: 'src/platform/jobs/contract.test.ts',
+  JOB_TIMEOUT_SECONDS: 'src/platform/jobs/contract.test.ts',
   DATABASE_POOL_MAX: 'src/platform/database/postgres.test.ts',
   CACHE_BYTES_MAX: 'src/platform/cache/contract.test.ts',
   PREDICT_BATCH_ROWS_MAX: 'tests/contract/limits.test.ts',

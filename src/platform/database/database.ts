@@ -29,6 +29,11 @@ export interface Database {
    * On SQLite they do anyway, since one write runs at a time.
    */
   lock<Select extends Lockable>(select: Select, options?: { skipLocked: true }): Select
+  /**
+   * Within a write: until its commit no other write goes past the same name. On SQLite none does
+   * anyway.
+   */
+  exclude(tx: Writes, name: string): Promise<void>
   /** Within a write: once it is committed, whoever listens to the channel hears of it. */
   signal(tx: Writes, channel: string): Promise<void>
   /**

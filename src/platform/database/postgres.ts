@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 
 import { SQL } from 'bun'
-import { sql } from 'drizzle-orm'
+import { type SQL as Statement, sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/bun-sql'
 
 import { StartError } from '../start-error.ts'
@@ -49,6 +49,10 @@ export async function openPostgres(options: {
   const insideWrite = new AsyncLocalStorage<true>()
   const writes = new Set<Promise<unknown>>()
 
+  /** A Bun client within the transaction is not to be had from drizzle. */
+  const executeIn = (tx: Writes, statement: Statement) =>
+    (tx as unknown as typeof connection).execute(statement)
+
   return {
     driver: 'postgres',
     kit: postgresKit,
@@ -67,9 +71,11 @@ export async function openPostgres(options: {
       select.for('update', options)
       return select
     },
+    async exclude(tx, name) {
+      await executeIn(tx, sql`select pg_advisory_xact_lock(hashtextextended(${name}, 0))`)
+    },
     async signal(tx, channel) {
-      // A Bun client within the transaction is not to be had from drizzle; `notify` is a function.
-      await (tx as unknown as typeof connection).execute(sql`select pg_notify(${channel}, '')`)
+      await executeIn(tx, sql`select pg_notify(${channel}, '')`)
     },
     async listen(channel, hear) {
       const subscription = await client.listen(channel, hear, hear)

@@ -56,6 +56,7 @@ export async function openSqlite(directory: string): Promise<Database> {
       return result
     },
     lock: (select) => select,
+    async exclude() {},
     async signal(_, channel) {
       signalled.add(channel)
     },

@@ -1,106 +1,20 @@
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { describe, expect, test } from 'bun:test'
 
-import { Registry } from 'prom-client'
-
-import { createTestClock, type TestClock } from '../../../tests/support/clock.ts'
 import { refusal } from '../../../tests/support/refusal.ts'
-import type { Database } from '../database/database.ts'
 import { drivers } from '../database/drivers.fixture.ts'
-import { openLog } from '../log.ts'
-import { createNoTracing } from '../tracing/none.ts'
-import { createJobs } from './database-jobs.ts'
 import {
-  type Attempt,
-  type Job,
-  JobFailed,
-  JobRefused,
-  TooManyJobs,
-  type Jobs,
-  type JobUpdate,
-  type NewJob,
-} from './jobs.ts'
-
-const SOON_MS = 2000
-const MINUTE_MS = 60_000
-/** No wake-up in these tests comes from the poll, unless one asks for it. */
-const NEVER_MS = 1e6
-const RESULT_TTL_MS = 3_600_000
+  createGate,
+  jobProcesses,
+  MINUTE_MS,
+  RESULT_TTL_MS,
+  SOON_MS,
+  until,
+} from './jobs.fixture.ts'
+import { JobFailed, JobRefused, TooManyJobs, type Jobs, type JobUpdate } from './jobs.ts'
 
 /** What must hold on every database. */
 describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_, driver) => {
-  let place: Awaited<ReturnType<typeof driver.create>>
-  let database: Database
-  let clock: TestClock
-  let metrics: Registry
-  let opened: Jobs[]
-  beforeEach(async () => {
-    place = await driver.create()
-    database = await driver.open(place.where)
-    clock = createTestClock()
-    opened = []
-  })
-  afterEach(async () => {
-    for (const jobs of opened) await jobs.stop(0)
-    await database.close()
-    await place.remove()
-  })
-
-  /** What one process has. */
-  function createProcess(options: Partial<Parameters<typeof createJobs>[0]> = {}): Jobs {
-    metrics = new Registry()
-    const jobs = createJobs({
-      database,
-      clock,
-      metrics,
-      tracing: createNoTracing(),
-      log: openLog({ LOG_LEVEL: 'silent' }, { write() {} }).log,
-      concurrency: 4,
-      leaseMs: 3 * MINUTE_MS,
-      pollMs: NEVER_MS,
-      resultTtlMs: RESULT_TTL_MS,
-      unfinishedMax: 100,
-      ...options,
-    })
-    opened.push(jobs)
-    return jobs
-  }
-  const enqueue = (jobs: Jobs, job: Partial<NewJob> = {}) =>
-    database.write((tx) => jobs.enqueue(tx, { type: 'work', payload: {}, ...job }))
-
-  async function until<T>(read: () => Promise<T> | T, isSo: (value: T) => boolean): Promise<T> {
-    const deadline = performance.now() + SOON_MS
-    for (;;) {
-      const value = await read()
-      if (isSo(value)) return value
-      if (performance.now() > deadline) throw new Error(`it is still ${Bun.inspect(value)}`)
-      await Bun.sleep(5)
-    }
-  }
-  const untilState = (jobs: Jobs, id: string, state: Job['state']) =>
-    until(
-      () => jobs.get(id),
-      (job) => job?.state === state,
-    ) as Promise<Job>
-
-  /** A handler that waits for a word of the test. */
-  function createGate() {
-    const begun: Attempt<unknown>[] = []
-    const { promise, resolve } = Promise.withResolvers<void>()
-    return {
-      begun,
-      open: resolve,
-      async run(attempt: Attempt<unknown>) {
-        begun.push(attempt)
-        await Promise.race([
-          promise,
-          new Promise((_, reject) => {
-            attempt.signal.addEventListener('abort', () => reject(attempt.signal.reason as Error))
-          }),
-        ])
-        return attempt.payload
-      },
-    }
-  }
+  const { createProcess, enqueue, untilState, at } = jobProcesses(driver)
 
   describe('a job', () => {
     test('is done, with its payload, and its result is kept', async () => {
@@ -118,17 +32,17 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_,
         result: { b: 2 },
         error: null,
         ownerId: 'ada',
-        createdAt: new Date(clock.now()),
-        runAt: new Date(clock.now()),
-        startedAt: new Date(clock.now()),
-        finishedAt: new Date(clock.now()),
-        expiresAt: new Date(clock.now() + RESULT_TTL_MS),
+        createdAt: new Date(at().clock.now()),
+        runAt: new Date(at().clock.now()),
+        startedAt: new Date(at().clock.now()),
+        finishedAt: new Date(at().clock.now()),
+        expiresAt: new Date(at().clock.now() + RESULT_TTL_MS),
       })
     })
 
     test('exists only if what it follows from was committed', async () => {
       const jobs = createProcess()
-      const attempt = database.write(async (tx) => {
+      const attempt = at().database.write(async (tx) => {
         await jobs.enqueue(tx, { type: 'work', payload: {} })
         throw new Error('second thoughts')
       })
@@ -144,11 +58,8 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_,
       await enqueue(jobs, { delayMs: MINUTE_MS })
       await Bun.sleep(100)
       expect(gate.begun).toHaveLength(0)
-      clock.advance(MINUTE_MS)
-      await until(
-        () => gate.begun.length,
-        (begun) => begun === 1,
-      )
+      at().clock.advance(MINUTE_MS)
+      await gate.untilBegun(1)
     })
 
     test('of a type that this process does not know is left to others', async () => {
@@ -166,7 +77,7 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_,
       jobs.handle('work', { run: async ({ payload }) => void order.push(payload) })
       await enqueue(jobs, { payload: { n: 1 }, priority: 'low' })
       await enqueue(jobs, { payload: { n: 2 } })
-      clock.advance(1)
+      at().clock.advance(1)
       await enqueue(jobs, { payload: { n: 3 } })
       await enqueue(jobs, { payload: { n: 4 }, priority: 'high' })
       await jobs.start()
@@ -178,18 +89,53 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_,
     })
 
     test('with a key is taken in once while one waits, and again when that was begun', async () => {
-      const jobs = createProcess()
+      const jobs = createProcess({ concurrency: 2 })
       const gate = createGate()
       jobs.handle('work', gate)
       const first = await enqueue(jobs, { key: 'k' })
       expect(await enqueue(jobs, { key: 'k' })).toBe(first)
       expect(await enqueue(jobs, { key: 'other' })).not.toBe(first)
       await jobs.start()
+      await gate.untilBegun(2)
+      const second = await enqueue(jobs, { key: 'k' })
+      expect(second).not.toBe(first)
+      expect(await enqueue(jobs, { key: 'k' })).toBe(second)
+    })
+
+    test('with a key is taken in once while one waits for its next attempt', async () => {
+      const jobs = createProcess()
+      jobs.handle('work', {
+        run: async () => {
+          throw new JobFailed('not yet')
+        },
+      })
+      await jobs.start()
+      const id = await enqueue(jobs, { key: 'k' })
       await until(
-        () => gate.begun.length,
-        (begun) => begun === 2,
+        () => jobs.get(id),
+        (job) => job?.state === 'ready' && job.error !== null,
       )
-      expect(await enqueue(jobs, { key: 'k' })).not.toBe(first)
+      expect(await enqueue(jobs, { key: 'k' })).toBe(id)
+    })
+
+    test('with a key goes on without it where another waits with it by now', async () => {
+      const jobs = createProcess({ concurrency: 1, pollMs: 10 })
+      const gate = createGate()
+      let failures = 1
+      jobs.handle('work', {
+        async run(attempt) {
+          await gate.run(attempt)
+          if (failures-- > 0) throw new JobFailed('not yet')
+        },
+      })
+      await jobs.start()
+      const first = await enqueue(jobs, { key: 'k' })
+      await gate.untilBegun(1)
+      const second = await enqueue(jobs, { key: 'k' })
+      gate.open()
+      await untilState(jobs, second, 'done')
+      at().clock.advance(1000)
+      expect(await untilState(jobs, first, 'done')).toMatchObject({ attempt: 2 })
     })
 
     test('with a key is one also when many ask at once', async () => {
@@ -210,10 +156,7 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_,
       await Bun.sleep(100)
       expect(gate.begun).toHaveLength(2)
       gate.open()
-      await until(
-        () => gate.begun.length,
-        (begun) => begun === 5,
-      )
+      await gate.untilBegun(5)
     })
   })
 
@@ -237,11 +180,11 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_,
         const job = await until(
           () => jobs.get(id),
           (job) =>
-            job?.state === 'ready' && job.error !== null && job.runAt.getTime() > clock.now(),
+            job?.state === 'ready' && job.error !== null && job.runAt.getTime() > at().clock.now(),
         )
-        const waitMs = job!.runAt.getTime() - clock.now()
+        const waitMs = job!.runAt.getTime() - at().clock.now()
         expect(waitMs).toBeWithin(longestMs / 2, longestMs + 1)
-        clock.advance(waitMs)
+        at().clock.advance(waitMs)
       }
       expect(await untilState(jobs, id, 'done')).toMatchObject({
         attempt: 3,
@@ -272,6 +215,16 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_,
       await jobs.start()
       const id = await enqueue(jobs, { attemptsMax: 1 })
       expect(await untilState(jobs, id, 'failed')).toMatchObject({ error: 'An internal error.' })
+    })
+
+    test('is also to take longer than an attempt may', async () => {
+      const jobs = createProcess({ timeoutMs: 100 })
+      jobs.handle('work', createGate())
+      await jobs.start()
+      const id = await enqueue(jobs, { attemptsMax: 1 })
+      expect(await untilState(jobs, id, 'failed')).toMatchObject({
+        error: 'It took longer than 0.1 s.',
+      })
     })
 
     test('that will not mend is not tried again', async () => {
@@ -305,12 +258,41 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_,
       jobs.handle('work', gate)
       await jobs.start()
       const id = await enqueue(jobs)
-      await until(
-        () => gate.begun.length,
-        (begun) => begun === 1,
-      )
+      await gate.untilBegun(1)
       expect(await other.cancel(id)).toBe(true)
       expect(await untilState(jobs, id, 'cancelled')).toMatchObject({ attempt: 1 })
+    })
+
+    test('while an attempt fails leaves no other to wait for', async () => {
+      const jobs = createProcess()
+      jobs.handle('work', {
+        async run() {
+          // Past the code under test, so that nothing tells the worker.
+          await at().execute('update jobs set is_cancel_requested = true')
+          throw new JobFailed('not yet')
+        },
+      })
+      await jobs.start()
+      const id = await enqueue(jobs)
+      await untilState(jobs, id, 'cancelled')
+    })
+
+    test('a replayed job is another matter than cancelling the former one', async () => {
+      const jobs = createProcess()
+      let failures = 1
+      jobs.handle('work', {
+        async run() {
+          await at().execute('update jobs set is_cancel_requested = true where attempt = 1')
+          if (failures-- > 0) throw new JobRefused('no')
+          await at().execute('update jobs set is_cancel_requested = false')
+        },
+      })
+      await jobs.start()
+      const id = await enqueue(jobs)
+      await untilState(jobs, id, 'failed')
+      await at().execute('update jobs set is_cancel_requested = true')
+      await jobs.replay(id)
+      await untilState(jobs, id, 'done')
     })
 
     test('what has ended changes nothing', async () => {
@@ -358,10 +340,7 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_,
       })
       await jobs.start()
       const id = await enqueue(jobs)
-      await until(
-        () => gate.begun.length,
-        (begun) => begun === 1,
-      )
+      await gate.untilBegun(1)
       await Bun.sleep(600)
       expect(await jobs.get(id)).toMatchObject({ state: 'active', progress: 0 })
       gate.open()
@@ -377,7 +356,8 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_,
       jobs.onUpdate((update) => told.push(update))
       jobs.handle('work', {
         async run(attempt) {
-          for (let step = 0; step <= 100; step++) attempt.progress(step / 200)
+          const { progress } = attempt
+          for (let step = 0; step <= 100; step++) progress(step / 200)
           return gate.run(attempt)
         },
       })
@@ -402,111 +382,6 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_,
     })
   })
 
-  describe('a lease', () => {
-    test('that ran out gives the job to another process; what the first one says then is not heard', async () => {
-      const leaseMs = 90
-      const [silent, other] = [createProcess(), createProcess({ leaseMs, pollMs: 10 })]
-      const gate = createGate()
-      // It answers after all, but only when another has done the job.
-      silent.handle('work', {
-        async run(attempt) {
-          gate.begun.push(attempt)
-          await gate.run({ ...attempt, signal: new AbortController().signal })
-          return 'late'
-        },
-      })
-      await silent.start()
-      const id = await enqueue(silent)
-      await until(
-        () => gate.begun.length,
-        (begun) => begun > 0,
-      )
-      other.handle('work', { run: async () => 'in time' })
-      await other.start()
-      clock.advance(4 * MINUTE_MS)
-      expect(await untilState(other, id, 'done')).toMatchObject({ attempt: 2, result: 'in time' })
-      gate.open()
-      await Bun.sleep(50)
-      expect(await other.get(id)).toMatchObject({ result: 'in time' })
-    })
-
-    test('goes on while the process says that it lives', async () => {
-      const leaseMs = 60
-      const [slow, other] = [createProcess({ leaseMs }), createProcess({ leaseMs, pollMs: 10 })]
-      const gate = createGate()
-      slow.handle('work', gate)
-      await slow.start()
-      const id = await enqueue(slow)
-      await until(
-        () => gate.begun.length,
-        (begun) => begun === 1,
-      )
-      other.handle('work', gate)
-      await other.start()
-      for (let n = 0; n < 10; n++) {
-        await Bun.sleep(leaseMs / 2)
-        clock.advance(leaseMs / 2)
-      }
-      gate.open()
-      expect(await untilState(other, id, 'done')).toMatchObject({ attempt: 1 })
-      expect(gate.begun).toHaveLength(1)
-    })
-
-    test('that ran out does not make a process do its own job twice', async () => {
-      const jobs = createProcess({ pollMs: 10 })
-      const gate = createGate()
-      jobs.handle('work', gate)
-      await jobs.start()
-      const id = await enqueue(jobs, { attemptsMax: 1 })
-      await until(
-        () => gate.begun.length,
-        (begun) => begun === 1,
-      )
-      clock.advance(4 * MINUTE_MS)
-      await Bun.sleep(100)
-      gate.open()
-      expect(await untilState(jobs, id, 'done')).toMatchObject({ attempt: 1 })
-      expect(gate.begun).toHaveLength(1)
-    })
-
-    test('is held while the process waits for its jobs to stop', async () => {
-      const leaseMs = 90
-      const [leaving, other] = [createProcess({ leaseMs }), createProcess({ leaseMs, pollMs: 10 })]
-      const gate = createGate()
-      leaving.handle('work', gate)
-      await leaving.start()
-      const id = await enqueue(leaving)
-      await until(
-        () => gate.begun.length,
-        (begun) => begun === 1,
-      )
-      other.handle('work', gate)
-      await other.start()
-      const stopped = leaving.stop(SOON_MS)
-      for (let n = 0; n < 10; n++) {
-        await Bun.sleep(leaseMs / 2)
-        clock.advance(leaseMs / 2)
-      }
-      gate.open()
-      await stopped
-      expect(await other.get(id)).toMatchObject({ state: 'done', attempt: 1 })
-      expect(gate.begun).toHaveLength(1)
-    })
-
-    test('of the last attempt that ran out ends the job', async () => {
-      const [silent, other] = [createProcess(), createProcess({ pollMs: 10 })]
-      silent.handle('work', createGate())
-      await silent.start()
-      const id = await enqueue(silent, { attemptsMax: 1 })
-      await untilState(silent, id, 'active')
-      await other.start()
-      clock.advance(4 * MINUTE_MS)
-      expect(await untilState(other, id, 'failed')).toMatchObject({
-        error: 'The process that did it fell silent.',
-      })
-    })
-  })
-
   describe('stopping', () => {
     test('waits for what runs, and takes nothing more', async () => {
       const jobs = createProcess({ concurrency: 1 })
@@ -514,10 +389,7 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_,
       jobs.handle('work', gate)
       await jobs.start()
       const [first, second] = [await enqueue(jobs), await enqueue(jobs)]
-      await until(
-        () => gate.begun.length,
-        (begun) => begun === 1,
-      )
+      await gate.untilBegun(1)
       const stopped = jobs.stop(SOON_MS)
       gate.open()
       await stopped
@@ -531,10 +403,7 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_,
       jobs.handle('work', gate)
       await jobs.start()
       const id = await enqueue(jobs)
-      await until(
-        () => gate.begun.length,
-        (begun) => begun === 1,
-      )
+      await gate.untilBegun(1)
       await jobs.stop(10)
       expect(gate.begun[0]?.signal.aborted).toBe(true)
       expect(await jobs.get(id)).toMatchObject({ state: 'ready', attempt: 0, error: null })
@@ -552,7 +421,7 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_,
       }
       await Bun.sleep(1200)
       expect(done).toHaveLength(0)
-      clock.advance(MINUTE_MS)
+      at().clock.advance(MINUTE_MS)
       await until(
         () => done.length,
         (length) => length === 1,
@@ -566,7 +435,7 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_,
       before.schedule('each-minute', '* * * * *', { type: 'work', payload: {} })
       await before.start()
       await before.stop(0)
-      clock.advance(60 * MINUTE_MS)
+      at().clock.advance(60 * MINUTE_MS)
       const jobs = createProcess()
       const done: unknown[] = []
       jobs.handle('work', { run: async () => void done.push(0) })
@@ -592,7 +461,7 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_,
     const id = await enqueue(jobs)
     const waiting = await enqueue(jobs, { type: 'other' })
     await untilState(jobs, id, 'done')
-    clock.advance(RESULT_TTL_MS + 6 * MINUTE_MS)
+    at().clock.advance(RESULT_TTL_MS + 6 * MINUTE_MS)
     await until(
       () => jobs.get(id),
       (job) => job === undefined,
@@ -614,7 +483,7 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_,
     const good = await enqueue(jobs)
     await untilState(jobs, bad, 'done')
     await untilState(jobs, good, 'done')
-    clock.advance(RESULT_TTL_MS + 6 * MINUTE_MS)
+    at().clock.advance(RESULT_TTL_MS + 6 * MINUTE_MS)
     await until(
       () => jobs.get(good),
       (job) => job === undefined,
@@ -653,6 +522,30 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_,
     await enqueue(jobs, { ownerId: 'ada' })
   })
 
+  test('an owner has no more also when many ask at once', async () => {
+    const jobs = createProcess({ unfinishedMax: 5 })
+    const asked = Array.from({ length: 20 }, () => enqueue(jobs, { ownerId: 'ada' }))
+    const outcomes = await Promise.allSettled(asked)
+    expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(5)
+    expect(await jobs.list({ limit: 20 })).toHaveLength(5)
+  })
+
+  test('what the server did by itself is not kept for long', async () => {
+    const jobs = createProcess()
+    jobs.handle<{ result?: number }>('work', { run: async ({ payload }) => payload.result })
+    await jobs.start()
+    for (const payload of [{}, { result: 1 }]) {
+      const [own, ada] = [
+        await enqueue(jobs, { payload }),
+        await enqueue(jobs, { payload, ownerId: 'ada' }),
+      ]
+      const keptFor = async (id: string) =>
+        (await untilState(jobs, id, 'done')).expiresAt!.getTime() - at().clock.now()
+      expect(await keptFor(own)).toBe(60 * MINUTE_MS)
+      expect(await keptFor(ada)).toBe(RESULT_TTL_MS)
+    }
+  })
+
   test('lists the newest first, page by page, of one owner or of all', async () => {
     const jobs = createProcess()
     const ids: string[] = []
@@ -669,8 +562,8 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_,
     const jobs = createProcess()
     await enqueue(jobs)
     await enqueue(jobs, { delayMs: MINUTE_MS })
-    clock.advance(5000)
-    const text = await metrics.metrics()
+    at().clock.advance(5000)
+    const text = await at().metrics.metrics()
     expect(text).toContain('jobs{state="ready"} 2\n')
     expect(text).toContain('jobs{state="active"} 0\n')
     expect(text).toContain('jobs_oldest_due_age_seconds 5\n')

@@ -1,4 +1,3 @@
-import { Cron } from 'croner'
 import type { Registry } from 'prom-client'
 
 import type { Clock } from '../clock.ts'
@@ -6,21 +5,13 @@ import type { Database } from '../database/database.ts'
 import type { Log } from '../log.ts'
 import type { Tracing } from '../tracing/tracing.ts'
 import { createJobMetrics } from './job-metrics.ts'
-import type { Jobs, JobType, JobUpdate, NewJob } from './jobs.ts'
+import type { Jobs, JobType, JobUpdate } from './jobs.ts'
+import { createLeases } from './leases.ts'
 import { CANCELLED, createQueue, READY } from './queue.ts'
+import { createSchedules } from './schedules.ts'
 import { JobWorker } from './worker.ts'
 
 const FORGOTTEN_AT_ONCE = 100
-/** Cron patterns name minutes, or seconds at the finest. */
-const SCHEDULE_INTERVAL_MS = 1000
-
-interface Schedule {
-  name: string
-  cron: Cron
-  job: NewJob
-  /** The slot that was taken care of last, by this process or another: a second look asks nobody. */
-  lookedAt: number | undefined
-}
 
 /** Jobs in a table of the database: every process that shares the database shares the work. */
 export function createJobs(deps: {
@@ -32,54 +23,32 @@ export function createJobs(deps: {
   concurrency: number
   leaseMs: number
   pollMs: number
+  /** What one attempt may take. */
+  timeoutMs: number
   resultTtlMs: number
   /** Unfinished jobs that one owner may have. */
   unfinishedMax: number
 }): Jobs {
-  const { database, clock, log, tracing, leaseMs, pollMs, concurrency } = deps
+  const { database, clock, log, tracing, leaseMs, pollMs, timeoutMs, concurrency } = deps
   const queue = createQueue(deps)
+  const schedules = createSchedules({ database, queue, clock, log })
   const types = new Map<string, JobType<unknown>>()
-  const schedules: Schedule[] = []
   const hearing: ((update: JobUpdate) => void)[] = []
-  const observe = createJobMetrics(deps.metrics, queue, clock)
   const worker = new JobWorker({
-    queue,
+    leases: createLeases({ ...deps, types, worker: `${process.pid}-${Bun.randomUUIDv7()}` }),
     types,
-    clock,
     log,
     tracing,
     concurrency,
     leaseMs,
     pollMs,
-    observe,
+    timeoutMs,
+    observe: createJobMetrics(deps.metrics, queue, clock),
     tell: (update) => {
       for (const hear of hearing) hear(update)
     },
   })
   const stopListening: (() => Promise<void>)[] = []
-  let scheduleTimer: Timer | undefined
-  let isLookedAt = true
-
-  async function fireWhatIsDue(): Promise<void> {
-    for (const schedule of schedules) {
-      const { name, cron, job } = schedule
-      const [slot] = cron.previousRuns(1, new Date(clock.now() + 1))
-      if (slot === undefined || slot.getTime() === schedule.lookedAt) continue
-      await queue.fire(name, slot, job)
-      schedule.lookedAt = slot.getTime()
-    }
-  }
-
-  /** The database may be away for a while: that is said once. */
-  async function fireOrSay(): Promise<void> {
-    try {
-      await fireWhatIsDue()
-      isLookedAt = true
-    } catch (error) {
-      if (isLookedAt) log.warn({ error }, 'the schedules can not be looked at')
-      isLookedAt = false
-    }
-  }
 
   async function dispose({ type, result }: { type: string; result: unknown }): Promise<void> {
     if (result !== null) await types.get(type)?.dispose?.(result)
@@ -106,14 +75,7 @@ export function createJobs(deps: {
     handle(type, jobType) {
       types.set(type, jobType)
     },
-    schedule(name, pattern, job) {
-      schedules.push({
-        name,
-        cron: new Cron(pattern, { timezone: 'UTC', paused: true }),
-        job,
-        lookedAt: undefined,
-      })
-    },
+    schedule: schedules.add,
     enqueue: queue.enqueue,
     get: queue.get,
     list: queue.list,
@@ -134,15 +96,13 @@ export function createJobs(deps: {
       hearing.push(hear)
     },
     async start() {
-      for (const { name } of schedules) await queue.addSchedule(name)
       stopListening.push(await database.listen(READY, () => worker.wake()))
       stopListening.push(await database.listen(CANCELLED, () => worker.beat()))
       worker.start()
-      scheduleTimer = setInterval(() => void fireOrSay(), SCHEDULE_INTERVAL_MS)
-      scheduleTimer.unref()
+      await schedules.start()
     },
     async stop(deadlineMs) {
-      clearInterval(scheduleTimer)
+      await schedules.stop()
       // The worker first: from now on it takes nothing, and hears of what is cancelled until the end.
       await worker.stop(deadlineMs)
       for (const stop of stopListening) await stop()

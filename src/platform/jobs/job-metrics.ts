@@ -3,9 +3,8 @@ import { Gauge, type Registry } from 'prom-client'
 import type { Clock } from '../clock.ts'
 import { tallyCounter, tallyHistogram } from '../tally.ts'
 import type { Queue } from './queue.ts'
-import type { JobState } from './tables.ts'
 
-const STATES: JobState[] = ['ready', 'active', 'done', 'failed', 'cancelled']
+const STATES = ['ready', 'active', 'failed'] as const
 const DURATION_BUCKETS_SECONDS = [0.01, 0.1, 1, 10, 60, 600, 3600]
 
 /** Reads the queue at each scrape. @returns how to tell that an attempt has ended. */
@@ -19,14 +18,12 @@ export function createJobMetrics(
   const orNaN = (figure: Promise<number>) => figure.catch(() => Number.NaN)
   const states = new Gauge({
     name: 'jobs',
-    help: 'Jobs by state.',
+    help: 'Jobs that wait, run, or have failed for good.',
     labelNames: ['state'],
     registers,
     async collect() {
-      const counted = queue.countByState()
-      for (const state of STATES) {
-        states.set({ state }, await orNaN(counted.then((counts) => counts.get(state) ?? 0)))
-      }
+      const depth = queue.depth()
+      for (const state of STATES) states.set({ state }, await orNaN(depth.then((of) => of[state])))
     },
   })
   const oldest = new Gauge({

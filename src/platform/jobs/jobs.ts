@@ -9,7 +9,7 @@ export interface NewJob {
   type: string
   /** What its handler is given: JSON, since another process may run it. */
   payload: object
-  /** While a job with this key waits, a second one is not taken in. */
+  /** While a job with this key waits, for its first attempt or the next, a second one is not taken in. */
   key?: string
   priority?: Priority
   /** Not before so much time has passed. */
@@ -46,7 +46,10 @@ export interface Attempt<Payload> {
   ownerId: string | null
   /** Of what enqueued it. The attempt is below that, in the log and among the spans. */
   traceparent: string | null
-  /** Aborts when the job is cancelled, was given to another process, or this one stops. */
+  /**
+   * Aborts when the job is cancelled, takes too long, was given to another process, or this one
+   * stops. A handler minds it: until it returns, its place is taken.
+   */
   signal: AbortSignal
   /** Tells how far it is, from 0 to 1. Cheap to call often: it is written down now and then. */
   progress(share: number): void

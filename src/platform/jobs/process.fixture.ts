@@ -23,6 +23,7 @@ const jobs = createJobs({
   concurrency: 20,
   leaseMs: Number(leaseMs),
   pollMs: 50,
+  timeoutMs: 3_600_000,
   resultTtlMs: 3_600_000,
   unfinishedMax: 100,
 })

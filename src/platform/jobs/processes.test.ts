@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'bun:test'
+import { afterEach, describe, expect, test } from 'bun:test'
 import { join } from 'node:path'
 
 import { Registry } from 'prom-client'
@@ -13,6 +13,12 @@ const JOBS = 600
 /** Longer than SQLite lets a process wait for its turn while two others write. */
 const LEASE_MS = 3000
 const DEADLINE_MS = 30_000
+
+/** Whatever the test comes to, none outlives it. */
+const children: Bun.Subprocess[] = []
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill('SIGKILL')
+})
 
 describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (name, driver) => {
   test(
@@ -29,6 +35,7 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (na
         concurrency: 1,
         leaseMs: LEASE_MS,
         pollMs: 1e6,
+        timeoutMs: 3_600_000,
         resultTtlMs: 3_600_000,
         unfinishedMax: 100,
       })
@@ -39,6 +46,7 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (na
           ),
           { stdout: 'pipe', stderr: 'inherit' },
         )
+        children.push(child)
         return { child, lines: [] as string[], isHeard: listen(child.stdout) }
       })
       let victim: (typeof processes)[number] | undefined

@@ -1,6 +1,18 @@
+import { sql } from 'drizzle-orm'
+
+import type { Clock } from '../clock.ts'
 import type { Kit } from '../database/columns.ts'
+import type { Priority } from './jobs.ts'
 
 export type JobState = 'ready' | 'active' | 'done' | 'failed' | 'cancelled'
+
+/** How priorities are stored: the lowest goes first. */
+export const RANK: Record<Priority, number> = { high: 0, normal: 1, low: 2 }
+
+// Spelt out: by a parameter neither database would see that an index of only these will do.
+export const IS_READY = sql`state = 'ready'`
+export const IS_ACTIVE = sql`state = 'active'`
+export const IS_FAILED = sql`state = 'failed'`
 
 export const jobTables = ({ table, column, index, uniqueIndex }: Kit) => ({
   jobs: table(
@@ -9,9 +21,9 @@ export const jobTables = ({ table, column, index, uniqueIndex }: Kit) => ({
       id: column.text().primaryKey(),
       type: column.text().notNull(),
       state: column.text().$type<JobState>().notNull(),
-      /** The lowest goes first. */
+      /** Its {@link RANK}. */
       priority: column.integer().notNull(),
-      /** While it waits, no other with the same key is taken in. */
+      /** While it waits, for its first attempt or the next, no other with the same key is taken in. */
       key: column.text(),
       payload: column.json<unknown>().notNull(),
       result: column.json<unknown>(),
@@ -37,9 +49,14 @@ export const jobTables = ({ table, column, index, uniqueIndex }: Kit) => ({
       expiresAt: column.timestamp(),
     },
     (job) => [
-      uniqueIndex('jobs_key').on(job.key),
-      index('jobs_claim').on(job.state, job.priority, job.runAt),
+      uniqueIndex('jobs_key').on(job.key).where(IS_READY),
+      index('jobs_ready').on(job.priority, job.runAt).where(IS_READY),
+      index('jobs_active').on(job.leaseUntil).where(IS_ACTIVE),
+      index('jobs_failed').on(job.id).where(IS_FAILED),
       index('jobs_owner').on(job.ownerId, job.id),
+      index('jobs_unfinished')
+        .on(job.ownerId)
+        .where(sql`owner_id is not null and finished_at is null`),
       index('jobs_expires_at').on(job.expiresAt),
     ],
   ),
@@ -52,3 +69,12 @@ export const jobTables = ({ table, column, index, uniqueIndex }: Kit) => ({
 })
 
 export type JobRow = ReturnType<typeof jobTables>['jobs']['$inferSelect']
+
+/** What every job that ends is set to. */
+export const ended = (clock: Clock, ttlMs: number) => ({
+  key: null,
+  worker: null,
+  leaseUntil: null,
+  finishedAt: new Date(clock.now()),
+  expiresAt: new Date(clock.now() + ttlMs),
+})

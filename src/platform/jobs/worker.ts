@@ -1,57 +1,43 @@
-import type { Clock } from '../clock.ts'
 import { isDatabaseAway } from '../database/database.ts'
 import type { Log } from '../log.ts'
 import { inTrace, type Tracing } from '../tracing/tracing.ts'
-import type { Attempt, JobType, JobUpdate } from './jobs.ts'
-import { JobFailed, JobRefused } from './jobs.ts'
-import type { ClaimedJob, Demand, Ending, Queue } from './queue.ts'
+import { JobFailed, type JobType, type JobUpdate } from './jobs.ts'
+import type { ClaimedJob, Ending, Leases } from './leases.ts'
+import { CANCELLED, INTERNAL, LOST, RunningJob, STOPPED } from './running-job.ts'
 
 export interface WorkerOptions {
-  queue: Queue
+  leases: Leases
   types: ReadonlyMap<string, JobType<unknown>>
-  clock: Clock
   log: Log
   tracing: Tracing
   /** Jobs that this process does at once. */
   concurrency: number
   leaseMs: number
   pollMs: number
+  /** What one attempt may take. */
+  timeoutMs: number
   observe: (type: string, state: Ending['state'], seconds: number) => void
   tell: (update: JobUpdate) => void
 }
 
-interface Running {
-  job: ClaimedJob
-  abort: AbortController
-  /** Told by the handler and not written down yet. */
-  progress: number | undefined
-  isLost: boolean
-  done: Promise<void>
-}
-
 const HEARTBEATS_A_LEASE = 3
-const PROGRESS_INTERVAL_MS = 500
+/** How often its own jobs are looked at: how far they are, and whether their time is over. */
+const LOOK_INTERVAL_MS = 500
 const GIVE_BACK_GRACE_MS = 1000
-
-/** Why a handler's signal aborts. */
-const CANCELLED = new Error('the job was cancelled')
-const LOST = new Error('the job was given to another process')
-const STOPPED = new Error('the process stops')
 
 /**
  * Takes jobs, as many as there are places free, and does them. Looks for work when it is woken,
  * when a place gets free, and every `pollMs` in case that a wake-up was lost.
  */
 export class JobWorker {
-  /** Unlike any other process's, now and ever. */
-  readonly name = `${process.pid}-${Bun.randomUUIDv7()}`
   readonly #options: WorkerOptions
-  readonly #running = new Map<string, Running>()
+  readonly #running = new Map<string, RunningJob>()
   readonly #timers: Timer[] = []
   /** Ended, and not written down yet: many go in one statement. */
   #endings: Ending[] = []
   #writing: Promise<void> | undefined
   #looking: Promise<void> | undefined
+  #changing: Promise<void> = Promise.resolve()
   #isWoken = false
   #isStopped = false
   #isDatabaseAway = false
@@ -63,17 +49,27 @@ export class JobWorker {
   start(): void {
     const { pollMs, leaseMs } = this.#options
     const every = (ms: number, work: () => Promise<void>) => {
-      const timer = setInterval(() => void this.#attempt(work), ms)
+      let isAtIt = false
+      const tick = async () => {
+        if (isAtIt) return
+        isAtIt = true
+        await this.#attempt(work)
+        isAtIt = false
+      }
+      const timer = setInterval(() => void tick(), ms)
       timer.unref()
       this.#timers.push(timer)
     }
     every(pollMs, async () => {
       if (this.#isStopped) return
-      await this.#options.queue.reclaim(this.name)
+      await this.#options.leases.reclaim()
       this.wake()
     })
     every(leaseMs / HEARTBEATS_A_LEASE, () => this.#beat())
-    every(PROGRESS_INTERVAL_MS, () => this.#writeProgress())
+    every(LOOK_INTERVAL_MS, () => {
+      this.#abortOverdue()
+      return this.#writeProgress()
+    })
     this.wake()
   }
 
@@ -94,114 +90,98 @@ export class JobWorker {
   async stop(deadlineMs: number): Promise<void> {
     this.#isStopped = true
     await Promise.all([this.#looking, this.#writing])
-    const ended = Promise.all([...this.#running.values()].map(({ done }) => done))
+    const ended = Promise.all([...this.#running.values()].map(async ({ done }) => done))
     await Promise.race([ended, Bun.sleep(deadlineMs)])
-    for (const { abort } of this.#running.values()) abort.abort(STOPPED)
+    for (const running of this.#running.values()) running.abort(STOPPED)
     await Promise.race([ended, Bun.sleep(this.#running.size === 0 ? 0 : GIVE_BACK_GRACE_MS)])
     // Until now what runs was held, and could be cancelled.
     for (const timer of this.#timers) clearInterval(timer)
-    await this.#attempt(() => this.#write())
-    await this.#attempt(() => this.#options.queue.giveBack(this.name, [...this.#running.keys()]))
+    await this.#attempt(() => this.#change(() => this.#write()))
+    await this.#attempt(() => this.#options.leases.giveBack([...this.#running.keys()]))
   }
 
   async #look(): Promise<void> {
-    const { queue, types, concurrency } = this.#options
+    const { leases, concurrency } = this.#options
     while (this.#isWoken && !this.#isStopped) {
       this.#isWoken = false
       const free = concurrency - this.#running.size
-      if (free <= 0 || types.size === 0) return
-      const jobs = await queue.claim(this.name, this.#demand(free))
+      if (free <= 0) return
+      const jobs = await leases.claim(free)
       for (const job of jobs) this.#begin(job)
       // There may be more; where fewer came than could, the next wake-up tells.
       if (jobs.length === free) this.#isWoken = true
     }
   }
 
-  #demand(limit: number): Demand {
-    return { types: [...this.#options.types.keys()], limit }
-  }
-
   #begin(job: ClaimedJob): void {
-    const running: Running = {
-      job,
-      abort: new AbortController(),
-      progress: undefined,
-      isLost: false,
-      done: Promise.resolve(),
-    }
-    this.#running.set(job.id, running)
+    const running = new RunningJob(job)
+    const former = this.#running.get(job.id)
+    if (former !== undefined) this.#lose(former)
+    this.#running.set(running.id, running)
     this.#tell(running, 'active', job.progress)
     running.done = this.#do(running)
   }
 
-  async #do(running: Running): Promise<void> {
-    const { job, abort } = running
-    const { tracing, observe } = this.#options
-    const startedAt = performance.now()
-    const attempt: Attempt<unknown> = {
-      id: job.id,
-      payload: job.payload,
-      attempt: job.attempt,
-      ownerId: job.ownerId,
-      traceparent: job.traceparent,
-      signal: abort.signal,
-      progress(share) {
-        if (Number.isFinite(share)) running.progress = Math.min(1, Math.max(0, share))
-      },
-    }
+  /** Another process does it, or this one anew: how the attempt ends is not heard any more. */
+  #lose(running: RunningJob): void {
+    running.abort(LOST)
+    this.#running.delete(running.id)
+    this.#endings = this.#endings.filter(({ id }) => id !== running.id)
+  }
+
+  async #do(running: RunningJob): Promise<void> {
+    const { job } = running
+    if (job.isCancelRequested) running.abort(CANCELLED)
     let ending: Ending
     try {
-      if (job.isCancelRequested) throw CANCELLED
-      // Below what enqueued it, not linked to it: a job has one cause, and one trace tells it all.
-      const span = {
-        name: `job ${job.type}`,
-        kind: 'consumer' as const,
-        attributes: { 'job.id': job.id, 'job.type': job.type, 'job.attempt': job.attempt },
-      }
-      const result = await inTrace(tracing, job.traceparent, span, () =>
-        this.#run(running, attempt),
-      )
-      ending = { id: job.id, attempt: job.attempt, state: 'done', result }
+      ending = running.succeeded(await this.#run(running))
     } catch (error) {
-      ending = this.#failed(job, abort.signal, error)
+      ending = running.failed(error)
     }
-    // Given back by `stop`, or another's by now.
-    const isGivenBack = abort.signal.reason === STOPPED && ending.state !== 'done'
-    if (running.isLost || isGivenBack) return
-    observe(job.type, ending.state, (performance.now() - startedAt) / 1000)
+    const { abortReason } = running
+    const isGivenBack = abortReason === STOPPED && ending.state !== 'done'
+    if (abortReason === LOST || isGivenBack) return
+    this.#options.observe(job.type, ending.state, (performance.now() - running.startedAt) / 1000)
     this.#endings.push(ending)
     await this.#writeEndings()
     this.wake()
   }
 
-  async #run(running: Running, attempt: Attempt<unknown>): Promise<unknown> {
-    const { job } = running
-    const { types, log } = this.#options
-    try {
-      return await types.get(job.type)!.run(attempt)
-    } catch (error) {
-      // Whoever was told to end has not failed.
-      if (!attempt.signal.aborted) {
-        log.warn({ error, job: job.id, type: job.type, attempt: job.attempt }, 'a job failed')
-      }
-      throw error
+  #run(running: RunningJob): Promise<unknown> {
+    const { id, attempt, traceparent, job } = running
+    const { types, log, tracing } = this.#options
+    // Below what enqueued it, not linked to it: a job has one cause, and one trace tells it all.
+    const span = {
+      name: `job ${job.type}`,
+      kind: 'consumer' as const,
+      attributes: { 'job.id': id, 'job.type': job.type, 'job.attempt': attempt },
     }
-  }
-
-  #failed(job: ClaimedJob, signal: AbortSignal, error: unknown): Ending {
-    const { id, attempt } = job
-    if (signal.reason === CANCELLED || error === CANCELLED)
-      return { id, attempt, state: 'cancelled' }
-    const message = error instanceof JobFailed ? error.message : 'An internal error.'
-    const isLast = error instanceof JobRefused || attempt >= job.attemptsMax
-    return { id, attempt, state: isLast ? 'failed' : 'retry', error: message }
+    return inTrace(tracing, traceparent, span, async () => {
+      try {
+        if (running.abortReason === CANCELLED) throw CANCELLED
+        return await types.get(job.type)!.run(running)
+      } catch (error) {
+        // Whoever was told to end has not failed.
+        if (running.abortReason === undefined || running.isOverdue) {
+          log.warn({ error, job: id, type: job.type, attempt }, 'a job failed')
+        }
+        throw error
+      }
+    })
   }
 
   /** Whoever ends while a write is under way shares the next one. */
   async #writeEndings(): Promise<void> {
     await this.#writing
-    this.#writing ??= this.#write().finally(() => (this.#writing = undefined))
+    this.#writing ??= this.#change(() => this.#write()).finally(() => (this.#writing = undefined))
     await this.#writing
+  }
+
+  /** One at a time: two statements over the same jobs could each wait for a row that the other has. */
+  #change(work: () => Promise<void>): Promise<void> {
+    const result = this.#changing.then(work)
+    this.#changing = result.catch(() => {})
+    return result
   }
 
   async #write(): Promise<void> {
@@ -210,10 +190,9 @@ export class JobWorker {
     this.#endings = []
     // Until it is written each ending holds its place, so that nobody else fills it meanwhile.
     const places = endings.filter(({ id }) => this.#running.has(id)).length
-    const demand = this.#demand(this.#isStopped ? 0 : places)
     let next: ClaimedJob[]
     try {
-      next = await this.#options.queue.finish(this.name, endings, demand)
+      next = await this.#options.leases.finish(endings, this.#isStopped ? 0 : places)
     } catch (error) {
       if (isDatabaseAway(error)) {
         // The lease goes on, and the next heartbeat tries again.
@@ -230,16 +209,15 @@ export class JobWorker {
 
   /** One of them can't be stored, such as a result with a cycle: that is its failure, and not the others'. */
   async #writeOneByOne(endings: Ending[]): Promise<void> {
-    const { queue, log } = this.#options
-    const nothing = this.#demand(0)
+    const { leases, log } = this.#options
     for (const ending of endings) {
       try {
-        await queue.finish(this.name, [ending], nothing)
+        await leases.finish([ending], 0)
       } catch (error) {
         log.error({ error, job: ending.id }, 'how a job ended can not be stored')
-        const { id, attempt } = ending
-        const failed: Ending = { id, attempt, state: 'failed', error: 'An internal error.' }
-        await this.#attempt(async () => void (await queue.finish(this.name, [failed], nothing)))
+        const { id, attempt, ownerId } = ending
+        const failed: Ending = { id, attempt, ownerId, state: 'failed', error: INTERNAL }
+        await this.#attempt(async () => void (await leases.finish([failed], 0)))
       }
       this.#forget([ending])
     }
@@ -258,33 +236,42 @@ export class JobWorker {
     }
   }
 
-  async #beat(): Promise<void> {
-    await this.#write()
-    const ids = [...this.#running.keys()]
-    if (ids.length === 0) return
-    const held = await this.#options.queue.heartbeat(this.name, ids)
-    for (const id of ids) {
-      const running = this.#running.get(id)
-      if (running === undefined) continue
-      if (held.get(id) === true) running.abort.abort(CANCELLED)
-      if (held.has(id)) continue
-      running.isLost = true
-      running.abort.abort(LOST)
-      this.#running.delete(id)
-    }
+  #beat(): Promise<void> {
+    return this.#change(async () => {
+      await this.#write()
+      const ids = [...this.#running.keys()]
+      if (ids.length === 0) return
+      const held = await this.#options.leases.heartbeat(ids)
+      for (const id of ids) {
+        const running = this.#running.get(id)
+        if (running === undefined) continue
+        if (held.get(id) === true) running.abort(CANCELLED)
+        if (!held.has(id)) this.#lose(running)
+      }
+    })
   }
 
-  async #writeProgress(): Promise<void> {
+  #abortOverdue(): void {
+    const { timeoutMs } = this.#options
+    const since = performance.now() - timeoutMs
     for (const running of this.#running.values()) {
-      const { progress, job } = running
-      if (progress === undefined) continue
-      running.progress = undefined
-      await this.#options.queue.writeProgress(this.name, job.id, progress)
-      this.#tell(running, 'active', progress)
+      if (running.startedAt >= since) continue
+      running.abort(new JobFailed(`It took longer than ${timeoutMs / 1000} s.`))
     }
   }
 
-  #tell({ job }: Running, state: JobUpdate['state'], progress: number): void {
+  #writeProgress(): Promise<void> {
+    return this.#change(async () => {
+      const told = [...this.#running.values()].filter(({ share }) => share !== undefined)
+      if (told.length === 0) return
+      const shares = new Map(told.map(({ id, share }) => [id, share!]))
+      for (const running of told) running.share = undefined
+      await this.#options.leases.writeProgress(shares)
+      for (const running of told) this.#tell(running, 'active', shares.get(running.id)!)
+    })
+  }
+
+  #tell({ job }: RunningJob, state: JobUpdate['state'], progress: number): void {
     this.#options.tell({ id: job.id, type: job.type, ownerId: job.ownerId, state, progress })
   }
 
