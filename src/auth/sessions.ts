@@ -3,6 +3,7 @@ import { LRUCache } from 'lru-cache'
 
 import type { Events } from '../events.ts'
 import type { Account } from '../gateway/principal.ts'
+import { Problem } from '../gateway/problem.ts'
 import { roleScopes, type Scope } from '../gateway/scopes.ts'
 import { type Clock, isoTime } from '../platform/clock.ts'
 import {
@@ -147,7 +148,10 @@ export function createSessions(deps: {
     return account
   }
 
-  /** Goes on when nobody waits for it any more: a revocation counts whenever it is heard of. */
+  /**
+   * Goes on when nobody waits for it any more: a revocation counts whenever it is heard of. What is
+   * no refusal, such as that a statement took too long, says nothing of the token.
+   */
   async function askAgain(token: string, entry: Verified): Promise<Account> {
     const now = clock.now()
     try {
@@ -155,7 +159,7 @@ export function createSessions(deps: {
       entry.confirmedAtMs = now
       return entry.account
     } catch (error) {
-      if (!isDatabaseAway(error) && verified.peek(token) === entry) verified.delete(token)
+      if (error instanceof Problem && verified.peek(token) === entry) verified.delete(token)
       throw error
     } finally {
       entry.recheck = undefined

@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 
+import { SQL } from 'bun'
+
 import { FIXTURE_MODELS_DIR } from '../support/harness.ts'
 import { openProxy, type Proxy } from '../support/proxy.ts'
 import { startServer, type TestServer } from '../support/server.ts'
@@ -104,6 +106,30 @@ describe.skipIf(findPostgres() === undefined)('Postgres that falls silent', () =
     proxy.freeze()
     await expectStatus(predict(token), 503, NOTICED_WITHIN_MS)
     await expectStatus(predict(token), 503, AT_ONCE_MS)
+  })
+
+  test('holds up one request of who is known also where only a table is locked, and a revocation counts at last', async () => {
+    const token = await server.logIn()
+    expect((await predict(token)).status).toBe(200)
+    await using administrator = new SQL(postgres.url, { max: 2 })
+    await Bun.sleep(1100)
+    await administrator.begin(async (tx) => {
+      await tx`lock table sessions in access exclusive mode`
+      await tx`delete from sessions`
+      const lockedAt = performance.now()
+      const together = Array.from({ length: 20 }, () => answered(predict(token)))
+      const slow = (await Promise.all(together)).filter(({ ms }) => ms > AT_ONCE_MS)
+      expect(slow.map(({ status, ms }) => [status, ms < NOTICED_WITHIN_MS])).toEqual([[200, true]])
+      // Within the timeout of a statement.
+      while (performance.now() - lockedAt < 1800) {
+        await expectStatus(predict(token), 200, AT_ONCE_MS)
+        const [waiting] = await administrator`
+          select count(*)::int as n from pg_stat_activity where wait_event_type = 'Lock'`
+        expect(waiting).toEqual({ n: 1 })
+      }
+    })
+    await Bun.sleep(100)
+    await expectStatus(predict(token), 401, AT_ONCE_MS)
   })
 
   test.each([0, 3000])('holds up no shutdown, %d ms after it fell silent', async (ms) => {

@@ -14,7 +14,9 @@ const REPLACED_CLOSE_SECONDS = 1
 /** Asked and not answered yet. */
 interface Ask {
   client: SQL
-  overdueAtTick: number
+  ticksMax: number
+  /** Set when it has a connection: to wait for one is no fault of the server. */
+  overdueAtTick: number | undefined
 }
 
 interface Listener {
@@ -41,7 +43,8 @@ interface Listener {
  * stood still for seconds it is one tick.
  */
 export class PostgresClient {
-  readonly #open: (connectionsMax?: 1) => SQL
+  readonly #open: (connectionsMax: number) => SQL
+  readonly #connectionsMax: number
   readonly #statementTicks: number
   readonly #transactionTicks: number
   readonly #asks = new Set<Ask>()
@@ -59,16 +62,18 @@ export class PostgresClient {
    * @param options.idleTransactionTimeoutMs after which the server gives up a transaction in which nothing is asked.
    */
   constructor(options: {
-    open: (connectionsMax?: 1) => SQL
+    open: (connectionsMax: number) => SQL
+    connectionsMax: number
     statementTimeoutMs: number
     idleTransactionTimeoutMs: number
   }) {
     const { open, statementTimeoutMs, idleTransactionTimeoutMs } = options
     const ticks = (ms: number) => Math.ceil((ms + ANSWER_MARGIN_MS) / TICK_MS)
     this.#open = open
+    this.#connectionsMax = options.connectionsMax
     this.#statementTicks = ticks(statementTimeoutMs)
     this.#transactionTicks = ticks(statementTimeoutMs + idleTransactionTimeoutMs)
-    this.#client = open()
+    this.#client = open(this.#connectionsMax)
     this.#probes = new Probes(
       () => open(1),
       () => this.#hear(),
@@ -136,8 +141,8 @@ export class PostgresClient {
     return answer
   }
 
-  #ask(client: SQL, ticks: number): Ask {
-    const ask = { client, overdueAtTick: this.#tick + ticks }
+  #ask(client: SQL, ticksMax: number): Ask {
+    const ask = { client, ticksMax, overdueAtTick: undefined }
     this.#asks.add(ask)
     return ask
   }
@@ -171,13 +176,23 @@ export class PostgresClient {
     } else if (quietTicks > 1) {
       this.#probes.send(this.#tick)
     }
-    for (const ask of this.#asks) {
-      if (ask.client !== this.#client || this.#tick < ask.overdueAtTick) continue
-      this.#replace(REPLACED_CLOSE_SECONDS)
-    }
+    if (this.#isOneOverdue()) this.#replace(REPLACED_CLOSE_SECONDS)
     for (const listener of this.#listeners) {
       if (listener.isLost && !this.#isSilent) this.#listenAgain(listener)
     }
+  }
+
+  /** What was asked first has the connections. */
+  #isOneOverdue(): boolean {
+    let connections = 0
+    for (const ask of this.#asks) {
+      if (ask.client !== this.#client) continue
+      connections += 1
+      if (connections > this.#connectionsMax) return false
+      ask.overdueAtTick ??= this.#tick + ask.ticksMax
+      if (this.#tick >= ask.overdueAtTick) return true
+    }
+    return false
   }
 
   #hear(): void {
@@ -187,7 +202,7 @@ export class PostgresClient {
 
   #replace(closeSeconds: number): void {
     const old = this.#client
-    this.#client = this.#open()
+    this.#client = this.#open(this.#connectionsMax)
     for (const listener of this.#listeners) listener.isLost = true
     void old.close({ timeout: closeSeconds })
   }

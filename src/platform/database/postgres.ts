@@ -36,13 +36,14 @@ export async function openPostgres(options: {
   connectionsMax: number
   statementTimeoutMs: number
 }): Promise<Database> {
-  const open = (connectionsMax = options.connectionsMax) =>
-    new SQL(options.url, {
-      max: connectionsMax,
+  const { url, connectionsMax, statementTimeoutMs } = options
+  const open = (max: number) =>
+    new SQL(url, {
+      max,
       idleTimeout: IDLE_TIMEOUT_SECONDS,
       connectionTimeout: CONNECT_TIMEOUT_SECONDS,
       connection: {
-        statement_timeout: options.statementTimeoutMs,
+        statement_timeout: statementTimeoutMs,
         idle_in_transaction_session_timeout: IDLE_TRANSACTION_TIMEOUT_MS,
       },
     })
@@ -50,7 +51,8 @@ export async function openPostgres(options: {
 
   const client = new PostgresClient({
     open,
-    statementTimeoutMs: options.statementTimeoutMs,
+    connectionsMax,
+    statementTimeoutMs,
     idleTransactionTimeoutMs: IDLE_TRANSACTION_TIMEOUT_MS,
   })
   const connection = drizzle(client as unknown as SQL, { casing: 'snake_case' })

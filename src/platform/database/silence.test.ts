@@ -136,6 +136,13 @@ describe.skipIf(findPostgres() === undefined)('Postgres that falls silent', () =
     ])
   })
 
+  test('is not that there are more statements than connections', async () => {
+    await database.close()
+    database = await open(proxy.port, 500)
+    // Twice as long, all of them together, as one may take.
+    await Promise.all(Array.from({ length: 8 * CONNECTIONS_MAX }, () => sleep(database.read, 0.4)))
+  })
+
   test('holds up neither who stops listening nor who closes', async () => {
     const stop = await database.listen('others', () => {})
     proxy.freeze()
