@@ -178,7 +178,7 @@ export class PostgresClient {
     }
     if (this.#isOneOverdue()) this.#replace(REPLACED_CLOSE_SECONDS)
     for (const listener of this.#listeners) {
-      if (listener.isLost && !this.#isSilent) this.#listenAgain(listener)
+      if (listener.isLost && !this.#isSilent) void this.#listenAgain(listener)
     }
   }
 
@@ -212,10 +212,14 @@ export class PostgresClient {
     listener.subscription = await this.#answered(this.#client.listen(channel, hear, hear))
   }
 
-  #listenAgain(listener: Listener): void {
+  async #listenAgain(listener: Listener): Promise<void> {
     listener.isLost = false
-    this.#subscribe(listener).catch(() => {
+    try {
+      await this.#subscribe(listener)
+      // It stopped meanwhile, and could end only what it had before.
+      if (!this.#listeners.has(listener)) await listener.subscription?.unlisten()
+    } catch {
       listener.isLost = true
-    })
+    }
   }
 }
