@@ -3,11 +3,14 @@ import { type Config, parseConfig } from './platform/config.ts'
 import { type Log, openLog } from './platform/log.ts'
 import { openPlatform, type Platform } from './platform/platform.ts'
 import { StartError } from './platform/start-error.ts'
+import { within } from './platform/within.ts'
 
 type App = Awaited<ReturnType<typeof openApp>>
 type Server = ReturnType<typeof listen>
 
 const EXIT_FORCED = 130
+/** For a step of the stop, beyond what jobs get: enough to notice that a part has fallen silent. */
+const STOP_STEP_TIMEOUT_MS = 4000
 const IDLE_TIMEOUT_SECONDS_MAX = 255
 
 try {
@@ -107,7 +110,19 @@ function stopOnSignal(running: {
   const { config, log, platform, app, server, closeLog } = running
   let isStopping = false
 
-  async function stop(signal: string): Promise<void> {
+  /** What is acknowledged is committed, so that nothing is lost with a part that is left open. */
+  const inTime = (step: string, ms: number, work: Promise<void>): Promise<boolean> =>
+    within(
+      ms,
+      work.then(() => true),
+      () => {
+        log.warn({ step }, 'the stop is cut short: a step took too long')
+        return false
+      },
+    )
+
+  /** @returns whether all of it was done. */
+  async function stop(signal: string): Promise<boolean> {
     log.info(`${signal}: finishing what runs`)
     app.drain()
     await Bun.sleep(config.DRAIN_DELAY_MS)
@@ -120,9 +135,13 @@ function stopOnSignal(running: {
       log.warn({ requests: server.pendingRequests }, 'requests are cut: they took too long')
       await server.stop(true)
     }
-    await app.stop(Math.max(0, deadline - performance.now()))
-    await platform.close()
+    const leftMs = Math.max(0, deadline - performance.now())
+    const steps = [
+      await inTime('app', leftMs + STOP_STEP_TIMEOUT_MS, app.stop(leftMs)),
+      await inTime('platform', STOP_STEP_TIMEOUT_MS, platform.close()),
+    ]
     log.info('stopped')
+    return !steps.includes(false)
   }
 
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
@@ -130,7 +149,7 @@ function stopOnSignal(running: {
       if (isStopping) process.exit(EXIT_FORCED)
       isStopping = true
       stop(signal)
-        .then(() => 0)
+        .then((isWhole) => (isWhole ? 0 : 1))
         .catch((error: unknown) => {
           log.error({ error }, 'the stop failed')
           return 1

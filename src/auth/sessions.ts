@@ -3,10 +3,17 @@ import { LRUCache } from 'lru-cache'
 
 import type { Events } from '../events.ts'
 import type { Account } from '../gateway/principal.ts'
+import { Problem } from '../gateway/problem.ts'
 import { roleScopes, type Scope } from '../gateway/scopes.ts'
 import { type Clock, isoTime } from '../platform/clock.ts'
-import { type Database, isDatabaseAway, type Writes } from '../platform/database/database.ts'
+import {
+  type Database,
+  DatabaseSilent,
+  isDatabaseAway,
+  type Writes,
+} from '../platform/database/database.ts'
 import type { Outbox } from '../platform/outbox/outbox.ts'
+import { within } from '../platform/within.ts'
 import { foldName } from './names.ts'
 import type { Passwords } from './passwords.ts'
 import { authProblems } from './problems.ts'
@@ -17,6 +24,8 @@ import { expiredToken, invalidToken, type Tokens } from './tokens.ts'
 const RECHECK_INTERVAL_MS = 1000
 /** How long a token that was good is believed while the database can't be asked. */
 const UNCHECKED_MAX_MS = 60_000
+/** How long a request waits to hear whether its good token is still one. */
+const RECHECK_PATIENCE_MS = 1000
 
 type StoredAccount = AuthTables['accounts']['$inferSelect']
 
@@ -45,6 +54,8 @@ interface Verified {
   /** When the database was last asked, and when it last answered. */
   checkedAtMs: number
   confirmedAtMs: number
+  /** Under way, for all requests with this token together. */
+  recheck: Promise<Account> | undefined
 }
 
 export function createSessions(deps: {
@@ -127,21 +138,47 @@ export function createSessions(deps: {
     const account = await load(sessionId)
     const expiresAtMs = expiresAt * 1000
     const now = clock.now()
-    verified.set(token, { account, expiresAtMs, checkedAtMs: now, confirmedAtMs: now })
+    verified.set(token, {
+      account,
+      expiresAtMs,
+      checkedAtMs: now,
+      confirmedAtMs: now,
+      recheck: undefined,
+    })
     return account
   }
 
-  async function recheck(token: string, entry: Verified): Promise<Account> {
+  /**
+   * Goes on when nobody waits for it any more: a revocation counts whenever it is heard of. What is
+   * no refusal, such as that a statement took too long, says nothing of the token.
+   */
+  async function askAgain(token: string, entry: Verified): Promise<Account> {
     const now = clock.now()
-    entry.checkedAtMs = now
     try {
       entry.account = await load(entry.account.sessionId)
       entry.confirmedAtMs = now
       return entry.account
     } catch (error) {
-      if (isDatabaseAway(error) && now - entry.confirmedAtMs < UNCHECKED_MAX_MS) {
-        return entry.account
-      }
+      if (error instanceof Problem && verified.peek(token) === entry) verified.delete(token)
+      throw error
+    } finally {
+      entry.recheck = undefined
+    }
+  }
+
+  /** One asks the database, and the others believe what is remembered, as long as that may be believed. */
+  async function recheck(token: string, entry: Verified): Promise<Account> {
+    const now = clock.now()
+    const isBelieved = now - entry.confirmedAtMs < UNCHECKED_MAX_MS
+    entry.checkedAtMs = now
+    if (entry.recheck !== undefined && isBelieved) return entry.account
+    entry.recheck ??= askAgain(token, entry)
+    try {
+      return await within(RECHECK_PATIENCE_MS, entry.recheck, () => {
+        throw new DatabaseSilent()
+      })
+    } catch (error) {
+      if (isDatabaseAway(error) && isBelieved) return entry.account
       verified.delete(token)
       throw error
     }

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { problems } from '../gateway/problems.ts'
 import { roleScopes } from '../gateway/scopes.ts'
 import type { Clock } from '../platform/clock.ts'
+import { isDatabaseAway } from '../platform/database/database.ts'
 import type { Keys } from './keys.ts'
 
 /** What a token says, beside `iss`, `aud` and `jti`. */
@@ -93,6 +94,8 @@ export function createTokens(deps: {
         const { sid, exp } = verifiedClaims.parse(payload)
         return { sessionId: sid, expiresAt: exp }
       } catch (cause) {
+        // Nothing is known of the token then.
+        if (isDatabaseAway(cause)) throw cause
         throw cause instanceof errors.JWTExpired ? expiredToken(cause) : invalidToken(cause)
       }
     },

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 
 import { z } from 'zod'
 
-import { createTestGateway } from '../../tests/support/gateway.ts'
+import { createTestGateway, LATE_MS } from '../../tests/support/gateway.ts'
 import { Unavailable } from '../platform/unavailable.ts'
 import { type Route, route } from './route.ts'
 
@@ -524,6 +524,24 @@ describe('bugs and deadlines', () => {
     const response = await request({ path: '/slow' })
     expect(response.status).toBe(504)
     expect(signals.map(({ aborted }) => aborted)).toEqual([true])
+  })
+  test('who asks has to be known in time too, and nothing is begun after it', async () => {
+    let calls = 0
+    const { request } = createTestGateway([
+      route(
+        { ...documented, method: 'get', path: '/hasty', access: 'signed-in', timeoutMs: 20 },
+        () => {
+          calls += 1
+          return { body: {} }
+        },
+      ),
+    ])
+    for (const token of ['unheard-of', 'late']) {
+      expect((await request({ path: '/hasty', token })).status).toBe(504)
+    }
+    await Bun.sleep(LATE_MS)
+    expect(calls).toBe(0)
+    expect((await request({ path: '/hasty', token: 'ada' })).status).toBe(200)
   })
 })
 

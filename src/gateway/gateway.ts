@@ -141,35 +141,53 @@ export function createGateway(deps: GatewayDeps): Gateway {
     return response
   }
 
-  async function pass(mounted: Mounted, visit: Visit): Promise<Answer> {
-    const { route, limit, bodyBytesMax, timeoutMs } = mounted
-    const { request, address } = visit
-    const identity = identify(route, visit)
-    const principal = identity instanceof Promise ? await identity : identity
+  /** Each step waits only where there is something to wait for, and all of them within the time limit. */
+  function pass(mounted: Mounted, visit: Visit): Answer | Promise<Answer> {
+    return inTime(mounted.timeoutMs, visit.request, (patience) => {
+      const identity = identify(mounted.route, visit)
+      return identity instanceof Promise
+        ? identity.then((principal) => admit(mounted, visit, principal, patience))
+        : admit(mounted, visit, identity, patience)
+    })
+  }
+
+  function admit(
+    mounted: Mounted,
+    visit: Visit,
+    principal: Principal,
+    patience: Patience,
+  ): Answer | Promise<Answer> {
+    const { limit } = mounted
     visit.principal = principal
-    if (limit !== undefined) {
-      const isByPrincipal = limit === limits.principal && principal.kind !== 'anonymous'
-      const key = isByPrincipal ? principal.id : limitKey(address)
-      Object.assign(visit.headers, await limit.count(key))
-    }
+    if (limit === undefined) return handle(mounted, visit, principal, patience)
+    const isByPrincipal = limit === limits.principal && principal.kind !== 'anonymous'
+    const key = isByPrincipal ? principal.id : limitKey(visit.address)
+    return limit.count(key).then((headers) => {
+      Object.assign(visit.headers, headers)
+      return handle(mounted, visit, principal, patience)
+    })
+  }
+
+  function handle(
+    mounted: Mounted,
+    visit: Visit,
+    principal: Principal,
+    patience: Patience,
+  ): Answer | Promise<Answer> {
+    const { route, bodyBytesMax } = mounted
+    const { request } = visit
     requireAccess(route, principal)
     const path = route.pathParameters && checkedPath(route.pathParameters, visit.pathParameters!)
     const query = route.query === undefined ? undefined : checkedQuery(route.query, request.url)
-    const handle = (body: unknown, patience: Patience) =>
-      route.handle({ path, query, body }, new Context(visit, principal, patience))
+    const call = (body: unknown) => {
+      patience.requireTime()
+      return route.handle({ path, query, body }, new Context(visit, principal, patience))
+    }
 
     const { body } = route
-    if (body === undefined)
-      return inTime(timeoutMs, request, (patience) => handle(undefined, patience))
-    if (body === 'stream') {
-      return inTime(timeoutMs, request, (patience) =>
-        handle(readStream(request, bodyBytesMax), patience),
-      )
-    }
-    return inTime(timeoutMs, request, async (patience) => {
-      const value = await readJson(request, bodyBytesMax)
-      return handle(checked(body.schema, value), patience)
-    })
+    if (body === undefined) return call(undefined)
+    if (body === 'stream') return call(readStream(request, bodyBytesMax))
+    return readJson(request, bodyBytesMax).then((value) => call(checked(body.schema, value)))
   }
 
   /** At once for a token that is known, which is most of them. */

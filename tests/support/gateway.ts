@@ -12,6 +12,9 @@ import { createNoTracing } from '../../src/platform/tracing/none.ts'
 import type { Tracing } from '../../src/platform/tracing/tracing.ts'
 import type { TestRequest } from './harness.ts'
 
+/** When it is known whose token `late` is; whose `unheard-of` is never becomes known. */
+export const LATE_MS = 60
+
 /** Two accounts, known by their name as token. */
 const principals: Record<string, Principal> = {
   ada: accountCalled('ada'),
@@ -49,6 +52,8 @@ export function createTestGateway(
     tracing,
     limits: createMemoryLimits({ keysMax: config.RATE_LIMIT_KEYS_MAX }),
     authenticate(token) {
+      if (token === 'unheard-of') return new Promise(() => {})
+      if (token === 'late') return Bun.sleep(LATE_MS).then(() => principals['ada']!)
       const principal = principals[token]
       if (principal === undefined) throw problems.invalidToken()
       return principal

@@ -1,10 +1,16 @@
-/** A way to a server that a test can make slow. */
+/** A way to a server that a test can make slow, or silent. */
 export interface Proxy {
   port: number
   /** From now on everything takes so long, in each direction. */
   delay(ms: number): void
   /** Cuts every connection; the next ones are let through. */
   cut(): void
+  /** From now on nothing passes and nothing is closed; new connections are accepted, and silent. */
+  freeze(): void
+  /** What was held passes, in its order. */
+  thaw(): void
+  /** New connections are let through; those that there are stay open, and silent for ever. */
+  bury(): void
   close(): void
 }
 
@@ -17,15 +23,19 @@ interface Side {
 /** Lets TCP connections through to a port of this machine. */
 export function openProxy(port: number): Proxy {
   let delayMs = 0
+  /** What the connections of now wait for before they pass anything on. */
+  let gate = openGate()
   const sockets = new Set<Bun.Socket<Side>>()
 
   /** What is received before the other side is there waits for it. */
   function towards(target: Promise<Bun.Socket<Side>>): Side {
+    const own = gate
     let sending: Promise<unknown> = target
     const later = (act: (socket: Bun.Socket<Side>) => void) => {
       const dueAt = performance.now() + delayMs
       sending = sending
         .then(() => Bun.sleep(Math.max(0, dueAt - performance.now())))
+        .then(() => own.opened)
         .then(async () => act(await target))
         .catch(() => {})
     }
@@ -76,9 +86,27 @@ export function openProxy(port: number): Proxy {
     cut() {
       for (const socket of sockets) socket.terminate()
     },
+    freeze: () => gate.shut(),
+    thaw: () => gate.open(),
+    bury() {
+      gate.shut()
+      gate = openGate()
+    },
     close() {
       listener.stop(true)
       for (const socket of sockets) socket.terminate()
     },
+  }
+}
+
+function openGate() {
+  let { promise: opened, resolve: open } = Promise.withResolvers<void>()
+  open()
+  return {
+    get opened() {
+      return opened
+    },
+    shut: () => void ({ promise: opened, resolve: open } = Promise.withResolvers<void>()),
+    open: () => open(),
   }
 }

@@ -44,11 +44,21 @@ export interface Database {
    * @returns how to stop.
    */
   listen(channel: string, hear: () => void): Promise<() => Promise<void>>
-  /** Resolves when the database answers, rejects with the reason when it does not. */
+  /** Resolves when the database answers, rejects with the reason when it does not, within a second. */
   ping(): Promise<void>
-  /** Rejects when the schema is not this version's. */
+  /** Rejects when the schema is not this version's, or the database does not say so within a second. */
   requireMigrated(): Promise<void>
   close(): Promise<void>
+}
+
+/** The server was asked and nothing came back, not even that it is gone. */
+export class DatabaseSilent extends Error {
+  override name = 'DatabaseSilent'
+  readonly code = 'DATABASE_SILENT'
+
+  constructor() {
+    super('the database does not answer')
+  }
 }
 
 /** Whether a write failed because a row with the same unique key exists, on any driver. */
@@ -66,10 +76,11 @@ const UNIQUE_VIOLATIONS = new Set([
 
 /**
  * Of SQLite: out of space, unreadable, held by another process. Of Bun's Postgres client: no
- * connection, or a SQLSTATE of the classes 08 (connection), 53 (resources) and 57P (shutdown).
+ * connection, or a SQLSTATE of the classes 08 (connection), 53 (resources) and 57P (shutdown). Of
+ * ours: silence.
  */
 const AWAY =
-  /^SQLITE_(FULL|IOERR|CANTOPEN|BUSY|READONLY)|^ERR_POSTGRES_(CONNECTION|IDLE|LIFETIME)|^(08|53|57P)[0-9A-Z]/
+  /^SQLITE_(FULL|IOERR|CANTOPEN|BUSY|READONLY)|^ERR_POSTGRES_(CONNECTION|IDLE|LIFETIME)|^(08|53|57P)[0-9A-Z]|^DATABASE_SILENT$/
 
 /** SQLite says it by `code`; of Bun's Postgres client, `errno` holds the SQLSTATE. */
 function codesOf(error: unknown): string[] {

@@ -5,12 +5,16 @@ import { type SQL as Statement, sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/bun-sql'
 
 import { StartError } from '../start-error.ts'
+import { within } from '../within.ts'
 import { postgresKit } from './columns.ts'
-import type { Database, Reads, Writes } from './database.ts'
+import { type Database, DatabaseSilent, type Reads, type Writes } from './database.ts'
 import { type Execute, migrate, requireSchema } from './migrate.ts'
+import { PostgresClient } from './postgres-client.ts'
 
 const IDLE_TIMEOUT_SECONDS = 3600
 const CONNECT_TIMEOUT_SECONDS = 5
+/** A pool that makes a check wait for so long is of no more use to a request than a server that is away. */
+const CHECK_TIMEOUT_MS = 1000
 /** A process that froze within a write would keep its locks from all others. */
 const IDLE_TRANSACTION_TIMEOUT_MS = 60_000
 /** Any number, as long as every version of Quintet uses the same. */
@@ -21,7 +25,8 @@ const MIGRATION_LOCK = 7_168_312_006
  * one does, and the others wait.
  *
  * A server that goes away fails what is in flight and each later query within milliseconds; the
- * first query after it is back connects anew.
+ * first query after it is back connects anew. One that falls silent does so within a second and a
+ * half, as {@link PostgresClient} says.
  *
  * @param statementTimeoutMs after which the server gives a statement up
  * @throws {StartError} when the server can't be used, or a newer version wrote the database.
@@ -31,21 +36,26 @@ export async function openPostgres(options: {
   connectionsMax: number
   statementTimeoutMs: number
 }): Promise<Database> {
-  const client = new SQL(options.url, {
-    max: options.connectionsMax,
-    idleTimeout: IDLE_TIMEOUT_SECONDS,
-    connectionTimeout: CONNECT_TIMEOUT_SECONDS,
-    connection: {
-      statement_timeout: options.statementTimeoutMs,
-      idle_in_transaction_session_timeout: IDLE_TRANSACTION_TIMEOUT_MS,
-    },
-  })
-  const schema = await migrateUnderLock(client).catch(async (cause: unknown) => {
-    await client.close()
-    throw asStartError(cause)
-  })
+  const { url, connectionsMax, statementTimeoutMs } = options
+  const open = (max: number) =>
+    new SQL(url, {
+      max,
+      idleTimeout: IDLE_TIMEOUT_SECONDS,
+      connectionTimeout: CONNECT_TIMEOUT_SECONDS,
+      connection: {
+        statement_timeout: statementTimeoutMs,
+        idle_in_transaction_session_timeout: IDLE_TRANSACTION_TIMEOUT_MS,
+      },
+    })
+  const schema = await migrateUnderLock(open(1))
 
-  const connection = drizzle(client, { casing: 'snake_case' })
+  const client = new PostgresClient({
+    open,
+    connectionsMax,
+    statementTimeoutMs,
+    idleTransactionTimeoutMs: IDLE_TRANSACTION_TIMEOUT_MS,
+  })
+  const connection = drizzle(client as unknown as SQL, { casing: 'snake_case' })
   const insideWrite = new AsyncLocalStorage<true>()
   const writes = new Set<Promise<unknown>>()
 
@@ -77,16 +87,11 @@ export async function openPostgres(options: {
     async signal(tx, channel) {
       await executeIn(tx, sql`select pg_notify(${channel}, '')`)
     },
-    async listen(channel, hear) {
-      const subscription = await client.listen(channel, hear, hear)
-      return () => subscription.unlisten()
-    },
+    listen: (channel, hear) => client.listen(channel, hear),
     async ping() {
-      await client`select 1`
+      await soon(executeOn(client)('select 1'))
     },
-    async requireMigrated() {
-      await requireSchema(executeOn(client), schema)
-    },
+    requireMigrated: () => soon(requireSchema(executeOn(client), schema)),
     async close() {
       await Promise.allSettled(writes)
       await client.close()
@@ -94,17 +99,28 @@ export async function openPostgres(options: {
   }
 }
 
-function migrateUnderLock(client: SQL): Promise<number> {
-  return client.begin(async (tx) => {
-    // Held until the transaction ends, however it ends. To wait for the others may take its time.
-    await tx`set local statement_timeout = 0`
-    await tx`select pg_advisory_xact_lock(${MIGRATION_LOCK})`
-    return migrate('postgres', executeOn(tx))
+const soon = <T>(answer: Promise<T>) =>
+  within(CHECK_TIMEOUT_MS, answer, () => {
+    throw new DatabaseSilent()
   })
+
+async function migrateUnderLock(client: SQL): Promise<number> {
+  try {
+    return await client.begin(async (tx) => {
+      // Held until the transaction ends, however it ends. To wait for the others may take its time.
+      await tx`set local statement_timeout = 0`
+      await tx`select pg_advisory_xact_lock(${MIGRATION_LOCK})`
+      return migrate('postgres', executeOn(tx))
+    })
+  } catch (cause) {
+    throw asStartError(cause)
+  } finally {
+    await client.close()
+  }
 }
 
 const executeOn =
-  (client: SQL): Execute =>
+  (client: Pick<PostgresClient, 'unsafe'>): Execute =>
   async (statement, values = []) => [
     ...((await client.unsafe(statement, values)) as Record<string, unknown>[]),
   ]
