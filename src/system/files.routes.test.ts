@@ -55,7 +55,14 @@ describe('a request that was not signed is refused', () => {
   testFiles([
     {
       name: 'with another signature',
-      path: () => swap(toGet(), /signature=./, 'signature=-'),
+      path: () => {
+        const path = toGet()
+        return swap(
+          path,
+          /signature=./,
+          path.includes('signature=-') ? 'signature=_' : 'signature=-',
+        )
+      },
       ...forged,
     },
     { name: 'with a shorter one', path: () => toGet().slice(0, -1), ...forged },
