@@ -114,7 +114,13 @@ function stopOnSignal(running: {
   const inTime = (step: string, ms: number, work: Promise<void>): Promise<boolean> =>
     within(
       ms,
-      work.then(() => true),
+      work.then(
+        () => true,
+        (error: unknown) => {
+          log.error({ error, step }, 'a step of the stop failed')
+          return false
+        },
+      ),
       () => {
         log.warn({ step }, 'the stop is cut short: a step took too long')
         return false

@@ -68,6 +68,15 @@ export const isUniqueViolation = (error: unknown) =>
 /** Whether a query failed because the database can't be used now: it is away, full or locked. */
 export const isDatabaseAway = (error: unknown) => codesOf(error).some((code) => AWAY.test(code))
 
+/**
+ * Whether a write failed by a value in it, so that it would fail again: one that JSON can't hold, or
+ * that the database has no room for. Whatever else a database says may pass.
+ */
+export function isUnstorable(error: unknown): boolean {
+  const codes = codesOf(error)
+  return codes.length === 0 || codes.some((code) => UNSTORABLE.test(code))
+}
+
 const UNIQUE_VIOLATIONS = new Set([
   'SQLITE_CONSTRAINT_UNIQUE',
   'SQLITE_CONSTRAINT_PRIMARYKEY',
@@ -81,6 +90,9 @@ const UNIQUE_VIOLATIONS = new Set([
  */
 const AWAY =
   /^SQLITE_(FULL|IOERR|CANTOPEN|BUSY|READONLY)|^ERR_POSTGRES_(CONNECTION|IDLE|LIFETIME)|^(08|53|57P)[0-9A-Z]|^DATABASE_SILENT$/
+
+/** Of Postgres the classes 22 (data) and 54 (limits of a program). */
+const UNSTORABLE = /^SQLITE_(TOOBIG|MISMATCH)|^(22|54)[0-9A-Z]{3}$/
 
 /** SQLite says it by `code`; of Bun's Postgres client, `errno` holds the SQLSTATE. */
 function codesOf(error: unknown): string[] {

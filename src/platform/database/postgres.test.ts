@@ -105,6 +105,7 @@ describe.skipIf(findPostgres() === undefined)('Postgres', () => {
     ['a server that is not there', (url) => (url.port = '1')],
     ['a database that is not there', (url) => (url.pathname = 'nowhere')],
     ['a user that is not there', (url) => (url.username = 'nobody')],
+    ['an option that is none', (url) => (url.search = '?sslmode=bogus')],
   ])('%s is refused by the name of its setting', async (_, change) => {
     const url = new URL(server.url)
     url.password = 'hunter2'

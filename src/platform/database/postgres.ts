@@ -47,7 +47,7 @@ export async function openPostgres(options: {
         idle_in_transaction_session_timeout: IDLE_TRANSACTION_TIMEOUT_MS,
       },
     })
-  const schema = await migrateUnderLock(open(1))
+  const schema = await migrateUnderLock(() => open(1))
 
   const client = new PostgresClient({
     open,
@@ -104,8 +104,11 @@ const soon = <T>(answer: Promise<T>) =>
     throw new DatabaseSilent()
   })
 
-async function migrateUnderLock(client: SQL): Promise<number> {
+async function migrateUnderLock(open: () => SQL): Promise<number> {
+  let client: SQL | undefined
   try {
+    // Bun looks at the address here.
+    client = open()
     return await client.begin(async (tx) => {
       // Held until the transaction ends, however it ends. To wait for the others may take its time.
       await tx`set local statement_timeout = 0`
@@ -115,7 +118,7 @@ async function migrateUnderLock(client: SQL): Promise<number> {
   } catch (cause) {
     throw asStartError(cause)
   } finally {
-    await client.close()
+    await client?.close()
   }
 }
 

@@ -13,7 +13,7 @@ import {
 import { JobFailed, JobRefused, TooManyJobs, type Jobs, type JobUpdate } from './jobs.ts'
 
 /** What must hold on every database. */
-describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_, driver) => {
+describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (name, driver) => {
   const { createProcess, enqueue, untilState, at } = jobProcesses(driver)
 
   describe('a job', () => {
@@ -137,6 +137,50 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_,
       at().clock.advance(1000)
       expect(await untilState(jobs, first, 'done')).toMatchObject({ attempt: 2 })
     })
+
+    test('with a key is another one than one that is only to be cancelled', async () => {
+      const jobs = createProcess()
+      let runs = 0
+      jobs.handle('work', {
+        async run() {
+          runs += 1
+          if (runs > 1) return
+          await at().execute('update jobs set is_cancel_requested = true')
+          throw new JobFailed('not yet')
+        },
+      })
+      await jobs.start()
+      const first = await enqueue(jobs, { key: 'k' })
+      await until(
+        () => jobs.get(first),
+        (job) => job?.error != null || job?.state === 'cancelled',
+      )
+      const second = await enqueue(jobs, { key: 'k' })
+      expect(second).not.toBe(first)
+      await untilState(jobs, second, 'done')
+    })
+
+    if (name === 'postgres') {
+      test('with a key is not begun before what else it is enqueued for is committed', async () => {
+        const jobs = createProcess({ pollMs: 10 })
+        const seen: unknown[] = []
+        await at().execute('create table facts (n int)')
+        jobs.handle('work', {
+          run: async () => void seen.push(...(await at().execute('select n from facts'))),
+        })
+        const first = await enqueue(jobs, { key: 'k', delayMs: 1000 })
+        await jobs.start()
+        await at().database.write(async (tx) => {
+          const second = await jobs.enqueue(tx, { type: 'work', payload: {}, key: 'k' })
+          expect(second).toBe(first)
+          at().clock.advance(1000)
+          await Bun.sleep(100)
+          await at().execute('insert into facts values (7)')
+        })
+        await untilState(jobs, first, 'done')
+        expect(seen).toEqual([7])
+      })
+    }
 
     test('with a key is one also when many ask at once', async () => {
       const jobs = createProcess()
@@ -528,6 +572,18 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_,
     const outcomes = await Promise.allSettled(asked)
     expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(5)
     expect(await jobs.list({ limit: 20 })).toHaveLength(5)
+  })
+
+  test('an owner has no more by replaying those that failed', async () => {
+    const jobs = createProcess({ unfinishedMax: 2 })
+    const ids: string[] = []
+    for (let n = 0; n < 3; n++) {
+      ids.push(await enqueue(jobs, { ownerId: 'ada' }))
+      await at().execute("update jobs set state = 'failed', finished_at = created_at")
+    }
+    for (const id of ids.slice(0, 2)) expect(await jobs.replay(id)).toBe(true)
+    expect(await refusal(jobs.replay(ids[2]!))).toBeInstanceOf(TooManyJobs)
+    expect(await jobs.replay(ids[0]!)).toBe(false)
   })
 
   test('what the server did by itself is not kept for long', async () => {

@@ -56,18 +56,20 @@ export function createJobs(deps: {
 
   /** Results first: a job that is forgotten before its file would leave the file for ever. */
   async function forgetExpired(): Promise<void> {
+    let kept = 0
     for (;;) {
-      const jobs = await queue.expired(FORGOTTEN_AT_ONCE)
+      const jobs = await queue.expired(FORGOTTEN_AT_ONCE, kept)
       const disposed = await Promise.allSettled(jobs.map(dispose))
       const gone = jobs.filter((_, at) => disposed[at]?.status === 'fulfilled')
       if (gone.length > 0) await queue.forget(gone.map(({ id }) => id))
       for (const outcome of disposed) {
-        // It stays, and is tried again with the next ones.
+        // It stays, and is tried again next time.
         if (outcome.status === 'rejected') {
           log.warn({ error: outcome.reason as unknown }, 'the result of a job can not be removed')
         }
       }
-      if (jobs.length < FORGOTTEN_AT_ONCE || gone.length === 0) return
+      if (jobs.length < FORGOTTEN_AT_ONCE) return
+      kept += jobs.length - gone.length
     }
   }
 
@@ -102,9 +104,8 @@ export function createJobs(deps: {
       await schedules.start()
     },
     async stop(deadlineMs) {
-      await schedules.stop()
-      // The worker first: from now on it takes nothing, and hears of what is cancelled until the end.
-      await worker.stop(deadlineMs)
+      // The worker takes nothing from now on, and hears of what is cancelled until the end.
+      await Promise.all([schedules.stop(), worker.stop(deadlineMs)])
       for (const stop of stopListening) await stop()
     },
   }

@@ -120,7 +120,12 @@ export interface Jobs {
   cancel(id: string): Promise<boolean>
   /** Forgets a job that has ended, and removes what its result refers to. @returns whether there was one. */
   forget(id: string): Promise<boolean>
-  /** Gives a job whose attempts all failed as many again. @returns whether there was one. */
+  /**
+   * Gives a job whose attempts all failed as many again.
+   *
+   * @returns whether there was one.
+   * @throws {TooManyJobs} as `enqueue`.
+   */
   replay(id: string): Promise<boolean>
   /** Hears of jobs that this process does. */
   onUpdate(hear: (update: JobUpdate) => void): void

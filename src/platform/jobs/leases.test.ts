@@ -4,6 +4,8 @@ import { eq } from 'drizzle-orm'
 
 import { drivers } from '../database/drivers.fixture.ts'
 import { createGate, jobProcesses, MINUTE_MS, SOON_MS, until } from './jobs.fixture.ts'
+import type { Attempt } from './jobs.ts'
+import { createLeases } from './leases.ts'
 import { jobTables } from './tables.ts'
 
 /** What several processes do with the same jobs, on every database. */
@@ -155,7 +157,7 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (na
         ...database,
         write: (work) => (isAway ? Promise.reject(away) : database.write(work)),
       },
-      leaseMs: 60,
+      leaseMs: 600,
     })
     const gate = createGate()
     jobs.handle('work', gate)
@@ -207,5 +209,140 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (na
       (all) => all.every(({ finishedAt }) => finishedAt !== null),
     )
     expect(at().lines).toEqual([])
+  })
+
+  test('how a job ended is kept also while the database refuses it for another reason', async () => {
+    const refusals = ['40P01', '57014', 'DATABASE_SILENT', '55P03']
+    const { database } = at()
+    let isRefusing = false
+    const jobs = createProcess({
+      database: {
+        ...database,
+        write(work) {
+          const code = isRefusing ? refusals.shift() : undefined
+          if (code === undefined) return database.write(work)
+          return Promise.reject(Object.assign(new Error(code), { errno: code }))
+        },
+      },
+      leaseMs: 600,
+    })
+    const gate = createGate()
+    jobs.handle('work', gate)
+    await jobs.start()
+    const id = await enqueue(jobs, { payload: { a: 1 } })
+    await gate.untilBegun(1)
+    isRefusing = true
+    gate.open()
+    expect(await untilState(jobs, id, 'done')).toMatchObject({ attempt: 1, result: { a: 1 } })
+    expect(refusals).toEqual([])
+  })
+
+  test('a process cut off from the database gives its job up when the lease is over', async () => {
+    const { database } = at()
+    const cut = Promise.withResolvers<never>()
+    let isCut = false
+    const jobs = createProcess({
+      database: { ...database, write: (work) => (isCut ? cut.promise : database.write(work)) },
+      leaseMs: 300,
+    })
+    const gate = createGate()
+    jobs.handle('work', gate)
+    await jobs.start()
+    await enqueue(jobs)
+    await gate.untilBegun(1)
+    isCut = true
+    await until(
+      () => gate.begun[0]!.signal.aborted,
+      (isAborted) => isAborted,
+    )
+    cut.reject(Object.assign(new Error('cut'), { code: 'DATABASE_SILENT' }))
+  })
+
+  test('what an attempt says on its way ends no later attempt of the same process', async () => {
+    const { database } = at()
+    const way = Promise.withResolvers<void>()
+    let isLong = false
+    const jobs = createProcess({
+      concurrency: 2,
+      database: {
+        ...database,
+        async write(work) {
+          if (isLong) {
+            isLong = false
+            await way.promise
+          }
+          return database.write(work)
+        },
+      },
+    })
+    const other = createProcess({ pollMs: 10 })
+    const gates = [createGate(), createGate()]
+    jobs.handle('work', {
+      async run(attempt) {
+        await gates[attempt.attempt - 1]!.run({
+          ...attempt,
+          signal: new AbortController().signal,
+        })
+        if (attempt.attempt === 1) throw new Error('the first one fails')
+        return 'the second one'
+      },
+    })
+    await jobs.start()
+    const id = await enqueue(jobs)
+    await gates[0]!.untilBegun(1)
+    await other.start()
+    at().clock.advance(4 * MINUTE_MS)
+    await untilState(jobs, id, 'ready')
+    isLong = true
+    gates[0]!.open()
+    await until(
+      () => isLong,
+      (isStillLong) => !isStillLong,
+    )
+    await enqueue(jobs, { type: 'other' })
+    await gates[1]!.untilBegun(1)
+    way.resolve()
+    await Bun.sleep(100)
+    expect(await jobs.get(id)).toMatchObject({ state: 'active', attempt: 2 })
+    gates[1]!.open()
+    expect(await untilState(jobs, id, 'done')).toMatchObject({ result: 'the second one' })
+  })
+
+  test('a handler that minds no signal keeps its job until the lease is over', async () => {
+    const [leaving, other] = [createProcess(), createProcess({ pollMs: 10 })]
+    const gate = createGate()
+    const deaf = {
+      run: (attempt: Attempt<unknown>) =>
+        gate.run({ ...attempt, signal: new AbortController().signal }),
+    }
+    leaving.handle('work', deaf)
+    other.handle('work', deaf)
+    await leaving.start()
+    const id = await enqueue(leaving)
+    await gate.untilBegun(1)
+    await other.start()
+    await leaving.stop(10)
+    await Bun.sleep(100)
+    expect(gate.begun).toHaveLength(1)
+    expect(await other.get(id)).toMatchObject({ state: 'active', attempt: 1 })
+    at().clock.advance(4 * MINUTE_MS)
+    await gate.untilBegun(2)
+    gate.open()
+  })
+
+  test('of its own jobs a process takes back those that it does not name', async () => {
+    const jobs = createProcess()
+    const { database, clock } = at()
+    const types = new Map([['work', true]])
+    const options = { database, clock, types, leaseMs: MINUTE_MS, resultTtlMs: MINUTE_MS }
+    const leases = createLeases({ ...options, worker: 'mine' })
+    const ids = [await enqueue(jobs), await enqueue(jobs)]
+    await leases.claim(2)
+    await leases.reclaim([])
+    expect(await jobs.get(ids[0]!)).toMatchObject({ state: 'active' })
+    clock.advance(MINUTE_MS + 1)
+    await leases.reclaim([ids[0]!])
+    expect(await jobs.get(ids[0]!)).toMatchObject({ state: 'active' })
+    expect(await jobs.get(ids[1]!)).toMatchObject({ state: 'ready', attempt: 1 })
   })
 })

@@ -1,4 +1,17 @@
-import { and, asc, eq, inArray, lt, lte, ne, type Placeholder, type SQL, sql } from 'drizzle-orm'
+import {
+  and,
+  asc,
+  eq,
+  inArray,
+  lt,
+  lte,
+  ne,
+  notInArray,
+  or,
+  type Placeholder,
+  type SQL,
+  sql,
+} from 'drizzle-orm'
 
 import type { Clock } from '../clock.ts'
 import type { Database, Writes } from '../database/database.ts'
@@ -20,10 +33,14 @@ const OWNERLESS_TTL_MS = 60 * 60 * 1000
 const RECLAIMED_AT_ONCE = 100
 const FELL_SILENT = 'The process that did it fell silent.'
 
-/** How an attempt ended. */
-export interface Ending {
+/** An attempt at a job: not another one at the same, which may be under way by now. */
+export interface HeldJob {
   id: string
   attempt: number
+}
+
+/** How an attempt ended. */
+export interface Ending extends HeldJob {
   ownerId: string | null
   state: Extract<JobState, 'done' | 'failed' | 'cancelled'> | 'retry'
   result?: unknown
@@ -64,12 +81,17 @@ export function createLeases(deps: {
   const later = (ms: number) => new Date(clock.now() + ms)
   const held = and(eq(jobs.worker, worker), IS_ACTIVE)
   const heldOf = (ids: (string | Placeholder)[]) => and(inArray(jobs.id, ids), held)
-  /** Back among those that wait; where another one with its key waits by now, it goes on without. */
+  const heldOne = ({ id, attempt }: HeldJob) =>
+    and(eq(jobs.id, id), eq(jobs.attempt, attempt), held)
+  /**
+   * Back among those that wait. It goes on without its key where another one waits with it by now,
+   * and where it is only to be cancelled.
+   */
   const waiting = {
     state: 'ready' as const,
     worker: null,
     leaseUntil: null,
-    key: sql<string | null>`case when exists (
+    key: sql<string | null>`case when ${jobs.isCancelRequested} or exists (
       select 1 from ${jobs} as other where other.key = ${jobs.key} and other.state = 'ready'
     ) then null else ${jobs.key} end`,
   }
@@ -128,7 +150,12 @@ export function createLeases(deps: {
         finishedAt: placeholder('now', jobs.finishedAt),
         expiresAt: placeholder('expiresAt', jobs.expiresAt),
       })
-      .where(heldOf(Array.from({ length: count }, (_, at) => sql.placeholder(`id${at}`))))
+      .where(
+        and(
+          heldOf(Array.from({ length: count }, (_, at) => sql.placeholder(`id${at}`))),
+          eq(jobs.attempt, sql.placeholder('attempt')),
+        ),
+      )
       .prepare(`finish_${count}_jobs`),
   )
 
@@ -138,10 +165,14 @@ export function createLeases(deps: {
     return claimStatement(tx, types.size).execute(values)
   }
 
-  async function finishPlain(tx: Writes, endings: Ending[], ttlMs: number): Promise<void> {
-    if (endings.length === 0) return
+  const ttlOf = ({ state, ownerId }: Ending) =>
+    state === 'done' && ownerId === null ? OWNERLESS_TTL_MS : resultTtlMs
+
+  /** Of the same attempt, most often the first, and with the same time to live. */
+  async function finishPlain(tx: Writes, endings: Ending[]): Promise<void> {
+    const [{ attempt }] = endings as [Ending]
     const ids = Object.fromEntries(endings.map(({ id }, at) => [`id${at}`, id]))
-    const values = { ...ids, now: now(), expiresAt: later(ttlMs) }
+    const values = { ...ids, attempt, now: now(), expiresAt: later(ttlOf(endings[0]!)) }
     await finishStatement(tx, endings.length).execute(values)
   }
 
@@ -151,7 +182,7 @@ export function createLeases(deps: {
       await tx
         .update(jobs)
         .set({ ...waiting, runAt: later(backOffMs(attempt)), error })
-        .where(heldOf([id]))
+        .where(heldOne(ending))
       // Cancelled while it failed: whoever takes it next sees that, so let that be soon.
       await tx
         .update(jobs)
@@ -159,17 +190,16 @@ export function createLeases(deps: {
         .where(and(eq(jobs.id, id), IS_READY, eq(jobs.isCancelRequested, true)))
       return
     }
-    const ttlMs = state === 'done' && ending.ownerId === null ? OWNERLESS_TTL_MS : resultTtlMs
     await tx
       .update(jobs)
       .set({
-        ...ended(clock, ttlMs),
+        ...ended(clock, ttlOf(ending)),
         state,
         error,
         result: result ?? null,
         ...(state === 'done' ? { progress: 1 } : {}),
       })
-      .where(heldOf([id]))
+      .where(heldOne(ending))
   }
 
   return {
@@ -185,13 +215,8 @@ export function createLeases(deps: {
         const plain = endings.filter(
           ({ state, result }) => state === 'done' && result === undefined,
         )
-        const isOwned = ({ ownerId }: Ending) => ownerId !== null
-        await finishPlain(tx, plain.filter(isOwned), resultTtlMs)
-        await finishPlain(
-          tx,
-          plain.filter((ending) => !isOwned(ending)),
-          OWNERLESS_TTL_MS,
-        )
+        const alike = Map.groupBy(plain, (ending) => `${ending.attempt} ${ttlOf(ending)}`)
+        for (const group of alike.values()) await finishPlain(tx, group)
         for (const ending of endings) {
           if (!plain.includes(ending)) await finishOne(tx, ending)
         }
@@ -199,37 +224,45 @@ export function createLeases(deps: {
       })
     },
 
-    /** Prolongs the leases. @returns the ids that are still held, and whether each is to be cancelled. */
-    async heartbeat(ids: string[]): Promise<Map<string, boolean>> {
+    /** Prolongs the leases. @returns what is still held, and whether each is to be cancelled. */
+    async heartbeat(
+      ids: string[],
+    ): Promise<Map<string, { attempt: number; isCancelled: boolean }>> {
       const rows = await database.write(async (tx) =>
         tx
           .update(jobs)
           .set({ leaseUntil: later(leaseMs) })
           .where(heldOf(ids))
-          .returning({ id: jobs.id, isCancelRequested: jobs.isCancelRequested }),
+          .returning({
+            id: jobs.id,
+            attempt: jobs.attempt,
+            isCancelled: jobs.isCancelRequested,
+          }),
       )
-      return new Map(rows.map(({ id, isCancelRequested }) => [id, isCancelRequested]))
+      return new Map(rows.map(({ id, attempt, isCancelled }) => [id, { attempt, isCancelled }]))
     },
 
-    async writeProgress(shares: ReadonlyMap<string, number>): Promise<void> {
+    async writeProgress(shares: ReadonlyMap<HeldJob, number>): Promise<void> {
       await database.write(async (tx) => {
-        for (const [id, progress] of shares) {
-          await tx
-            .update(jobs)
-            .set({ progress })
-            .where(heldOf([id]))
+        for (const [job, progress] of shares) {
+          await tx.update(jobs).set({ progress }).where(heldOne(job))
         }
       })
     },
 
-    /** Takes back the jobs of other processes that fell silent: what this one does, it knows. */
-    reclaim(): Promise<void> {
+    /**
+     * Takes back the jobs of processes that fell silent. Of its own the worker names those that it
+     * does: what it says of them may be on its way.
+     */
+    reclaim(own: string[]): Promise<void> {
+      const silentOwn = own.length === 0 ? undefined : notInArray(jobs.id, own)
+      const notKnown = silentOwn === undefined ? undefined : or(ne(jobs.worker, worker), silentOwn)
       return database.write(async (tx) => {
         const silent = await database.lock(
           tx
             .select({ id: jobs.id, attempt: jobs.attempt, attemptsMax: jobs.attemptsMax })
             .from(jobs)
-            .where(and(IS_ACTIVE, lt(jobs.leaseUntil, now()), ne(jobs.worker, worker)))
+            .where(and(IS_ACTIVE, lt(jobs.leaseUntil, now()), notKnown))
             .limit(RECLAIMED_AT_ONCE),
           { skipLocked: true },
         )
@@ -248,14 +281,14 @@ export function createLeases(deps: {
     },
 
     /** Gives jobs back as if they had not been taken. */
-    async giveBack(ids: string[]): Promise<void> {
-      if (ids.length === 0) return
+    async giveBack(held: HeldJob[]): Promise<void> {
+      if (held.length === 0) return
       await database.write(async (tx) => {
-        for (const id of ids) {
+        for (const job of held) {
           await tx
             .update(jobs)
             .set({ ...waiting, attempt: sql`${jobs.attempt} - 1` })
-            .where(heldOf([id]))
+            .where(heldOne(job))
         }
         await database.signal(tx, READY)
       })

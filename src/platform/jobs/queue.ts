@@ -95,12 +95,18 @@ export function createQueue(deps: {
         await database.signal(tx, READY)
         return id
       }
-      const [waiting] = await tx
-        .select({ id: jobs.id })
-        .from(jobs)
-        .where(and(eq(jobs.key, job.key!), IS_READY))
-      // None when it was begun in between.
-      if (waiting !== undefined) return waiting.id
+      // Locked: begun before the commit, it would not see what it is enqueued for.
+      const [waiting] = await database.lock(
+        tx
+          .select({ id: jobs.id })
+          .from(jobs)
+          .where(and(eq(jobs.key, job.key!), IS_READY)),
+      )
+      if (waiting !== undefined) {
+        await database.signal(tx, READY)
+        return waiting.id
+      }
+      // It was begun in between.
     }
     throw new Error(`no job with the key ${job.key} can be enqueued`)
   }
@@ -131,6 +137,10 @@ export function createQueue(deps: {
 
     replay(id: string): Promise<boolean> {
       return database.write(async (tx) => {
+        const hasFailed = and(eq(jobs.id, id), IS_FAILED)
+        const [job] = await tx.select({ ownerId: jobs.ownerId }).from(jobs).where(hasFailed)
+        if (job === undefined) return false
+        if (job.ownerId !== null) await requireRoom(tx, job.ownerId)
         const rows = await tx
           .update(jobs)
           .set({
@@ -142,7 +152,7 @@ export function createQueue(deps: {
             finishedAt: null,
             expiresAt: null,
           })
-          .where(and(eq(jobs.id, id), eq(jobs.state, 'failed')))
+          .where(hasFailed)
           .returning({ id: jobs.id })
         if (rows.length > 0) await database.signal(tx, READY)
         return rows.length > 0
@@ -200,13 +210,17 @@ export function createQueue(deps: {
     },
 
     /** The next of the jobs that are to be forgotten. */
-    async expired(limit: number): Promise<Pick<JobRow, 'id' | 'type' | 'result'>[]> {
+    async expired(
+      limit: number,
+      offset: number,
+    ): Promise<Pick<JobRow, 'id' | 'type' | 'result'>[]> {
       return database.read
         .select({ id: jobs.id, type: jobs.type, result: jobs.result })
         .from(jobs)
         .where(lte(jobs.expiresAt, now()))
         .orderBy(asc(jobs.expiresAt))
         .limit(limit)
+        .offset(offset)
     },
 
     async forget(ids: string[]): Promise<void> {

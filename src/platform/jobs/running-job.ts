@@ -19,6 +19,10 @@ export class RunningJob implements Attempt<unknown> {
   readonly job: ClaimedJob
   /** By the monotonic clock, in milliseconds. */
   readonly startedAt = performance.now()
+  /** When its lease was asked for that it has. */
+  confirmedAt: number
+  /** Its handler has returned. */
+  isOver = false
   /** Told by the handler and not written down yet. */
   share: number | undefined
   /** Resolves when its end was written down. */
@@ -28,8 +32,9 @@ export class RunningJob implements Attempt<unknown> {
   /** Most handlers do not look at it. */
   #controller: AbortController | undefined
 
-  constructor(job: ClaimedJob) {
+  constructor(job: ClaimedJob, confirmedAt: number) {
     this.job = job
+    this.confirmedAt = confirmedAt
     this.id = job.id
     this.payload = job.payload
     this.attempt = job.attempt

@@ -1,4 +1,4 @@
-import { isDatabaseAway } from '../database/database.ts'
+import { isUnstorable } from '../database/database.ts'
 import type { Log } from '../log.ts'
 import { inTrace, type Tracing } from '../tracing/tracing.ts'
 import { JobFailed, type JobType, type JobUpdate } from './jobs.ts'
@@ -62,12 +62,13 @@ export class JobWorker {
     }
     every(pollMs, async () => {
       if (this.#isStopped) return
-      await this.#options.leases.reclaim()
+      await this.#options.leases.reclaim([...this.#running.keys()])
       this.wake()
     })
     every(leaseMs / HEARTBEATS_A_LEASE, () => this.#beat())
     every(LOOK_INTERVAL_MS, () => {
       this.#abortOverdue()
+      this.#loseSilent()
       return this.#writeProgress()
     })
     this.wake()
@@ -89,7 +90,7 @@ export class JobWorker {
 
   async stop(deadlineMs: number): Promise<void> {
     this.#isStopped = true
-    await Promise.all([this.#looking, this.#writing])
+    await Promise.all([this.#looking, this.#changing])
     const ended = Promise.all([...this.#running.values()].map(async ({ done }) => done))
     await Promise.race([ended, Bun.sleep(deadlineMs)])
     for (const running of this.#running.values()) running.abort(STOPPED)
@@ -97,7 +98,9 @@ export class JobWorker {
     // Until now what runs was held, and could be cancelled.
     for (const timer of this.#timers) clearInterval(timer)
     await this.#attempt(() => this.#change(() => this.#write()))
-    await this.#attempt(() => this.#options.leases.giveBack([...this.#running.keys()]))
+    // What still runs is left to its lease, or another process would do it meanwhile.
+    const over = [...this.#running.values()].filter(({ isOver }) => isOver)
+    await this.#attempt(() => this.#options.leases.giveBack(over))
   }
 
   async #look(): Promise<void> {
@@ -106,15 +109,16 @@ export class JobWorker {
       this.#isWoken = false
       const free = concurrency - this.#running.size
       if (free <= 0) return
+      const askedAt = performance.now()
       const jobs = await leases.claim(free)
-      for (const job of jobs) this.#begin(job)
+      for (const job of jobs) this.#begin(job, askedAt)
       // There may be more; where fewer came than could, the next wake-up tells.
       if (jobs.length === free) this.#isWoken = true
     }
   }
 
-  #begin(job: ClaimedJob): void {
-    const running = new RunningJob(job)
+  #begin(job: ClaimedJob, askedAt: number): void {
+    const running = new RunningJob(job, askedAt)
     const former = this.#running.get(job.id)
     if (former !== undefined) this.#lose(former)
     this.#running.set(running.id, running)
@@ -138,6 +142,7 @@ export class JobWorker {
     } catch (error) {
       ending = running.failed(error)
     }
+    running.isOver = true
     const { abortReason } = running
     const isGivenBack = abortReason === STOPPED && ending.state !== 'done'
     if (abortReason === LOST || isGivenBack) return
@@ -190,43 +195,52 @@ export class JobWorker {
     this.#endings = []
     // Until it is written each ending holds its place, so that nobody else fills it meanwhile.
     const places = endings.filter(({ id }) => this.#running.has(id)).length
+    const askedAt = performance.now()
     let next: ClaimedJob[]
     try {
       next = await this.#options.leases.finish(endings, this.#isStopped ? 0 : places)
     } catch (error) {
-      if (isDatabaseAway(error)) {
-        // The lease goes on, and the next heartbeat tries again.
-        this.#endings.unshift(...endings)
-        this.#report(error)
-      } else {
-        await this.#writeOneByOne(endings)
-      }
+      if (isUnstorable(error)) await this.#writeOneByOne(endings)
+      else this.#keep(endings, error)
       return
     }
     this.#forget(endings)
-    for (const job of next) this.#begin(job)
+    for (const job of next) this.#begin(job, askedAt)
+  }
+
+  /** The lease goes on, and the next heartbeat tries again. */
+  #keep(endings: Ending[], error: unknown): void {
+    this.#endings.unshift(...endings)
+    this.#report(error)
   }
 
   /** One of them can't be stored, such as a result with a cycle: that is its failure, and not the others'. */
   async #writeOneByOne(endings: Ending[]): Promise<void> {
     const { leases, log } = this.#options
+    const failed: Ending[] = []
     for (const ending of endings) {
       try {
         await leases.finish([ending], 0)
+        this.#forget([ending])
       } catch (error) {
-        log.error({ error, job: ending.id }, 'how a job ended can not be stored')
-        const { id, attempt, ownerId } = ending
-        const failed: Ending = { id, attempt, ownerId, state: 'failed', error: INTERNAL }
-        await this.#attempt(async () => void (await leases.finish([failed], 0)))
+        if (isUnstorable(error)) {
+          const { id, attempt, ownerId } = ending
+          log.error({ error, job: id }, 'how a job ended can not be stored')
+          failed.push({ id, attempt, ownerId, state: 'failed', error: INTERNAL })
+        } else {
+          this.#keep([ending], error)
+        }
       }
-      this.#forget([ending])
     }
+    if (failed.length === 0) return
+    this.#endings.push(...failed)
+    await this.#write()
   }
 
   #forget(endings: Ending[]): void {
-    for (const { id, state } of endings) {
+    for (const { id, attempt, state } of endings) {
       const running = this.#running.get(id)
-      if (running === undefined) continue
+      if (running?.attempt !== attempt) continue
       this.#running.delete(id)
       this.#tell(
         running,
@@ -241,12 +255,18 @@ export class JobWorker {
       await this.#write()
       const ids = [...this.#running.keys()]
       if (ids.length === 0) return
+      const askedAt = performance.now()
       const held = await this.#options.leases.heartbeat(ids)
       for (const id of ids) {
         const running = this.#running.get(id)
         if (running === undefined) continue
-        if (held.get(id) === true) running.abort(CANCELLED)
-        if (!held.has(id)) this.#lose(running)
+        const lease = held.get(id)
+        if (lease?.attempt !== running.attempt) {
+          this.#lose(running)
+          continue
+        }
+        running.confirmedAt = askedAt
+        if (lease.isCancelled) running.abort(CANCELLED)
       }
     })
   }
@@ -260,14 +280,23 @@ export class JobWorker {
     }
   }
 
+  /** Cut off from the database, it can't know whether another process has taken them over. */
+  #loseSilent(): void {
+    const since = performance.now() - this.#options.leaseMs
+    for (const running of this.#running.values()) {
+      // How one ended is kept: nobody may have taken it over, and it need not be done again.
+      if (!running.isOver && running.confirmedAt < since) this.#lose(running)
+    }
+  }
+
   #writeProgress(): Promise<void> {
     return this.#change(async () => {
       const told = [...this.#running.values()].filter(({ share }) => share !== undefined)
       if (told.length === 0) return
-      const shares = new Map(told.map(({ id, share }) => [id, share!]))
+      const shares = new Map(told.map((running) => [running, running.share!]))
       for (const running of told) running.share = undefined
       await this.#options.leases.writeProgress(shares)
-      for (const running of told) this.#tell(running, 'active', shares.get(running.id)!)
+      for (const running of told) this.#tell(running, 'active', shares.get(running)!)
     })
   }
 

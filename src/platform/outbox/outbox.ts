@@ -17,8 +17,9 @@ const HOLD_MS = LEASE_MS / 2
 
 /**
  * Events that can't get lost: one is written in the transaction of the change that it tells of, and
- * published after the commit, by whichever process holds the relay. At least once, in the order of
- * what happened, each time with the same id.
+ * published after the commit, by whichever process holds the relay. At least once, in the order in
+ * which they were added, by the clocks of their processes, each time with the same id. Of two writes at
+ * once the one that adds first may commit last: who needs the order of commits reads the rows.
  */
 export interface Outbox<Vocabulary> {
   /** Within a write: the event happens if the change does. */

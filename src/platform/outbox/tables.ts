@@ -3,7 +3,7 @@ import type { Kit } from '../database/columns.ts'
 export const outboxTables = ({ table, column }: Kit) => ({
   /** Events that were committed and are not published yet. */
   outbox: table('outbox', {
-    /** A UUIDv7: in the order of what happened. */
+    /** A UUIDv7: in the order in which they were added. */
     id: column.text().primaryKey(),
     /** The whole envelope. */
     event: column.json<unknown>().notNull(),
