@@ -170,6 +170,10 @@ const limits: Limit[] = [
 /** Settings that bound without a refusal, or whose test needs another stage. */
 const elsewhere: Partial<Record<keyof typeof settings.shape, string>> = {
   TOKEN_CACHE_MAX: 'src/auth/sessions.test.ts',
+  SESSIONS_PER_ACCOUNT_MAX: 'tests/contract/sessions.test.ts',
+  REFRESHED_TOKEN_TTL_SECONDS: 'tests/contract/sessions.test.ts',
+  SESSION_TTL_SECONDS: 'tests/contract/sessions.test.ts',
+  SESSION_IDLE_SECONDS: 'tests/contract/sessions.test.ts',
   RATE_LIMIT_KEYS_MAX: 'src/gateway/gateway.test.ts',
   JOBS_UNFINISHED_MAX: 'tests/contract/jobs.test.ts',
   JOB_LEASE_MS: 'src/platform/jobs/contract.test.ts',

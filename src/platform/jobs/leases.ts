@@ -1,8 +1,8 @@
-import { and, asc, eq, inArray, lt, lte, ne, type Placeholder, type SQL, sql } from 'drizzle-orm'
+import { and, asc, eq, inArray, lt, lte, ne, type Placeholder, sql } from 'drizzle-orm'
 
 import type { Clock } from '../clock.ts'
 import type { Database, Writes } from '../database/database.ts'
-import { preparedFor } from '../database/prepared.ts'
+import { placeholder, preparedFor } from '../database/prepared.ts'
 import { backOffMs } from './back-off.ts'
 import { READY } from './queue.ts'
 import {
@@ -264,7 +264,3 @@ export function createLeases(deps: {
 }
 
 export type Leases = ReturnType<typeof createLeases>
-
-/** A value that comes when the statement is run, written as the column's are. */
-const placeholder = (name: string, column: Parameters<typeof sql.param>[1]): SQL<never> =>
-  sql<never>`${sql.param(sql.placeholder(name), column)}`
