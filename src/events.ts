@@ -3,6 +3,13 @@ import { z } from 'zod'
 /** Everything that can happen and that others may hear of: event type → what it carries. */
 export const events = {
   'auth.login': z.object({ user_id: z.string(), time: z.iso.datetime() }),
+  'auth.logout': z.object({ user_id: z.string(), session_id: z.string(), time: z.iso.datetime() }),
+  /** A refresh token came a second time: somebody has a copy, and the session is over. */
+  'auth.refresh_reused': z.object({
+    user_id: z.string(),
+    session_id: z.string(),
+    time: z.iso.datetime(),
+  }),
   /** Told on the way, so not through the outbox: the job itself says how it stands. */
   'jobs.updated': z.object({
     id: z.string(),

@@ -9,12 +9,16 @@ import type { Outbox } from '../platform/outbox/outbox.ts'
 import { keyRoutes } from './keys.routes.ts'
 import { createKeys } from './keys.ts'
 import { createPasswords } from './passwords.ts'
+import { createRefreshTokens } from './refresh-tokens.ts'
+import { createSecrets } from './secrets.ts'
 import { sessionRoutes } from './sessions.routes.ts'
 import { createSessions } from './sessions.ts'
 import { authTables } from './tables.ts'
+import { tokenRoutes } from './tokens.routes.ts'
 import { createTokens } from './tokens.ts'
 import { userRoutes } from './users.routes.ts'
 import { createUsers } from './users.ts'
+import { createVerifiedTokens } from './verified-tokens.ts'
 
 export interface Auth {
   routes: Route[]
@@ -45,26 +49,48 @@ export function createAuth(deps: {
     secret: config.JWT_SECRET,
     clock,
   })
+  const verified = createVerifiedTokens({
+    database,
+    tables,
+    tokens,
+    clock,
+    cacheMax: config.TOKEN_CACHE_MAX,
+  })
+  const secrets = createSecrets({ database, tables })
+  const refreshTokens = createRefreshTokens(secrets)
+  const refreshedSeconds = config.REFRESHED_TOKEN_TTL_SECONDS
   const sessions = createSessions({
     database,
     tables,
     tokens,
+    refreshTokens,
     passwords,
     outbox,
     clock,
-    ttlSeconds: config.TOKEN_TTL_SECONDS,
-    cacheMax: config.TOKEN_CACHE_MAX,
+    loginSeconds: config.LOGIN_TOKEN === 'short' ? refreshedSeconds : config.TOKEN_TTL_SECONDS,
+    refreshedSeconds,
+    ttlSeconds: config.SESSION_TTL_SECONDS,
+    idleSeconds: config.SESSION_IDLE_SECONDS,
+    perAccountMax: config.SESSIONS_PER_ACCOUNT_MAX,
+    forget: verified.forget,
   })
   const expiry = { type: 'sessions.expire', key: 'sessions.expire', payload: {} }
   jobs.handle(expiry.type, { run: () => sessions.removeExpired() })
   jobs.schedule('sessions.expire', '17 * * * *', expiry)
-  const users = createUsers({ database, tables, passwords, sessions, clock })
+  const { forget } = verified
+  const users = createUsers({ database, tables, passwords, sessions, clock, forget })
 
   return {
-    routes: [...sessionRoutes(sessions), ...userRoutes(users), ...keyRoutes(keys)],
-    authenticate: (token) => sessions.authenticate(token),
+    routes: [
+      ...tokenRoutes({ sessions, verified }),
+      ...sessionRoutes(sessions),
+      ...userRoutes(users),
+      ...keyRoutes(keys),
+    ],
+    authenticate: verified.authenticate,
     async start() {
       await keys.signing()
+      await secrets.ensure()
       const password = config.ADMIN_PASSWORD ?? randomPassword()
       const created = await users.createAdministrator(config.ADMIN_USERNAME, password)
       if (created === undefined || config.ADMIN_PASSWORD !== undefined) return undefined

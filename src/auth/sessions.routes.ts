@@ -1,100 +1,101 @@
 import { z } from '@hono/zod-openapi'
 
-import { Problem } from '../gateway/problem.ts'
 import { problems } from '../gateway/problems.ts'
-import { type Route, route } from '../gateway/route.ts'
-import { scalar, unboxed } from '../gateway/scalar.ts'
-import { roleScopes } from '../gateway/scopes.ts'
-import { PASSWORD_LENGTH } from './passwords.ts'
-import { authProblems } from './problems.ts'
+import { accountOf, type Route, route } from '../gateway/route.ts'
 import type { Sessions } from './sessions.ts'
 
-const CREDENTIAL_BYTES_MAX = 16 * 1024
+const session = z
+  .object({
+    id: z.string(),
+    created_at: z.iso.datetime(),
+    used_at: z.iso.datetime().nullable().meta({ description: 'When it was refreshed last' }),
+    expires_at: z.iso.datetime().meta({ description: 'However often it is refreshed' }),
+    device: z.string().nullable().meta({ description: 'What the client calls itself' }),
+    address: z.string().nullable(),
+    current: z.boolean().meta({ description: 'Whether it is the one that asks' }),
+  })
+  .openapi('Session')
 
-const role = z.enum(Object.keys(roleScopes) as (keyof typeof roleScopes)[])
+const example = {
+  id: '0198c5a2-7d31-7c9e-9f1b-2f6a1f0c8e11',
+  created_at: '2026-01-02T03:04:05.678Z',
+  used_at: '2026-01-02T03:19:05.678Z',
+  expires_at: '2026-02-01T03:04:05.678Z',
+  device: 'httr2/1.1.0 r-curl/6.0.1 libcurl/8.5.0',
+  address: '203.0.113.7',
+  current: true,
+}
 
-const credentials = z.object({
-  username: scalar(z.string().max(320)).meta({ description: 'User name or e-mail address' }),
-  password: scalar(z.string().max(PASSWORD_LENGTH.max * 4)),
-})
-const login = z.object({
-  token: z.string().meta({ description: 'Bearer token, a JWT' }),
-  user: z.object({ id: z.string(), username: z.string(), role }),
-})
-
-/** Whatever is no text is no token either, and is told so as any other that is not good. */
-const tokenBody = z.object({
-  token: z.preprocess((value) => textOf(unboxed(value)), z.string()),
-})
-const textOf = (value: unknown) => (typeof value === 'string' ? value : '')
-const validation = z.object({ valid: z.literal(true), user_id: z.string(), role })
-
-const userId = '0198c5a2-7d31-7c9e-9f1b-2f6a1f0c8e11'
-
+/** Where I am logged in. */
 export function sessionRoutes(sessions: Sessions): Route[] {
   return [
     route(
       {
-        method: 'post',
-        path: '/api/v1/auth/login',
-        access: 'open',
-        rate: 'auth',
-        bodyBytesMax: CREDENTIAL_BYTES_MAX,
+        method: 'get',
+        path: '/api/v1/auth/sessions',
+        access: 'signed-in',
         tag: 'auth',
-        summary: 'Log in',
-        description:
-          'Exchanges a password for a token. The answer to a wrong pair does not tell which half was wrong.',
-        body: {
-          schema: credentials,
-          example: { username: 'ada', password: 'correct horse battery' },
-        },
+        summary: 'List my sessions',
+        description: 'The newest first.',
         answers: {
           200: {
-            description: 'The token, and whose it is',
-            schema: login,
-            example: {
-              token: 'eyJhbGciOiJFUzI1NiIs…',
-              user: { id: userId, username: 'ada', role: 'viewer' },
-            },
+            description: 'All that are not over',
+            schema: z.object({ sessions: z.array(session) }),
+            example: { sessions: [example] },
           },
         },
-        problems: [authProblems.badCredentials, authProblems.busy],
       },
-      async ({ body }) => {
-        const { token, account } = await sessions.open(body.username, body.password)
-        const { id, username, role } = account
-        return { body: { token, user: { id, username, role } } }
+      async (_, context) => {
+        const { id, sessionId } = accountOf(context)
+        const found = await sessions.list(id)
+        return {
+          body: {
+            sessions: found.map((each) => ({
+              id: each.id,
+              created_at: each.createdAt,
+              used_at: each.usedAt,
+              expires_at: each.expiresAt,
+              device: each.device,
+              address: each.address,
+              current: each.id === sessionId,
+            })),
+          },
+        }
       },
     ),
 
     route(
       {
-        method: 'post',
-        path: '/api/v1/auth/validate',
-        access: 'open',
-        rate: 'validate',
-        bodyBytesMax: CREDENTIAL_BYTES_MAX,
+        method: 'delete',
+        path: '/api/v1/auth/sessions',
+        access: 'signed-in',
         tag: 'auth',
-        summary: 'Validate a token',
-        description: 'For services that can not verify a token themselves.',
-        body: { schema: tokenBody, example: { token: 'eyJhbGciOiJFUzI1NiIs…' } },
-        answers: {
-          200: {
-            description: 'The token is good',
-            schema: validation,
-            example: { valid: true, user_id: userId, role: 'viewer' },
-          },
-        },
-        problems: [problems.tokenExpired, problems.invalidToken],
+        summary: 'End my other sessions',
+        answers: { 204: { description: 'Only the one that asks is left' } },
       },
-      async ({ body }) => {
-        try {
-          const { id, role } = await sessions.authenticate(body.token)
-          return { body: { valid: true, user_id: id, role } }
-        } catch (error) {
-          if (!(error instanceof Problem)) throw error
-          throw new Problem(error.kind, { ...error.options, members: { valid: false } })
+      async (_, context) => {
+        const { id, sessionId } = accountOf(context)
+        await sessions.closeOthers(id, sessionId)
+        return new Response(null, { status: 204 })
+      },
+    ),
+
+    route(
+      {
+        method: 'delete',
+        path: '/api/v1/auth/sessions/{id}',
+        access: 'signed-in',
+        tag: 'auth',
+        summary: 'End a session of mine',
+        pathParameters: z.object({ id: z.string() }),
+        answers: { 204: { description: 'It is over' } },
+        problems: [problems.notFound],
+      },
+      async ({ path }, context) => {
+        if (await sessions.close(accountOf(context).id, path.id)) {
+          return new Response(null, { status: 204 })
         }
+        throw problems.notFound({ detail: 'You have no such session.' })
       },
     ),
   ]

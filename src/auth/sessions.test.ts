@@ -6,6 +6,8 @@ import { type Harness, openHarness } from '../../tests/support/harness.ts'
 import { until } from '../../tests/support/until.ts'
 import { authTables } from './tables.ts'
 
+const IDLE_MS = 7 * 86_400_000
+
 let harness: Harness
 beforeAll(async () => {
   harness = await openHarness({ TOKEN_CACHE_MAX: '2', PASSWORD_QUEUE_MAX: '1' })
@@ -66,7 +68,7 @@ test('an expired session leaves the database, and no other', async () => {
     (await fresh.platform.database.read.select().from(tables().sessions)).length
   await fresh.logIn('admin')
   const before = await stored()
-  fresh.clock.advance(86_401_000)
+  fresh.clock.advance(IDLE_MS + 1000)
   await fresh.logIn('admin')
   await until(async () => (await stored()) === 1)
   expect(before).toBeGreaterThan(0)

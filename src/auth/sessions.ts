@@ -1,77 +1,97 @@
-import { and, eq, lt, ne, or, sql } from 'drizzle-orm'
-import { LRUCache } from 'lru-cache'
+import { and, desc, eq, gt, inArray, isNull, lt, ne, or, sql } from 'drizzle-orm'
 
 import type { Events } from '../events.ts'
-import type { Account } from '../gateway/principal.ts'
-import { Problem } from '../gateway/problem.ts'
-import { roleScopes, type Scope } from '../gateway/scopes.ts'
 import { type Clock, isoTime } from '../platform/clock.ts'
-import {
-  type Database,
-  DatabaseSilent,
-  isDatabaseAway,
-  type Writes,
-} from '../platform/database/database.ts'
+import type { Database, Writes } from '../platform/database/database.ts'
 import type { Outbox } from '../platform/outbox/outbox.ts'
-import { within } from '../platform/within.ts'
 import { foldName } from './names.ts'
 import type { Passwords } from './passwords.ts'
 import { authProblems } from './problems.ts'
+import { hashOf, type ReadRefreshToken, type RefreshTokens } from './refresh-tokens.ts'
 import type { AuthTables } from './tables.ts'
-import { expiredToken, invalidToken, type Tokens } from './tokens.ts'
+import type { Tokens } from './tokens.ts'
 
-/** How long a revocation by another process may go unseen. */
-const RECHECK_INTERVAL_MS = 1000
-/** How long a token that was good is believed while the database can't be asked. */
-const UNCHECKED_MAX_MS = 60_000
-/** How long a request waits to hear whether its good token is still one. */
-const RECHECK_PATIENCE_MS = 1000
+/** Several tabs may refresh at once by the same token: they all get the one that follows it. */
+const REFRESH_GRACE_MS = 10_000
+const DEVICE_CHARACTERS_MAX = 256
 
 type StoredAccount = AuthTables['accounts']['$inferSelect']
+type StoredSession = AuthTables['sessions']['$inferSelect']
+
+/** Who asks, as far as it can be seen from here. */
+export interface Client {
+  address: string
+  /** What it calls itself. */
+  device: string | null
+}
+
+/** What a client gets to prove itself with. */
+export interface Grant {
+  /** For requests, a JWT. */
+  token: string
+  /** For the next grant, once. */
+  refreshToken: string
+  /** Life of `token`. */
+  expiresInSeconds: number
+}
+
+/** A session as its owner sees it. */
+type SessionView = Pick<
+  StoredSession,
+  'id' | 'createdAt' | 'usedAt' | 'expiresAt' | 'device' | 'address'
+>
 
 export interface Sessions {
   /**
    * Opens a session by password. `login` is the user name or the e-mail address.
    *
-   * @throws {Problem} 401, the same and after the same time whether or not the user exists.
+   * @throws {Problem} 401, the same and after the same time whether or not the user exists; 403 when
+   * the password is right and the account may not be used.
    */
-  open(login: string, password: string): Promise<{ token: string; account: StoredAccount }>
+  open(login: string, password: string, client: Client): Promise<Grant & { account: StoredAccount }>
   /** Opens a session for an account without its password, for scripts that have the database. */
   openFor(account: StoredAccount): Promise<string>
-  /** @throws {Problem} 401 when the token is not good, or its session was revoked. */
-  authenticate(token: string): Account | Promise<Account>
+  /**
+   * Exchanges a refresh token for the next grant.
+   *
+   * @throws {Problem} 401 when it is not the next one of a session. One that was used before ends its
+   * session, since either its holder or somebody else has a copy.
+   */
+  refresh(refreshToken: string, client: Client): Promise<Grant>
+  /** Those of an account that are not over, the newest first. */
+  list(accountId: string): Promise<SessionView[]>
+  /** Ends a session. @returns whether the account had it. */
+  close(accountId: string, id: string): Promise<boolean>
+  /** Ends all sessions of an account but one. */
+  closeOthers(accountId: string, kept: string): Promise<void>
   /** Removes the sessions whose time is over; nobody can use them any more. */
   removeExpired(): Promise<void>
   /** Ends an account's sessions, within the caller's transaction; `except` lives on. */
   revoke(tx: Writes, accountId: string, except?: string): Promise<void>
-  /** Forgets what is remembered of an account's tokens. Call it after the commit. */
-  forget(accountId: string): void
-}
-
-interface Verified {
-  account: Account
-  expiresAtMs: number
-  /** When the database was last asked, and when it last answered. */
-  checkedAtMs: number
-  confirmedAtMs: number
-  /** Under way, for all requests with this token together. */
-  recheck: Promise<Account> | undefined
 }
 
 export function createSessions(deps: {
   database: Database
   tables: AuthTables
   tokens: Tokens
+  refreshTokens: RefreshTokens
   passwords: Passwords
   outbox: Outbox<Events>
   clock: Clock
+  /** Life of a token from login, and from a refresh. */
+  loginSeconds: number
+  refreshedSeconds: number
+  /** Life of a session, and of one that is not used. */
   ttlSeconds: number
-  cacheMax: number
+  idleSeconds: number
+  /** Sessions that one account may have; the oldest makes room. */
+  perAccountMax: number
+  /** Called after a commit that ended sessions of an account. */
+  forget: (accountId: string) => void
 }): Sessions {
-  const { database, tokens, passwords, outbox, clock, ttlSeconds } = deps
+  const { database, tokens, refreshTokens, passwords, outbox, clock, forget } = deps
   const { accounts, sessions } = deps.tables
-  /** By the whole token: a digest short enough to be quick would not be safe from collisions. */
-  const verified = new LRUCache<string, Verified>({ max: deps.cacheMax })
+  const later = (seconds: number) => new Date(clock.now() + seconds * 1000)
 
   const byName = database.read
     .select()
@@ -85,22 +105,19 @@ export function createSessions(deps: {
     .limit(1)
     .prepare('account_by_name')
 
-  const bySession = database.read
-    .select({ id: accounts.id, username: accounts.username, role: accounts.role })
-    .from(sessions)
-    .innerJoin(accounts, eq(accounts.id, sessions.accountId))
-    .where(eq(sessions.id, sql.placeholder('id')))
-    .prepare('account_by_session')
+  const used = ({ address, device }: Client) => ({
+    usedAt: new Date(clock.now()),
+    idleUntil: later(deps.idleSeconds),
+    address,
+    device: device?.slice(0, DEVICE_CHARACTERS_MAX) ?? null,
+  })
 
   /** @param announce adds to the write what the world is to hear of it. */
-  async function create(
+  async function insert(
     account: StoredAccount,
-    options: { algorithm?: 'ES256'; announce?: (tx: Writes) => Promise<void> },
-  ): Promise<string> {
-    const now = clock.now()
-    const issuedAt = Math.floor(now / 1000)
-    const expiresAt = issuedAt + ttlSeconds
-    const sessionId = Bun.randomUUIDv7()
+    session: Partial<StoredSession> & Pick<StoredSession, 'id' | 'expiresAt'>,
+    announce?: (tx: Writes) => Promise<void>,
+  ): Promise<void> {
     await database.write(async (tx) => {
       const unchanged = await database.lock(
         tx
@@ -110,103 +127,172 @@ export function createSessions(deps: {
       )
       // The password was changed while this one was being verified.
       if (unchanged.length === 0) throw badCredentials()
-      await tx.insert(sessions).values({
-        id: sessionId,
-        accountId: account.id,
-        createdAt: new Date(now),
-        expiresAt: new Date(expiresAt * 1000),
-      })
-      await options.announce?.(tx)
+      await tx
+        .insert(sessions)
+        .values({ accountId: account.id, createdAt: new Date(clock.now()), ...session })
+      await makeRoom(tx, account.id)
+      await announce?.(tx)
     })
+  }
+
+  async function makeRoom(tx: Writes, accountId: string): Promise<void> {
+    const surplus = await tx
+      .select({ id: sessions.id })
+      .from(sessions)
+      .where(eq(sessions.accountId, accountId))
+      .orderBy(desc(sessions.createdAt), desc(sessions.id))
+      .limit(deps.perAccountMax)
+      .offset(deps.perAccountMax)
+    if (surplus.length === 0) return
+    const ids = surplus.map(({ id }) => id)
+    await tx.delete(sessions).where(inArray(sessions.id, ids))
+  }
+
+  /** A token never outlives its session. */
+  async function sign(
+    account: Pick<StoredAccount, 'id' | 'username' | 'role'>,
+    session: Pick<StoredSession, 'id' | 'expiresAt'>,
+    seconds: number,
+    algorithm?: 'ES256',
+  ): Promise<{ token: string; expiresInSeconds: number }> {
+    const issuedAt = Math.floor(clock.now() / 1000)
+    const sessionEnd = Math.floor(session.expiresAt.getTime() / 1000)
+    const expiresAt = Math.min(issuedAt + seconds, sessionEnd)
     const { id: userId, username, role } = account
-    return tokens.sign(
-      { userId, username, role, sessionId, issuedAt, expiresAt },
-      options.algorithm,
+    const claims = { userId, username, role, sessionId: session.id, issuedAt, expiresAt }
+    return {
+      token: await tokens.sign(claims, algorithm),
+      expiresInSeconds: expiresAt - issuedAt,
+    }
+  }
+
+  /** What follows from a refresh token that this server has issued, in one commit. */
+  function rotate(read: ReadRefreshToken, nextHash: string, client: Client) {
+    const now = clock.now()
+    return database.write(async (tx) => {
+      const [session] = await database.lock(
+        tx.select().from(sessions).where(eq(sessions.id, read.sessionId)),
+      )
+      if (session === undefined || isOver(session, now)) return undefined
+      const isNext = session.refreshHash === read.hash
+      const isParent =
+        session.parentHash === read.hash &&
+        now - (session.rotatedAt?.getTime() ?? 0) < REFRESH_GRACE_MS
+      if (!isNext && !isParent) {
+        await tx.delete(sessions).where(eq(sessions.id, session.id))
+        const { accountId, id } = session
+        const event = { user_id: accountId, session_id: id, time: isoTime(now) }
+        await outbox.add(tx, 'auth.refresh_reused', event)
+        return { reusedBy: accountId }
+      }
+      const [account] = await tx
+        .select()
+        .from(accounts)
+        .where(and(eq(accounts.id, session.accountId), isNull(accounts.disabledAt)))
+      if (account === undefined) return undefined
+      await tx
+        .update(sessions)
+        .set({
+          ...used(client),
+          ...(isNext
+            ? { refreshHash: nextHash, parentHash: read.hash, rotatedAt: new Date(now) }
+            : {}),
+        })
+        .where(eq(sessions.id, session.id))
+      return { session, account }
+    })
+  }
+
+  const notOver = () => {
+    const now = new Date(clock.now())
+    return and(
+      gt(sessions.expiresAt, now),
+      or(isNull(sessions.idleUntil), gt(sessions.idleUntil, now)),
     )
   }
 
-  /** The account behind a session as it is now, so that a changed role counts at once. */
-  async function load(sessionId: string): Promise<Account> {
-    const [account] = await bySession.execute({ id: sessionId })
-    if (account === undefined) throw invalidToken()
-    const scopes: ReadonlySet<Scope> = new Set(roleScopes[account.role])
-    return { kind: 'account', ...account, sessionId, scopes }
-  }
-
-  async function verify(token: string): Promise<Account> {
-    const { sessionId, expiresAt } = await tokens.verify(token)
-    const account = await load(sessionId)
-    const expiresAtMs = expiresAt * 1000
-    const now = clock.now()
-    verified.set(token, {
-      account,
-      expiresAtMs,
-      checkedAtMs: now,
-      confirmedAtMs: now,
-      recheck: undefined,
-    })
-    return account
-  }
-
-  /**
-   * Goes on when nobody waits for it any more: a revocation counts whenever it is heard of. What is
-   * no refusal, such as that a statement took too long, says nothing of the token.
-   */
-  async function askAgain(token: string, entry: Verified): Promise<Account> {
-    const now = clock.now()
-    try {
-      entry.account = await load(entry.account.sessionId)
-      entry.confirmedAtMs = now
-      return entry.account
-    } catch (error) {
-      if (error instanceof Problem && verified.peek(token) === entry) verified.delete(token)
-      throw error
-    } finally {
-      entry.recheck = undefined
-    }
-  }
-
-  /** One asks the database, and the others believe what is remembered, as long as that may be believed. */
-  async function recheck(token: string, entry: Verified): Promise<Account> {
-    const now = clock.now()
-    const isBelieved = now - entry.confirmedAtMs < UNCHECKED_MAX_MS
-    entry.checkedAtMs = now
-    if (entry.recheck !== undefined && isBelieved) return entry.account
-    entry.recheck ??= askAgain(token, entry)
-    try {
-      return await within(RECHECK_PATIENCE_MS, entry.recheck, () => {
-        throw new DatabaseSilent()
-      })
-    } catch (error) {
-      if (isDatabaseAway(error) && isBelieved) return entry.account
-      verified.delete(token)
-      throw error
-    }
-  }
-
   return {
-    async open(login, password) {
+    async open(login, password, client) {
       const [account] = await byName.execute({ name: foldName(login) })
       const isRight = await passwords.verify(password, account?.passwordHash)
       if (account === undefined || !isRight) throw badCredentials()
+      if (account.disabledAt !== null) throw authProblems.accountDisabled()
+      const session = { id: Bun.randomUUIDv7(), expiresAt: later(deps.ttlSeconds) }
+      const refreshToken = await refreshTokens.first(session.id)
       const event = { user_id: account.id, time: isoTime(clock.now()) }
-      const announce = (tx: Writes) => outbox.add(tx, 'auth.login', event)
-      return { token: await create(account, { announce }), account }
+      await insert(
+        account,
+        { ...session, ...used(client), refreshHash: hashOf(refreshToken) },
+        (tx) => outbox.add(tx, 'auth.login', event),
+      )
+      return { ...(await sign(account, session, deps.loginSeconds)), refreshToken, account }
     },
-    openFor: (account) => create(account, { algorithm: 'ES256' }),
-    authenticate(token) {
-      const entry = verified.get(token)
-      if (entry === undefined) return verify(token)
-      const now = clock.now()
-      if (now >= entry.expiresAtMs) {
-        verified.delete(token)
-        throw expiredToken()
+    async openFor(account) {
+      const session = { id: Bun.randomUUIDv7(), expiresAt: later(deps.loginSeconds) }
+      await insert(account, session)
+      return (await sign(account, session, deps.loginSeconds, 'ES256')).token
+    },
+    async refresh(refreshToken, client) {
+      const read = await refreshTokens.read(refreshToken)
+      if (read === undefined) throw badRefreshToken()
+      const next = await refreshTokens.next(refreshToken)
+      const outcome = await rotate(read, hashOf(next), client)
+      if (outcome === undefined) throw badRefreshToken()
+      if ('reusedBy' in outcome) {
+        forget(outcome.reusedBy)
+        throw badRefreshToken()
       }
-      return now - entry.checkedAtMs < RECHECK_INTERVAL_MS ? entry.account : recheck(token, entry)
+      const { account, session } = outcome
+      return { ...(await sign(account, session, deps.refreshedSeconds)), refreshToken: next }
+    },
+    async list(accountId) {
+      return database.read
+        .select({
+          id: sessions.id,
+          createdAt: sessions.createdAt,
+          usedAt: sessions.usedAt,
+          expiresAt: sessions.expiresAt,
+          device: sessions.device,
+          address: sessions.address,
+        })
+        .from(sessions)
+        .where(and(eq(sessions.accountId, accountId), notOver()))
+        .orderBy(desc(sessions.createdAt), desc(sessions.id))
+        .limit(deps.perAccountMax)
+    },
+    async close(accountId, id) {
+      const isClosed = await database.write(async (tx) => {
+        const rows = await tx
+          .delete(sessions)
+          .where(and(eq(sessions.id, id), eq(sessions.accountId, accountId)))
+          .returning({ id: sessions.id })
+        if (rows.length === 0) return false
+        const event = { user_id: accountId, session_id: id, time: isoTime(clock.now()) }
+        await outbox.add(tx, 'auth.logout', event)
+        return true
+      })
+      if (isClosed) forget(accountId)
+      return isClosed
+    },
+    async closeOthers(accountId, kept) {
+      await database.write(async (tx) => {
+        const rows = await tx
+          .delete(sessions)
+          .where(and(eq(sessions.accountId, accountId), ne(sessions.id, kept)))
+          .returning({ id: sessions.id })
+        for (const { id } of rows) {
+          const event = { user_id: accountId, session_id: id, time: isoTime(clock.now()) }
+          await outbox.add(tx, 'auth.logout', event)
+        }
+      })
+      forget(accountId)
     },
     async removeExpired() {
+      const now = new Date(clock.now())
       await database.write(async (tx) => {
-        await tx.delete(sessions).where(lt(sessions.expiresAt, new Date(clock.now())))
+        await tx
+          .delete(sessions)
+          .where(or(lt(sessions.expiresAt, now), lt(sessions.idleUntil, now)))
       })
     },
     async revoke(tx, accountId, except = '') {
@@ -214,13 +300,14 @@ export function createSessions(deps: {
         .delete(sessions)
         .where(and(eq(sessions.accountId, accountId), ne(sessions.id, except)))
     },
-    forget(accountId) {
-      for (const [token, { account }] of verified) {
-        if (account.id === accountId) verified.delete(token)
-      }
-    },
   }
 }
 
+const isOver = ({ expiresAt, idleUntil }: StoredSession, now: number) =>
+  expiresAt.getTime() <= now || (idleUntil !== null && idleUntil.getTime() <= now)
+
 const badCredentials = () =>
   authProblems.badCredentials({ detail: 'The user name or the password is wrong.' })
+
+const badRefreshToken = () =>
+  authProblems.badRefreshToken({ detail: 'It was used, or its session is over. Log in again.' })

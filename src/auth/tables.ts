@@ -14,6 +14,8 @@ export const authTables = ({ table, column, index, uniqueIndex }: Kit) => ({
       emailFolded: column.text(),
       passwordHash: column.text().notNull(),
       role: column.text().$type<'admin' | 'editor' | 'viewer'>().notNull(),
+      /** Since when it may not be used. */
+      disabledAt: column.timestamp(),
       createdAt: column.timestamp().notNull(),
       updatedAt: column.timestamp().notNull(),
     },
@@ -29,13 +31,31 @@ export const authTables = ({ table, column, index, uniqueIndex }: Kit) => ({
       id: column.text().primaryKey(),
       accountId: column.text().notNull(),
       createdAt: column.timestamp().notNull(),
+      /** However much it is used. */
       expiresAt: column.timestamp().notNull(),
+      /** Unless it is used until then. */
+      idleUntil: column.timestamp(),
+      usedAt: column.timestamp(),
+      /** What the client calls itself, and where it came from, when it was used last. */
+      device: column.text(),
+      address: column.text(),
+      /** Of the refresh token that is next, and of the one before it. None where it can't be refreshed. */
+      refreshHash: column.text(),
+      parentHash: column.text(),
+      rotatedAt: column.timestamp(),
     },
     (session) => [
       index('sessions_account_id').on(session.accountId),
       index('sessions_expires_at').on(session.expiresAt),
+      index('sessions_idle_until').on(session.idleUntil),
     ],
   ),
+
+  /** What only the server knows. */
+  secrets: table('secrets', {
+    name: column.text().primaryKey(),
+    value: column.text().notNull(),
+  }),
 
   signingKeys: table('signing_keys', {
     /** The `kid` of the tokens that it signs. */

@@ -46,8 +46,10 @@ export function createUsers(deps: {
   passwords: Passwords
   sessions: Sessions
   clock: Clock
+  /** Called after a commit that ended sessions of an account. */
+  forget: (accountId: string) => void
 }): Users {
-  const { database, passwords, sessions, clock } = deps
+  const { database, passwords, sessions, clock, forget } = deps
   const { accounts } = deps.tables
 
   async function rowOf({ username, email, password, role }: NewUser): Promise<User> {
@@ -60,6 +62,7 @@ export function createUsers(deps: {
       emailFolded: typeof email === 'string' ? foldName(email) : null,
       passwordHash: await passwords.hash(password),
       role,
+      disabledAt: null,
       createdAt: now,
       updatedAt: now,
     }
@@ -72,7 +75,7 @@ export function createUsers(deps: {
       await tx.update(accounts).set({ passwordHash, updatedAt }).where(eq(accounts.id, id))
       await sessions.revoke(tx, id, keptSession)
     })
-    sessions.forget(id)
+    forget(id)
   }
 
   async function administrator(): Promise<User | undefined> {

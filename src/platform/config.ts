@@ -147,6 +147,24 @@ export const settings = z
     TOKEN_TTL_SECONDS: count(86_400, { min: 60, max: 86_400 }).describe(
       'Life of a token from login',
     ),
+    LOGIN_TOKEN: z
+      .enum(['long', 'short'], { error: 'expected long or short' })
+      .default('long')
+      .describe(
+        '`short`: a token from login lives no longer than one from a refresh. Old clients know no refresh',
+      ),
+    REFRESHED_TOKEN_TTL_SECONDS: count(900, { min: 60, max: 86_400 }).describe(
+      'Life of a token from a refresh',
+    ),
+    SESSION_TTL_SECONDS: count(30 * 86_400, { min: 86_400 }).describe(
+      'Life of a session, however often it is refreshed',
+    ),
+    SESSION_IDLE_SECONDS: count(7 * 86_400, { min: 86_400 }).describe(
+      'Life of a session that is not refreshed',
+    ),
+    SESSIONS_PER_ACCOUNT_MAX: count(100).describe(
+      'Sessions that one account may have; the oldest makes room',
+    ),
     TOKEN_CACHE_MAX: count(10_000).describe('Verified tokens kept in memory'),
     PASSWORD_QUEUE_MAX: count(64).describe(
       'Password checks that may wait; above it login answers 503',

@@ -79,6 +79,31 @@ describe.skipIf(!isComplete)('two processes over one Postgres, one Redis and one
     expect((await one.post('/api/v1/me/password', back, token)).status).toBe(204)
   })
 
+  test('log out of one, and the other refuses within two seconds', async () => {
+    const token = await one.logIn()
+    const predict = async () => (await other.post('/api/v1/predict', points, token)).status
+    expect(await predict()).toBe(200)
+    expect((await one.post('/api/v1/auth/logout', {}, token)).status).toBe(204)
+    const loggedOutAt = performance.now()
+    await until(async () => (await predict()) === 401)
+    expect(performance.now() - loggedOutAt).toBeLessThan(2000)
+  })
+
+  test('refresh on both at once by one token, and get the same next one', async () => {
+    const credentials = { username: 'admin', password: PASSWORD }
+    const login = await (await one.post('/api/v1/auth/login', credentials)).json()
+    const { refresh_token } = login as { refresh_token: string }
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, async (_, n) => {
+        const server = n % 2 === 0 ? one : other
+        const response = await server.post('/api/v1/auth/refresh', { refresh_token })
+        return ((await response.json()) as { refresh_token: string }).refresh_token
+      }),
+    )
+    expect(new Set(answers).size).toBe(1)
+    expect(answers[0]).toStartWith('qrt_')
+  })
+
   test('hear each other’s events', async () => {
     // One of them publishes it, whoever wrote it, and then the other hears of it.
     const heard = async () => {

@@ -1,7 +1,7 @@
 import { expect } from 'bun:test'
 
 import { FIXTURE_MODELS_DIR, PASSWORD } from './harness.ts'
-import { startServer } from './server.ts'
+import { startServer, type TestServer } from './server.ts'
 
 /** What a test of kills asks of a database, past the server. */
 export interface KilledDatabase {
@@ -14,22 +14,33 @@ export interface KilledDatabase {
   remove(): Promise<void>
 }
 
+interface Grant {
+  refresh_token: string
+}
+
+const administrator = { username: 'admin', password: PASSWORD }
 const WRITERS = 4
 const QUICKEST_KILL_MS = 100
 const SLOWEST_KILL_MS = 500
 
 /**
- * Kills a server by -9 while it creates users and changes passwords, again and again on the same
+ * Kills a server by -9 while it creates users, changes passwords and refreshes tokens, again and again on the same
  * database, and looks at what is left.
  */
 export async function killInMidWrite(database: KilledDatabase, rounds: number): Promise<void> {
   const acknowledged = new Set<string>()
+  /** Of the round before: what its refreshes answered, in order. */
+  let refreshed: string[] = []
+  let refreshes = 0
   for (let round = 0; round < rounds; round += 1) {
     const server = await startServer({
       ...database.settings,
       MODELS_DIR: FIXTURE_MODELS_DIR,
       RATE_LIMIT_AUTH: '1000000',
     })
+    if (round > 0) await expectChain(server, refreshed)
+    refreshes += refreshed.length
+    refreshed = []
     const token = await server.logIn()
     const post = (path: string, body: unknown, by = token) =>
       server.post(path, body, by).catch(() => undefined)
@@ -59,8 +70,19 @@ export async function killInMidWrite(database: KilledDatabase, rounds: number): 
         else if (!alive.signal.aborted) await Bun.sleep(1)
       }
     }
+    const signedIn = await server.post('/api/v1/auth/login', administrator)
+    refreshed.push(((await signedIn.json()) as Grant).refresh_token)
+    async function refreshAgain(): Promise<void> {
+      while (!alive.signal.aborted) {
+        const response = await post('/api/v1/auth/refresh', { refresh_token: refreshed.at(-1) })
+        const text = await response?.text().catch(() => undefined)
+        if (response === undefined || text === undefined) return
+        expect(response.status).toBe(200)
+        refreshed.push((JSON.parse(text) as Grant).refresh_token)
+      }
+    }
     const writers = Array.from({ length: WRITERS }, (_, writer) => createUsers(writer))
-    const changing = changePasswords()
+    const changing = Promise.all([changePasswords(), refreshAgain()])
     await Bun.sleep(QUICKEST_KILL_MS + Math.random() * (SLOWEST_KILL_MS - QUICKEST_KILL_MS))
     server.process.kill('SIGKILL')
     alive.abort()
@@ -77,7 +99,7 @@ export async function killInMidWrite(database: KilledDatabase, rounds: number): 
     await expectSessions(username, isNew)
   }
   process.stderr.write(
-    `kills on ${database.name}: ${rounds} rounds, ${acknowledged.size} acknowledged users, none lost\n`,
+    `kills on ${database.name}: ${rounds} rounds, ${acknowledged.size} acknowledged users and ${refreshes} refreshes, none lost\n`,
   )
 
   // Whoever was acknowledged in the last rounds can log in.
@@ -94,4 +116,16 @@ export async function killInMidWrite(database: KilledDatabase, rounds: number): 
     const sessions = Number(row?.[0])
     expect(sessions).toBeLessThanOrEqual(isUnacknowledged ? 1 : 2)
   }
+}
+
+/** Of refreshes one after the other the last acknowledged one holds, and none before it works again. */
+async function expectChain(server: TestServer, tokens: string[]): Promise<void> {
+  const refresh = (token: string) => server.post('/api/v1/auth/refresh', { refresh_token: token })
+  const last = await refresh(tokens.at(-1)!)
+  expect(last.status).toBe(200)
+  const { refresh_token } = (await last.json()) as Grant
+  const spent = tokens.at(-3)
+  if (spent === undefined) return
+  expect((await refresh(spent)).status).toBe(401)
+  expect((await refresh(refresh_token)).status).toBe(401)
 }

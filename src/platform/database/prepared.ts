@@ -1,3 +1,5 @@
+import { type SQL, sql } from 'drizzle-orm'
+
 import type { Writes } from './database.ts'
 
 /**
@@ -17,3 +19,10 @@ export function preparedFor<Statement>(
     return statement
   }
 }
+
+/**
+ * A value that comes when the statement is run, written as the column's are. Drizzle's own
+ * placeholder is written as it is given.
+ */
+export const placeholder = (name: string, column: Parameters<typeof sql.param>[1]): SQL<never> =>
+  sql<never>`${sql.param(sql.placeholder(name), column)}`

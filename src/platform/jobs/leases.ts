@@ -9,13 +9,12 @@ import {
   notInArray,
   or,
   type Placeholder,
-  type SQL,
   sql,
 } from 'drizzle-orm'
 
 import type { Clock } from '../clock.ts'
 import type { Database, Writes } from '../database/database.ts'
-import { preparedFor } from '../database/prepared.ts'
+import { placeholder, preparedFor } from '../database/prepared.ts'
 import { backOffMs } from './back-off.ts'
 import { READY } from './queue.ts'
 import {
@@ -297,7 +296,3 @@ export function createLeases(deps: {
 }
 
 export type Leases = ReturnType<typeof createLeases>
-
-/** A value that comes when the statement is run, written as the column's are. */
-const placeholder = (name: string, column: Parameters<typeof sql.param>[1]): SQL<never> =>
-  sql<never>`${sql.param(sql.placeholder(name), column)}`

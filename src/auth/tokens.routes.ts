@@ -1,0 +1,175 @@
+import { z } from '@hono/zod-openapi'
+
+import { Problem } from '../gateway/problem.ts'
+import { problems } from '../gateway/problems.ts'
+import { accountOf, type RequestContext, type Route, route } from '../gateway/route.ts'
+import { scalar, unboxed } from '../gateway/scalar.ts'
+import { roleScopes } from '../gateway/scopes.ts'
+import { PASSWORD_LENGTH } from './passwords.ts'
+import { authProblems } from './problems.ts'
+import type { Client, Grant, Sessions } from './sessions.ts'
+import type { VerifiedTokens } from './verified-tokens.ts'
+
+const CREDENTIAL_BYTES_MAX = 16 * 1024
+
+const role = z.enum(Object.keys(roleScopes) as (keyof typeof roleScopes)[])
+
+const credentials = z.object({
+  username: scalar(z.string().max(320)).meta({ description: 'User name or e-mail address' }),
+  password: scalar(z.string().max(PASSWORD_LENGTH.max * 4)),
+})
+const grant = z.object({
+  token: z.string().meta({ description: 'Bearer token, a JWT' }),
+  refresh_token: z.string().meta({ description: 'For the next token, once' }),
+  expires_in: z.int().meta({ description: 'Life of `token`, in seconds' }),
+})
+const login = grant.extend({
+  user: z.object({ id: z.string(), username: z.string(), role }),
+})
+const refreshBody = z.strictObject({ refresh_token: scalar(z.string().max(4096)) })
+
+/** Whatever is no text is no token either, and is told so as any other that is not good. */
+const tokenBody = z.object({
+  token: z.preprocess((value) => textOf(unboxed(value)), z.string()),
+})
+const textOf = (value: unknown) => (typeof value === 'string' ? value : '')
+const validation = z.object({ valid: z.literal(true), user_id: z.string(), role })
+
+const grantExample = {
+  token: 'eyJhbGciOiJFUzI1NiIs…',
+  refresh_token: 'qrt_AZjFon0xfJ6fGy9qHwyOEQ…',
+  expires_in: 86_400,
+}
+const userId = '0198c5a2-7d31-7c9e-9f1b-2f6a1f0c8e11'
+
+/** Tokens for passwords, tokens for tokens, and what a token is worth. */
+export function tokenRoutes(deps: { sessions: Sessions; verified: VerifiedTokens }): Route[] {
+  const { sessions, verified } = deps
+  return [
+    route(
+      {
+        method: 'post',
+        path: '/api/v1/auth/login',
+        access: 'open',
+        rate: 'auth',
+        bodyBytesMax: CREDENTIAL_BYTES_MAX,
+        tag: 'auth',
+        summary: 'Log in',
+        description:
+          'Exchanges a password for a token. The answer to a wrong pair does not tell which half was wrong.',
+        body: {
+          schema: credentials,
+          example: { username: 'ada', password: 'correct horse battery' },
+        },
+        answers: {
+          200: {
+            description: 'The token, and whose it is',
+            schema: login,
+            example: {
+              ...grantExample,
+              user: { id: userId, username: 'ada', role: 'viewer' },
+            },
+          },
+        },
+        problems: [authProblems.badCredentials, authProblems.accountDisabled, authProblems.busy],
+      },
+      async ({ body }, context) => {
+        const { account, ...granted } = await sessions.open(
+          body.username,
+          body.password,
+          clientOf(context),
+        )
+        const { id, username, role } = account
+        return { body: { ...documentOf(granted), user: { id, username, role } } }
+      },
+    ),
+
+    route(
+      {
+        method: 'post',
+        path: '/api/v1/auth/refresh',
+        access: 'open',
+        rate: 'auth',
+        bodyBytesMax: CREDENTIAL_BYTES_MAX,
+        tag: 'auth',
+        summary: 'Refresh a token',
+        description:
+          'Exchanges a refresh token for a token and the next refresh token. One that was used before ends its session, but for 10 seconds, in which it gets the same next one again: several tabs may refresh at once.',
+        body: {
+          schema: refreshBody,
+          example: { refresh_token: grantExample.refresh_token },
+        },
+        answers: {
+          200: {
+            description: 'The next ones',
+            schema: grant,
+            example: { ...grantExample, expires_in: 900 },
+          },
+        },
+        problems: [authProblems.badRefreshToken],
+      },
+      async ({ body }, context) => ({
+        body: documentOf(await sessions.refresh(body.refresh_token, clientOf(context))),
+      }),
+    ),
+
+    route(
+      {
+        method: 'post',
+        path: '/api/v1/auth/logout',
+        access: 'signed-in',
+        tag: 'auth',
+        summary: 'Log out',
+        description: 'Ends the session of the token, and of what was refreshed from it.',
+        answers: { 204: { description: 'It is over' } },
+      },
+      async (_, context) => {
+        const { id, sessionId } = accountOf(context)
+        await sessions.close(id, sessionId)
+        return new Response(null, { status: 204 })
+      },
+    ),
+
+    route(
+      {
+        method: 'post',
+        path: '/api/v1/auth/validate',
+        access: 'open',
+        rate: 'validate',
+        bodyBytesMax: CREDENTIAL_BYTES_MAX,
+        tag: 'auth',
+        summary: 'Validate a token',
+        description: 'For services that can not verify a token themselves.',
+        body: { schema: tokenBody, example: { token: 'eyJhbGciOiJFUzI1NiIs…' } },
+        answers: {
+          200: {
+            description: 'The token is good',
+            schema: validation,
+            example: { valid: true, user_id: userId, role: 'viewer' },
+          },
+        },
+        problems: [problems.tokenExpired, problems.invalidToken],
+      },
+      async ({ body }) => {
+        try {
+          const { id, role } = await verified.authenticate(body.token)
+          return { body: { valid: true, user_id: id, role } }
+        } catch (error) {
+          if (!(error instanceof Problem)) throw error
+          throw new Problem(error.kind, { ...error.options, members: { valid: false } })
+        }
+      },
+    ),
+  ]
+}
+
+const clientOf = ({ address, request }: RequestContext): Client => ({
+  address,
+  device: request.headers.get('user-agent'),
+})
+
+const documentOf = ({ token, refreshToken, expiresInSeconds }: Grant) => ({
+  token,
+  refresh_token: refreshToken,
+  expires_in: expiresInSeconds,
+})
