@@ -29,6 +29,8 @@ export interface Tokens {
 const AUDIENCE = 'quintet'
 const TYPE = 'at+jwt'
 const TOKEN_CHARACTERS_MAX = 4096
+/** An instance whose clock is behind meets tokens that were issued in what it takes for the future. */
+const CLOCK_SKEW_SECONDS_MAX = 10
 const LIFE_SECONDS_MAX = 86_400
 
 const verifiedClaims = z.object({ sid: z.string(), exp: z.int() })
@@ -89,9 +91,12 @@ export function createTokens(deps: {
           typ: TYPE,
           // Without it jose accepts a token from the future.
           maxTokenAge: LIFE_SECONDS_MAX,
+          clockTolerance: CLOCK_SKEW_SECONDS_MAX,
           currentDate: new Date(clock.now()),
         })
         const { sid, exp } = verifiedClaims.parse(payload)
+        // The tolerance is for the beginning of a token's life, not for its end.
+        if (exp * 1000 <= clock.now()) throw new errors.JWTExpired('expired', payload)
         return { sessionId: sid, expiresAt: exp }
       } catch (cause) {
         // Nothing is known of the token then.
