@@ -6,6 +6,8 @@ import type { Config } from '../platform/config.ts'
 import type { Database } from '../platform/database/database.ts'
 import type { Jobs } from '../platform/jobs/jobs.ts'
 import type { Outbox } from '../platform/outbox/outbox.ts'
+import { activeFromMs } from './key-life.ts'
+import { createKeyStore } from './key-store.ts'
 import { keyRoutes } from './keys.routes.ts'
 import { createKeys } from './keys.ts'
 import { createPasswords } from './passwords.ts'
@@ -29,6 +31,11 @@ export interface Auth {
   administratorToken(): Promise<string>
   /** Sets a new random password for the first administrator and ends its sessions. */
   resetAdministrator(): Promise<{ username: string; password: string }>
+  /**
+   * Makes the key that signs next, unless one waits already. With `isCompromised` it signs at once,
+   * all others are removed, and the tokens that they signed are refused.
+   */
+  rotateKeys(options: { isCompromised: boolean }): Promise<{ id: string; activeFrom: Date }>
 }
 
 /** Who you are: users, sessions, tokens and the keys that sign them. */
@@ -41,7 +48,9 @@ export function createAuth(deps: {
 }): Auth {
   const { config, database, outbox, jobs, clock } = deps
   const tables = authTables(database.kit)
-  const keys = createKeys({ database, tables, clock })
+  const rotationSeconds = config.KEY_ROTATION_SECONDS
+  const keyStore = createKeyStore({ database, tables, clock, rotationSeconds })
+  const keys = createKeys({ store: keyStore, clock })
   const passwords = createPasswords({ queueMax: config.PASSWORD_QUEUE_MAX })
   const tokens = createTokens({
     keys,
@@ -53,6 +62,7 @@ export function createAuth(deps: {
     database,
     tables,
     tokens,
+    keys,
     clock,
     cacheMax: config.TOKEN_CACHE_MAX,
   })
@@ -74,6 +84,9 @@ export function createAuth(deps: {
     perAccountMax: config.SESSIONS_PER_ACCOUNT_MAX,
     forget: verified.forget,
   })
+  const maintenance = { type: 'keys.maintain', key: 'keys.maintain', payload: {} }
+  jobs.handle(maintenance.type, { run: () => keyStore.maintain() })
+  jobs.schedule('keys.maintain', '37 * * * *', maintenance)
   const expiry = { type: 'sessions.expire', key: 'sessions.expire', payload: {} }
   jobs.handle(expiry.type, { run: () => sessions.removeExpired() })
   jobs.schedule('sessions.expire', '17 * * * *', expiry)
@@ -106,6 +119,10 @@ export function createAuth(deps: {
       const account = await users.resetAdministrator(password)
       if (account === undefined) throw new Error('there is no administrator yet')
       return { username: account.username, password }
+    },
+    async rotateKeys({ isCompromised }) {
+      const key = await (isCompromised ? keyStore.replaceAll() : keyStore.rotate())
+      return { id: key.id, activeFrom: new Date(activeFromMs(key)) }
     },
   }
 }

@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi'
 
 import { type Route, route } from '../gateway/route.ts'
+import { KEY_SET_MAX_AGE_SECONDS } from './key-life.ts'
 import type { Keys } from './keys.ts'
 
 const keySet = z.object({ keys: z.array(z.looseObject({ kty: z.string(), kid: z.string() })) })
@@ -14,7 +15,8 @@ export function keyRoutes(keys: Keys): Route[] {
         access: 'open',
         tag: 'auth',
         summary: 'Public keys of the tokens',
-        description: 'RFC 7517. With it other services verify ES256 tokens without a call.',
+        description:
+          'RFC 7517. With it other services verify ES256 tokens without a call. A key is here for an hour before it signs, and until the last token that it signed has died.',
         answers: {
           200: {
             description: 'The key set',
@@ -37,7 +39,7 @@ export function keyRoutes(keys: Keys): Route[] {
       },
       async () => ({
         body: await keys.publicSet(),
-        headers: { 'cache-control': 'public, max-age=300' },
+        headers: { 'cache-control': `public, max-age=${KEY_SET_MAX_AGE_SECONDS}` },
       }),
     ),
   ]

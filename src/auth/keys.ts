@@ -1,11 +1,10 @@
-import { desc } from 'drizzle-orm'
-import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose'
+import { importJWK, type JWK } from 'jose'
 
 import type { Clock } from '../platform/clock.ts'
-import type { Database } from '../platform/database/database.ts'
-import type { AuthTables } from './tables.ts'
+import { keyLifeAt, type StoredKey } from './key-life.ts'
+import type { KeyStore } from './key-store.ts'
 
-/** An unknown key may be one that another process made; a flood of made-up ones must not be a flood of reads. */
+/** How long a key that another process removed is still used here. */
 const REREAD_INTERVAL_MS = 1000
 
 interface SigningKey {
@@ -13,78 +12,90 @@ interface SigningKey {
   key: CryptoKey
 }
 
-/** The ES256 keys that tokens are signed with; they live in the database. */
+/**
+ * The ES256 keys that tokens are signed with, as the database has them: what is remembered of it is
+ * a second old at most.
+ */
 export interface Keys {
-  /** The newest key, made when there is none. */
+  /** The one that signs now, made when there is none. */
   signing(): Promise<SigningKey>
-  /** By the `kid` of a token's header; `undefined` when there is no such key. */
+  /** By the `kid` of a token's header; `undefined` when no good token can be signed by such a key. */
   verifying(id: string): Promise<CryptoKey | undefined>
-  /** RFC 7517, public parts only. */
+  /** RFC 7517, public parts only: keys that were used, that is used, and that will be. */
   publicSet(): Promise<{ keys: JWK[] }>
 }
 
-export function createKeys(deps: { database: Database; tables: AuthTables; clock: Clock }): Keys {
-  const { database, clock } = deps
-  const { signingKeys } = deps.tables
-  const verifying = new Map<string, CryptoKey>()
-  let readAt = -Infinity
-  let reading: Promise<void> | undefined
-  let signing: Promise<SigningKey> | undefined
+interface Remembered {
+  rows: StoredKey[]
+  /** By `kid`; imported once, since importing costs more than the signature. */
+  publicKeys: Map<string, CryptoKey>
+  readAtMs: number
+}
 
-  const stored = () => database.read.select().from(signingKeys).orderBy(desc(signingKeys.createdAt))
+export function createKeys(deps: { store: KeyStore; clock: Clock }): Keys {
+  const { store, clock } = deps
+  let remembered: Remembered = { rows: [], publicKeys: new Map(), readAtMs: -Infinity }
+  let reading: Promise<Remembered> | undefined
+  let signer: SigningKey | undefined
+  let missedAtMs = -Infinity
 
-  async function loadSigning(): Promise<SigningKey> {
-    const [row] = await stored()
-    const { id, privateKey } = row ?? (await create())
-    return { id, key: await importKey(privateKey) }
-  }
+  // Either way: a clock that was set back would have the keys remembered until it has caught up.
+  const isLongAgo = (timeMs: number) => Math.abs(clock.now() - timeMs) >= REREAD_INTERVAL_MS
 
-  async function create(): Promise<typeof signingKeys.$inferSelect> {
-    const pair = await generateKeyPair('ES256', { extractable: true })
-    const publicKey = await exportJWK(pair.publicKey)
-    const key = {
-      id: await calculateJwkThumbprint(publicKey),
-      algorithm: 'ES256' as const,
-      publicKey,
-      privateKey: await exportJWK(pair.privateKey),
-      createdAt: new Date(clock.now()),
+  async function load(): Promise<Remembered> {
+    const readAtMs = clock.now()
+    const rows = await store.all()
+    const known = remembered.publicKeys
+    const publicKeys = new Map<string, CryptoKey>()
+    for (const { id, publicKey } of rows) {
+      publicKeys.set(id, known.get(id) ?? (await importKey(publicKey)))
     }
-    await database.write(async (tx) => {
-      await tx.insert(signingKeys).values(key)
-    })
-    return key
+    return (remembered = { rows, publicKeys, readAtMs })
   }
-
-  async function readVerifying(): Promise<void> {
-    readAt = clock.now()
-    try {
-      for (const row of await stored()) verifying.set(row.id, await importKey(row.publicKey))
-    } catch (error) {
-      readAt = -Infinity
-      throw error
-    }
-  }
-
-  const newest = () =>
-    (signing ??= loadSigning().catch((error: unknown) => {
-      // The next one who asks tries again.
-      signing = undefined
-      throw error
+  /** Who asks meanwhile waits for the same answer. */
+  const read = () =>
+    (reading ??= load().finally(() => {
+      reading = undefined
     }))
+  const current = async () => (isLongAgo(remembered.readAtMs) ? read() : remembered)
+
+  /** It may be one that another process has just made; a flood of made-up ones must not be a flood of reads. */
+  async function lookAgain(seen: Remembered, isFresh: boolean): Promise<Remembered> {
+    if (!isLongAgo(missedAtMs)) return reading ?? seen
+    missedAtMs = clock.now()
+    if (isFresh) return seen
+    try {
+      return await read()
+    } catch (error) {
+      missedAtMs = -Infinity
+      throw error
+    }
+  }
+
+  async function lifeNow() {
+    let { rows } = await current()
+    while (rows.length === 0) {
+      await store.ensure()
+      rows = (await read()).rows
+    }
+    return keyLifeAt(rows, clock.now())
+  }
 
   return {
-    signing: newest,
+    async signing() {
+      const { id, privateKey } = (await lifeNow()).signing!
+      if (signer?.id !== id) signer = { id, key: await importKey(privateKey) }
+      return signer
+    },
     async verifying(id) {
-      if (!verifying.has(id)) {
-        if (clock.now() - readAt >= REREAD_INTERVAL_MS) reading = readVerifying()
-        // Whoever asks meanwhile waits for the same answer.
-        await reading
-      }
-      return verifying.get(id)
+      const before = remembered
+      let seen = await current()
+      if (!seen.publicKeys.has(id)) seen = await lookAgain(seen, seen !== before)
+      const isAccepted = keyLifeAt(seen.rows, clock.now()).accepted.some((key) => key.id === id)
+      return isAccepted ? seen.publicKeys.get(id) : undefined
     },
     async publicSet() {
-      await newest()
-      const keys = (await stored()).map(({ id, algorithm, publicKey }) => ({
+      const keys = (await lifeNow()).accepted.map(({ id, algorithm, publicKey }) => ({
         ...publicKey,
         kid: id,
         alg: algorithm,
@@ -95,7 +106,6 @@ export function createKeys(deps: { database: Database; tables: AuthTables; clock
   }
 }
 
-/** Imported once: importing it at each use costs more than the signature. */
 async function importKey(jwk: JWK): Promise<CryptoKey> {
   return (await importJWK(jwk, 'ES256')) as CryptoKey
 }

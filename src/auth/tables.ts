@@ -64,6 +64,8 @@ export const authTables = ({ table, column, index, uniqueIndex }: Kit) => ({
     publicKey: column.json<JWK>().notNull(),
     privateKey: column.json<JWK>().notNull(),
     createdAt: column.timestamp().notNull(),
+    /** From when it signs. None where it did from the beginning. */
+    activeFrom: column.timestamp(),
   }),
 })
 

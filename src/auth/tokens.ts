@@ -5,6 +5,7 @@ import { problems } from '../gateway/problems.ts'
 import { roleScopes } from '../gateway/scopes.ts'
 import type { Clock } from '../platform/clock.ts'
 import { isDatabaseAway } from '../platform/database/database.ts'
+import { TOKEN_LIFE_SECONDS_MAX } from './key-life.ts'
 import type { Keys } from './keys.ts'
 
 /** What a token says, beside `iss`, `aud` and `jti`. */
@@ -18,18 +19,28 @@ interface TokenClaims {
   expiresAt: number
 }
 
+/** What is left to check of a token that is good in itself. */
+interface VerifiedToken {
+  sessionId: string
+  /** Of the ES256 key that signed it. */
+  keyId: string | undefined
+  /** Unix time in seconds. */
+  expiresAt: number
+}
+
 /** RFC 9068 access tokens. */
 export interface Tokens {
   /** By HS256 where the instance has a secret, unless `algorithm` says otherwise. */
   sign(claims: TokenClaims, algorithm?: 'ES256'): Promise<string>
   /** @throws {Problem} `tokenExpired` or `invalidToken`. */
-  verify(token: string): Promise<{ sessionId: string; expiresAt: number }>
+  verify(token: string): Promise<VerifiedToken>
 }
 
 const AUDIENCE = 'quintet'
 const TYPE = 'at+jwt'
 const TOKEN_CHARACTERS_MAX = 4096
-const LIFE_SECONDS_MAX = 86_400
+/** An instance whose clock is behind meets tokens that were issued in what it takes for the future. */
+const CLOCK_SKEW_SECONDS_MAX = 10
 
 const verifiedClaims = z.object({ sid: z.string(), exp: z.int() })
 
@@ -51,10 +62,10 @@ export function createTokens(deps: {
       throw new errors.JWTInvalid('not canonical')
     }
     const { alg, kid } = decodeProtectedHeader(token)
-    if (alg === 'HS256' && secret !== undefined) return { alg, key: secret }
+    if (alg === 'HS256' && secret !== undefined) return { alg, key: secret, keyId: undefined }
     const key = alg === 'ES256' && kid !== undefined ? await keys.verifying(kid) : undefined
     if (key === undefined) throw new errors.JOSEAlgNotAllowed('no key for this token')
-    return { alg: 'ES256', key }
+    return { alg: 'ES256', key, keyId: kid }
   }
 
   return {
@@ -81,18 +92,21 @@ export function createTokens(deps: {
 
     async verify(token) {
       try {
-        const { alg, key } = await keyOf(token)
+        const { alg, key, keyId } = await keyOf(token)
         const { payload } = await jwtVerify(token, key, {
           algorithms: [alg],
           issuer,
           audience: AUDIENCE,
           typ: TYPE,
           // Without it jose accepts a token from the future.
-          maxTokenAge: LIFE_SECONDS_MAX,
+          maxTokenAge: TOKEN_LIFE_SECONDS_MAX,
+          clockTolerance: CLOCK_SKEW_SECONDS_MAX,
           currentDate: new Date(clock.now()),
         })
         const { sid, exp } = verifiedClaims.parse(payload)
-        return { sessionId: sid, expiresAt: exp }
+        // The tolerance is for the beginning of a token's life, not for its end.
+        if (exp * 1000 <= clock.now()) throw new errors.JWTExpired('expired', payload)
+        return { sessionId: sid, keyId, expiresAt: exp }
       } catch (cause) {
         // Nothing is known of the token then.
         if (isDatabaseAway(cause)) throw cause

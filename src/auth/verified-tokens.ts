@@ -8,6 +8,7 @@ import type { Clock } from '../platform/clock.ts'
 import { type Database, DatabaseSilent, isDatabaseAway } from '../platform/database/database.ts'
 import { placeholder } from '../platform/database/prepared.ts'
 import { within } from '../platform/within.ts'
+import type { Keys } from './keys.ts'
 import type { AuthTables } from './tables.ts'
 import { expiredToken, invalidToken, type Tokens } from './tokens.ts'
 
@@ -28,6 +29,8 @@ export interface VerifiedTokens {
 
 interface Verified {
   account: Account
+  /** Of the ES256 key that signed it, which may be removed before the token expires. */
+  keyId: string | undefined
   expiresAtMs: number
   /** When the database was last asked, and when it last answered. */
   checkedAtMs: number
@@ -40,10 +43,11 @@ export function createVerifiedTokens(deps: {
   database: Database
   tables: AuthTables
   tokens: Tokens
+  keys: Keys
   clock: Clock
   cacheMax: number
 }): VerifiedTokens {
-  const { database, tokens, clock } = deps
+  const { database, tokens, keys, clock } = deps
   const { accounts, sessions } = deps.tables
   /** By the whole token: a digest short enough to be quick would not be safe from collisions. */
   const verified = new LRUCache<string, Verified>({ max: deps.cacheMax })
@@ -74,11 +78,12 @@ export function createVerifiedTokens(deps: {
   }
 
   async function verify(token: string): Promise<Account> {
-    const { sessionId, expiresAt } = await tokens.verify(token)
+    const { sessionId, keyId, expiresAt } = await tokens.verify(token)
     const account = await load(sessionId)
     const now = clock.now()
     verified.set(token, {
       account,
+      keyId,
       expiresAtMs: expiresAt * 1000,
       checkedAtMs: now,
       confirmedAtMs: now,
@@ -94,6 +99,9 @@ export function createVerifiedTokens(deps: {
   async function askAgain(token: string, entry: Verified): Promise<Account> {
     const now = clock.now()
     try {
+      const { keyId } = entry
+      const isKeyGone = keyId !== undefined && (await keys.verifying(keyId)) === undefined
+      if (isKeyGone) throw invalidToken()
       entry.account = await load(entry.account.sessionId)
       entry.confirmedAtMs = now
       return entry.account

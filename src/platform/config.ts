@@ -144,6 +144,9 @@ export const settings = z
       .optional()
       .describe('Where set, login signs tokens by HS256 with it, for services that verify locally')
       .meta(secret),
+    KEY_ROTATION_SECONDS: count(90 * 86_400, { min: 86_400 }).describe(
+      'How long a key signs tokens; then the next one does, and it is kept until the last of them has expired',
+    ),
     TOKEN_TTL_SECONDS: count(86_400, { min: 60, max: 86_400 }).describe(
       'Life of a token from login',
     ),

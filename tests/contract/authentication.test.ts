@@ -241,7 +241,8 @@ describe('tokens that must not pass', () => {
 
   /** Each makes a token that looks like Ada's, from her real one. */
   const forgeries: Record<string, () => string | Promise<string>> = {
-    'alg none': () => `${encoded({ alg: 'none', typ: 'at+jwt' })}.${adaToken.split('.')[1]}.`,
+    'RFC 8725 §3.2: alg none': () =>
+      `${encoded({ alg: 'none', typ: 'at+jwt' })}.${adaToken.split('.')[1]}.`,
     'a changed payload': () => {
       const [header, , signature] = adaToken.split('.')
       return `${header}.${encoded({ ...decodeJwt(adaToken), role: 'admin' })}.${signature}`
@@ -252,17 +253,17 @@ describe('tokens that must not pass', () => {
       return adaToken.slice(0, -1) + alphabet[alphabet.indexOf(adaToken.at(-1)!) + 1]
     },
     'an empty signature': () => `${adaToken.split('.').slice(0, 2).join('.')}.`,
-    'HS256 where there is no secret': () =>
+    'RFC 8725 §3.1: HS256 where there is no secret': () =>
       new SignJWT(decodeJwt(adaToken))
         .setProtectedHeader({ alg: 'HS256', typ: 'at+jwt' })
         .sign(new TextEncoder().encode('0123456789abcdef0123456789abcdef')),
-    'HS256 by the public key': async () => {
+    'RFC 8725 §3.1: HS256 by the public key': async () => {
       const keys = await (await harness.request({ path: '/.well-known/jwks.json' })).text()
       return new SignJWT(decodeJwt(adaToken))
         .setProtectedHeader({ alg: 'HS256', typ: 'at+jwt' })
         .sign(new TextEncoder().encode(keys))
     },
-    'a key of its own': async () => {
+    'RFC 8725 §3.10: a key of its own': async () => {
       const { generateKeyPair, exportJWK } = await import('jose')
       const { privateKey, publicKey } = await generateKeyPair('ES256')
       const { kid } = decodeProtectedHeader(adaToken)
@@ -305,11 +306,25 @@ describe('tokens that must not pass', () => {
     harness.clock.advance(-86_400_000)
   })
 
-  test('from the future', async () => {
-    harness.clock.advance(3_600_000)
+  test.each([
+    [10, 200],
+    [12, 401],
+    [3600, 401],
+  ])('from %p seconds ahead, as by another clock: %p', async (seconds, status) => {
+    harness.clock.advance(seconds * 1000)
     const token = await harness.logIn('ada')
-    harness.clock.advance(-3_600_000)
-    expect((await harness.request({ path: '/api/v1/models', token })).status).toBe(401)
+    harness.clock.advance(-seconds * 1000)
+    expect((await harness.request({ path: '/api/v1/models', token })).status).toBe(status)
+  })
+
+  test('expired just now, when it is new to the server', async () => {
+    const token = await harness.logIn('ada')
+    const { exp } = decodeJwt(token)
+    const remainingMs = exp! * 1000 - harness.clock.now()
+    harness.clock.advance(remainingMs)
+    const response = await harness.request({ path: '/api/v1/models', token })
+    expect(await response.json()).toMatchObject({ title: 'Token expired', status: 401 })
+    harness.clock.advance(-remainingMs)
   })
 })
 

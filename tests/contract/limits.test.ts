@@ -176,6 +176,7 @@ const limits: Limit[] = [
 const elsewhere: Partial<Record<keyof typeof settings.shape, string>> = {
   TOKEN_CACHE_MAX: 'src/auth/sessions.test.ts',
   SESSIONS_PER_ACCOUNT_MAX: 'tests/contract/sessions.test.ts',
+  KEY_ROTATION_SECONDS: 'tests/contract/keys.test.ts',
   REFRESHED_TOKEN_TTL_SECONDS: 'tests/contract/sessions.test.ts',
   SESSION_TTL_SECONDS: 'tests/contract/sessions.test.ts',
   SESSION_IDLE_SECONDS: 'tests/contract/sessions.test.ts',

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 
 import { PASSWORD } from '../support/harness.ts'
 import { bareEnvironment, startServer, type TestServer } from '../support/server.ts'
+import { until } from '../support/until.ts'
 
 let server: TestServer
 let token: string
@@ -57,6 +58,28 @@ test('scripts/admin reset is honoured within 2 s: new password, old tokens out',
   expect((await server.logIn('admin', password)).length).toBeGreaterThan(100)
   await Bun.sleep(2000)
   expect((await get('/api/v1/models', { authorization: `Bearer ${token}` })).status).toBe(401)
+})
+
+test('scripts/admin rotate-keys works beside the server: the next key waits, and a compromised one is out within 2 s', async () => {
+  const kids = async () => {
+    const { keys } = (await (await get('/.well-known/jwks.json')).json()) as {
+      keys: { kid: string }[]
+    }
+    return keys.map(({ kid }) => kid)
+  }
+  const asked = { authorization: `Bearer ${await script('scripts/token')}` }
+  const [old] = await kids()
+  const next = /Key: +(\S+)/.exec(await script('scripts/admin', 'rotate-keys'))![1]!
+  await until(async () => (await kids()).length === 2)
+  expect(await kids()).toEqual([old!, next])
+  expect((await get('/api/v1/models', asked)).status).toBe(200)
+
+  const output = await script('scripts/admin', 'rotate-keys', '--compromised')
+  await Bun.sleep(2000)
+  expect((await get('/api/v1/models', asked)).status).toBe(401)
+  expect(await kids()).toEqual([/Key: +(\S+)/.exec(output)![1]!])
+  const again = { authorization: `Bearer ${await script('scripts/token')}` }
+  expect((await get('/api/v1/models', again)).status).toBe(200)
 })
 
 test('a second start takes under a second to the first answer, and knows its administrator', async () => {

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { join } from 'node:path'
 
 import { FIXTURE_MODELS_DIR, PASSWORD } from '../support/harness.ts'
-import { runServer, startServer, type TestServer } from '../support/server.ts'
+import { bareEnvironment, runServer, startServer, type TestServer } from '../support/server.ts'
 import { createTestDatabase } from '../support/services/postgres.ts'
 import { until } from '../support/until.ts'
 
@@ -135,6 +136,27 @@ describe.skipIf(!isComplete)('two processes over one Postgres, one Redis and one
     const again = (await (await other.post('/api/v1/predict', body, token)).json()) as object
     expect({ ...again, timestamp: '' }).toEqual({ ...(first as object), timestamp: '' })
     expect(await metric(other, hits)).toBe(before + 1)
+  })
+
+  test('a key that replaces a compromised one is honoured by both, and its tokens refused within 2 s', async () => {
+    const { DATABASE_URL, PUBLIC_URL } = settings as { DATABASE_URL: string; PUBLIC_URL: string }
+    const old = await one.logIn()
+    const statuses = (token: string) =>
+      Promise.all(
+        [one, other].map(async (server) => (await get(server, '/api/v1/models', token)).status),
+      )
+    expect(await statuses(old)).toEqual([200, 200])
+    const child = Bun.spawn(['scripts/admin', 'rotate-keys', '--compromised'], {
+      cwd: join(import.meta.dir, '..', '..'),
+      env: bareEnvironment({ DATABASE_URL, PUBLIC_URL }),
+      stdout: 'ignore',
+    })
+    expect(await child.exited).toBe(0)
+    await Bun.sleep(2000)
+    expect(await statuses(old)).toEqual([401, 401])
+    for (const server of [one, other]) {
+      expect(await statuses(await server.logIn())).toEqual([200, 200])
+    }
   })
 
   test('a job of one that is killed is done by the other', async () => {

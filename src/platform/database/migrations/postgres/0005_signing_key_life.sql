@@ -1,0 +1,1 @@
+ALTER TABLE "signing_keys" ADD COLUMN "active_from" timestamp (3) with time zone;
