@@ -20,6 +20,8 @@ import { userRoutes } from './users.routes.ts'
 import { createUsers } from './users.ts'
 import { createVerifiedTokens } from './verified-tokens.ts'
 
+export { usernameFault } from './names.ts'
+
 export interface Auth {
   routes: Route[]
   authenticate: Authenticate

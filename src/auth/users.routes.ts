@@ -2,27 +2,27 @@ import { z } from '@hono/zod-openapi'
 
 import { accountOf, type Route, route } from '../gateway/route.ts'
 import { scalar } from '../gateway/scalar.ts'
-import { roleScopes } from '../gateway/scopes.ts'
 import { PASSWORD_LENGTH } from './passwords.ts'
 import { authProblems } from './problems.ts'
+import { email, roleName, username } from './user-fields.ts'
 import type { Users } from './users.ts'
 
 const BODY_BYTES_MAX = 16 * 1024
 
-const USERNAME = /^[^\s@\p{C}](?:[^@\p{C}]{0,62}[^\s@\p{C}])?$/u
-
 const password = scalar(z.string().min(PASSWORD_LENGTH.min).max(PASSWORD_LENGTH.max))
-const role = z.enum(Object.keys(roleScopes) as (keyof typeof roleScopes)[])
 
 const newUser = z.strictObject({
-  username: scalar(
-    z.string().refine((name) => USERNAME.test(name), 'expected 1 to 64 visible characters, no @'),
-  ).meta({ description: 'Unique, whatever the case' }),
-  email: scalar(z.email().max(320).nullish()),
+  username,
+  email,
   password,
-  role: scalar(role.default('viewer')),
+  role: scalar(roleName.default('viewer')),
 })
-const user = z.object({ id: z.string(), username: z.string(), email: z.string().nullable(), role })
+const user = z.object({
+  id: z.string(),
+  username: z.string(),
+  email: z.string().nullable(),
+  role: roleName,
+})
 
 const passwordChange = z.strictObject({
   current_password: scalar(z.string().max(PASSWORD_LENGTH.max * 4)),
