@@ -1,12 +1,11 @@
 import { availableParallelism } from 'node:os'
 
+import { hashable } from './password-rules.ts'
 import { authProblems } from './problems.ts'
 
 /** OWASP's minimum for argon2id; about 40 ms of one core. */
 const PARAMETERS = { algorithm: 'argon2id', memoryCost: 19_456, timeCost: 2 } as const
 const RETRY_AFTER_SECONDS = '2'
-
-export const PASSWORD_LENGTH = { min: 8, max: 128 } as const
 
 /** Hashes and verifies passwords, as many at a time as there are cores. */
 export interface Passwords {
@@ -24,13 +23,13 @@ export function createPasswords({ queueMax }: { queueMax: number }): Passwords {
   /** Made once, outside the queue: a refusal must not be what is remembered. */
   let decoyHash: Promise<string> | undefined
   const hash = (password: string) =>
-    slots.run(() => Bun.password.hash(password.normalize('NFKC'), PARAMETERS))
+    slots.run(() => Bun.password.hash(hashable(password), PARAMETERS))
 
   return {
     hash,
     async verify(password, known) {
       const decoy = await (decoyHash ??= Bun.password.hash(crypto.randomUUID(), PARAMETERS))
-      const given = password.normalize('NFKC')
+      const given = hashable(password)
       return slots.run(async () => {
         try {
           // Bun answers an empty hash at once, which would tell that the account exists.

@@ -2,14 +2,12 @@ import { z } from '@hono/zod-openapi'
 
 import { accountOf, type Route, route } from '../gateway/route.ts'
 import { scalar } from '../gateway/scalar.ts'
-import { PASSWORD_LENGTH } from './passwords.ts'
+import { PASSWORD_TYPED_MAX } from './password-rules.ts'
 import { authProblems } from './problems.ts'
-import { email, roleName, username } from './user-fields.ts'
+import { email, password, roleName, username } from './user-fields.ts'
 import type { Users } from './users.ts'
 
 const BODY_BYTES_MAX = 16 * 1024
-
-const password = scalar(z.string().min(PASSWORD_LENGTH.min).max(PASSWORD_LENGTH.max))
 
 const newUser = z.strictObject({
   username,
@@ -25,7 +23,7 @@ const user = z.object({
 })
 
 const passwordChange = z.strictObject({
-  current_password: scalar(z.string().max(PASSWORD_LENGTH.max * 4)),
+  current_password: scalar(z.string().max(PASSWORD_TYPED_MAX)),
   password,
 })
 

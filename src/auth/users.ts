@@ -3,7 +3,9 @@ import { asc, eq } from 'drizzle-orm'
 import type { Role } from '../gateway/scopes.ts'
 import type { Clock } from '../platform/clock.ts'
 import { type Database, isUniqueViolation } from '../platform/database/database.ts'
+import { StartError } from '../platform/start-error.ts'
 import { foldName } from './names.ts'
+import { passwordFault } from './password-rules.ts'
 import type { Passwords } from './passwords.ts'
 import { authProblems } from './problems.ts'
 import type { Sessions } from './sessions.ts'
@@ -32,7 +34,11 @@ export interface Users {
     password: string
     sessionId: string
   }): Promise<void>
-  /** Creates the first administrator; `undefined` when there is one already. */
+  /**
+   * Creates the first administrator; `undefined` when there is one already.
+   *
+   * @throws {StartError} when the password is not fit to be one.
+   */
   createAdministrator(username: string, password: string): Promise<User | undefined>
   /** Sets the first administrator's password and ends all its sessions. */
   resetAdministrator(password: string): Promise<User | undefined>
@@ -111,6 +117,8 @@ export function createUsers(deps: {
     },
     async createAdministrator(username, password) {
       if ((await administrator()) !== undefined) return undefined
+      const fault = passwordFault(password)
+      if (fault !== undefined) throw new StartError(`The administrator's password: ${fault}`)
       const row = await rowOf({ username, password, role: 'admin' })
       try {
         return await database.write(async (tx) => {

@@ -42,6 +42,22 @@ describe('an administrator creates users', () => {
         status: 422,
         has: { errors: [{ pointer: '#/password' }] },
       },
+      ...[
+        ['one of the most common', 'Password123'],
+        ['one of them, written wide', 'ｐａｓｓｗｏｒｄ１２３'],
+        ['one that is short but for its combining marks', 'a\u0308'.repeat(7)],
+        ['one that is short but for its surrogates', '🙂'.repeat(7)],
+        ['one with the character U+0000', 'long\u0000enough'],
+        ['a number', 12_345_678_901],
+        ['several', ['long enough', 'long enough']],
+      ].map(([name, password]) => ({
+        name: `as a password ${name as string}`,
+        as: 'admin',
+        path: USERS,
+        body: { ...grace, password },
+        status: 422,
+        has: { errors: [{ pointer: '#/password' }] },
+      })),
       {
         name: 'a user name that looks like an e-mail',
         as: 'admin',
@@ -171,6 +187,20 @@ describe('an administrator creates users', () => {
         has: { user: { role: 'viewer' } },
         events: ['auth.login'],
       },
+      {
+        name: 'a password of any characters, of the greatest length',
+        as: 'admin',
+        path: USERS,
+        body: { username: 'emoji', password: '🙂'.repeat(128) },
+        status: 201,
+      },
+      {
+        name: 'which counts in its other Unicode form too',
+        path: '/api/v1/auth/login',
+        body: { username: 'emoji', password: '🙂'.repeat(128).normalize('NFD') },
+        status: 200,
+        events: ['auth.login'],
+      },
     ],
     () => tokens,
   )
@@ -189,6 +219,14 @@ describe('everyone changes their own password', () => {
         body: { ...change, current_password: 'wrong password' },
         status: 403,
         has: { title: 'Wrong password' },
+      },
+      {
+        name: 'not to a common one',
+        as: 'viewer',
+        path: MY_PASSWORD,
+        body: { ...change, password: 'iloveyou1' },
+        status: 422,
+        has: { errors: [{ pointer: '#/password' }] },
       },
       {
         name: 'not to a short one',
