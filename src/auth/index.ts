@@ -6,8 +6,10 @@ import type { Config } from '../platform/config.ts'
 import type { Database } from '../platform/database/database.ts'
 import type { Jobs } from '../platform/jobs/jobs.ts'
 import type { Outbox } from '../platform/outbox/outbox.ts'
+import { createAdministrators } from './administrators.ts'
 import { keyRoutes } from './keys.routes.ts'
 import { createKeys } from './keys.ts'
+import { meRoutes } from './me.routes.ts'
 import { createPasswords } from './passwords.ts'
 import { createRefreshTokens } from './refresh-tokens.ts'
 import { createSecrets } from './secrets.ts'
@@ -16,6 +18,7 @@ import { createSessions } from './sessions.ts'
 import { authTables } from './tables.ts'
 import { tokenRoutes } from './tokens.routes.ts'
 import { createTokens } from './tokens.ts'
+import { createUserPasswords, randomPassword } from './user-passwords.ts'
 import { userRoutes } from './users.routes.ts'
 import { createUsers } from './users.ts'
 import { createVerifiedTokens } from './verified-tokens.ts'
@@ -79,12 +82,16 @@ export function createAuth(deps: {
   jobs.handle(expiry.type, { run: () => sessions.removeExpired() })
   jobs.schedule('sessions.expire', '17 * * * *', expiry)
   const { forget } = verified
-  const users = createUsers({ database, tables, passwords, sessions, clock, forget })
+  const common = { database, tables, passwords, sessions, outbox, clock, forget }
+  const users = createUsers(common)
+  const userPasswords = createUserPasswords(common)
+  const administrators = createAdministrators(common)
 
   return {
     routes: [
       ...tokenRoutes({ sessions, verified }),
       ...sessionRoutes(sessions),
+      ...meRoutes({ users, userPasswords }),
       ...userRoutes(users),
       ...keyRoutes(keys),
     ],
@@ -92,25 +99,21 @@ export function createAuth(deps: {
     async start() {
       await keys.signing()
       const password = config.ADMIN_PASSWORD ?? randomPassword()
-      const created = await users.createAdministrator(config.ADMIN_USERNAME, password)
+      const created = await administrators.createFirst(config.ADMIN_USERNAME, password)
       if (created === undefined || config.ADMIN_PASSWORD !== undefined) return undefined
       return { username: created.username, password }
     },
     async administratorToken() {
-      const account = await users.administrator()
+      const account = await administrators.first()
       if (account === undefined) throw new Error('there is no administrator yet')
       return sessions.openFor(account)
     },
     async resetAdministrator() {
       const password = randomPassword()
-      const account = await users.resetAdministrator(password)
+      const account = await administrators.first()
       if (account === undefined) throw new Error('there is no administrator yet')
+      await userPasswords.reset(account.id, password, null)
       return { username: account.username, password }
     },
   }
 }
-
-const RANDOM_PASSWORD_BYTES = 15
-
-const randomPassword = () =>
-  crypto.getRandomValues(Buffer.alloc(RANDOM_PASSWORD_BYTES)).toString('base64url')

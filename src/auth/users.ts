@@ -1,146 +1,105 @@
-import { asc, eq } from 'drizzle-orm'
+import { eq } from 'drizzle-orm'
 
-import type { Role } from '../gateway/scopes.ts'
-import type { Clock } from '../platform/clock.ts'
+import type { Events } from '../events.ts'
+import { type Clock, isoTime } from '../platform/clock.ts'
 import { type Database, isUniqueViolation } from '../platform/database/database.ts'
-import { StartError } from '../platform/start-error.ts'
-import { foldName } from './names.ts'
-import { passwordFault } from './password-rules.ts'
+import type { Outbox } from '../platform/outbox/outbox.ts'
+import { emailColumns, newUserRow, type NewUser, type User, usernameColumns } from './new-user.ts'
 import type { Passwords } from './passwords.ts'
 import { authProblems } from './problems.ts'
-import type { Sessions } from './sessions.ts'
 import type { AuthTables } from './tables.ts'
 
-type User = AuthTables['accounts']['$inferSelect']
-
-interface NewUser {
-  username: string
+/** What is left out stays as it is. */
+interface UserChange {
+  username?: string | undefined
   email?: string | null | undefined
-  password: string
-  role: Role
 }
 
 export interface Users {
-  /** @throws {Problem} 409 when the user name or the e-mail address is taken. */
-  create(user: NewUser): Promise<User>
   /**
-   * Sets an account's password and ends its other sessions.
-   *
-   * @throws {Problem} 403 when the current password is wrong.
+   * @param actorId who creates it.
+   * @throws {Problem} 409 when the user name or the e-mail address is taken.
    */
-  changePassword(change: {
-    id: string
-    currentPassword: string
-    password: string
-    sessionId: string
-  }): Promise<void>
+  create(user: NewUser & { password: string }, actorId: string | null): Promise<User>
+  get(id: string): Promise<User | undefined>
   /**
-   * Creates the first administrator; `undefined` when there is one already.
-   *
-   * @throws {StartError} when the password is not fit to be one.
+   * @returns the account as it is now; `undefined` where there is none.
+   * @throws {Problem} 409 when the user name or the e-mail address is taken.
    */
-  createAdministrator(username: string, password: string): Promise<User | undefined>
-  /** Sets the first administrator's password and ends all its sessions. */
-  resetAdministrator(password: string): Promise<User | undefined>
-  /** The first administrator. */
-  administrator(): Promise<User | undefined>
+  change(id: string, change: UserChange, actorId: string | null): Promise<User | undefined>
 }
 
 export function createUsers(deps: {
   database: Database
   tables: AuthTables
   passwords: Passwords
-  sessions: Sessions
+  outbox: Outbox<Events>
   clock: Clock
-  /** Called after a commit that ended sessions of an account. */
+  /** Called after a commit that changed what tokens of an account say. */
   forget: (accountId: string) => void
 }): Users {
-  const { database, passwords, sessions, clock, forget } = deps
+  const { database, passwords, outbox, clock, forget } = deps
   const { accounts } = deps.tables
 
-  async function rowOf({ username, email, password, role }: NewUser): Promise<User> {
-    const now = new Date(clock.now())
-    return {
-      id: Bun.randomUUIDv7(),
-      username,
-      usernameFolded: foldName(username),
-      email: email ?? null,
-      emailFolded: typeof email === 'string' ? foldName(email) : null,
-      passwordHash: await passwords.hash(password),
-      role,
-      disabledAt: null,
-      createdAt: now,
-      updatedAt: now,
-    }
-  }
-
-  async function setPassword(id: string, password: string, keptSession?: string): Promise<void> {
-    const passwordHash = await passwords.hash(password)
-    await database.write(async (tx) => {
-      const updatedAt = new Date(clock.now())
-      await tx.update(accounts).set({ passwordHash, updatedAt }).where(eq(accounts.id, id))
-      await sessions.revoke(tx, id, keptSession)
-    })
-    forget(id)
-  }
-
-  async function administrator(): Promise<User | undefined> {
-    const [first] = await database.read
-      .select()
-      .from(accounts)
-      .where(eq(accounts.role, 'admin'))
-      .orderBy(asc(accounts.createdAt), asc(accounts.id))
-      .limit(1)
-    return first
-  }
-
   return {
-    administrator,
-    async create(user) {
-      const row = await rowOf(user)
-      try {
-        await database.write(async (tx) => {
+    async create({ password, ...user }, actorId) {
+      const passwordHash = await passwords.hash(password)
+      return refusingTakenNames(() =>
+        database.write(async (tx) => {
+          const now = clock.now()
+          const row = newUserRow(user, passwordHash, new Date(now))
           await tx.insert(accounts).values(row)
-        })
-        return row
-      } catch (error) {
-        if (!isUniqueViolation(error)) throw error
-        throw authProblems.nameTaken({ detail: 'The user name or e-mail address is in use.' })
-      }
-    },
-    async changePassword({ id, currentPassword, password, sessionId }) {
-      const [account] = await database.read.select().from(accounts).where(eq(accounts.id, id))
-      if (!(await passwords.verify(currentPassword, account?.passwordHash))) {
-        throw authProblems.wrongPassword({ detail: 'The current password is wrong.' })
-      }
-      await setPassword(id, password, sessionId)
-    },
-    async createAdministrator(username, password) {
-      if ((await administrator()) !== undefined) return undefined
-      const fault = passwordFault(password)
-      if (fault !== undefined) throw new StartError(`The administrator's password: ${fault}`)
-      const row = await rowOf({ username, password, role: 'admin' })
-      try {
-        return await database.write(async (tx) => {
-          const first = await tx
-            .select({ id: accounts.id })
-            .from(accounts)
-            .where(eq(accounts.role, 'admin'))
-            .limit(1)
-          if (first.length > 0) return undefined
-          await tx.insert(accounts).values(row)
+          const event = { user_id: row.id, actor_id: actorId, time: isoTime(now) }
+          await outbox.add(tx, 'auth.user_created', event)
           return row
-        })
-      } catch (error) {
-        // Another process has started on the same database at the same time.
-        if (isUniqueViolation(error)) return undefined
-        throw error
-      }
+        }),
+      )
     },
-    async resetAdministrator(password) {
-      const account = await administrator()
-      if (account !== undefined) await setPassword(account.id, password)
+    async get(id) {
+      const [account] = await database.read.select().from(accounts).where(eq(accounts.id, id))
       return account
     },
+    async change(id, change, actorId) {
+      const changed = await refusingTakenNames(() =>
+        database.write(async (tx) => {
+          const [account] = await database.lock(
+            tx.select().from(accounts).where(eq(accounts.id, id)),
+          )
+          if (account === undefined) return undefined
+          const next = changedColumns(account, change)
+          const fields = fieldsOf(next)
+          if (fields.length === 0) return account
+          const now = clock.now()
+          const columns = { ...next, updatedAt: new Date(now) }
+          await tx.update(accounts).set(columns).where(eq(accounts.id, id))
+          const event = { user_id: id, actor_id: actorId, changed: fields, time: isoTime(now) }
+          await outbox.add(tx, 'auth.user_changed', event)
+          return { ...account, ...columns }
+        }),
+      )
+      forget(id)
+      return changed
+    },
+  }
+}
+
+/** The columns that a change sets to what they were not. */
+function changedColumns(account: User, { username, email }: UserChange): Partial<User> {
+  return {
+    ...(username === undefined || username === account.username ? {} : usernameColumns(username)),
+    ...(email === undefined || email === account.email ? {} : emailColumns(email)),
+  }
+}
+
+const FIELDS = ['username', 'email'] as const
+
+const fieldsOf = (columns: Partial<User>) => FIELDS.filter((name) => name in columns)
+
+async function refusingTakenNames<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!isUniqueViolation(error)) throw error
+    throw authProblems.nameTaken({ detail: 'The user name or e-mail address is in use.' })
   }
 }

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 
 import { type Harness, openHarness, PASSWORD } from '../support/harness.ts'
 import { testRequests } from '../support/request-table.ts'
+import { userFieldRows } from '../support/user-field-rows.ts'
 
 const USERS = '/api/v1/users'
 const MY_PASSWORD = '/api/v1/me/password'
@@ -25,61 +26,20 @@ describe('an administrator creates users', () => {
       { name: 'nobody else: a stranger', path: USERS, body: grace, status: 401 },
       { name: 'nobody else: a viewer', as: 'viewer', path: USERS, body: grace, status: 403 },
       { name: 'nobody else: an editor', as: 'editor', path: USERS, body: grace, status: 403 },
+      ...userFieldRows({ as: 'admin', path: USERS }, ['username', 'email', 'password'], grace),
       {
-        name: 'a short password',
+        name: 'a password written wide that is one of the most common',
         as: 'admin',
         path: USERS,
-        body: { ...grace, password: 'short' },
-        status: 422,
-        has: { errors: [{ pointer: '#/password' }] },
-        mustNotContain: ['short"'],
-      },
-      {
-        name: 'an endless password',
-        as: 'admin',
-        path: USERS,
-        body: { ...grace, password: 'x'.repeat(129) },
-        status: 422,
-        has: { errors: [{ pointer: '#/password' }] },
-      },
-      ...[
-        ['one of the most common', 'Password123'],
-        ['one of them, written wide', 'ｐａｓｓｗｏｒｄ１２３'],
-        ['one that is short but for its combining marks', 'a\u0308'.repeat(7)],
-        ['one that is short but for its surrogates', '🙂'.repeat(7)],
-        ['one with the character U+0000', 'long\u0000enough'],
-        ['a number', 12_345_678_901],
-        ['several', ['long enough', 'long enough']],
-      ].map(([name, password]) => ({
-        name: `as a password ${name as string}`,
-        as: 'admin',
-        path: USERS,
-        body: { ...grace, password },
-        status: 422,
-        has: { errors: [{ pointer: '#/password' }] },
-      })),
-      {
-        name: 'a user name that looks like an e-mail',
-        as: 'admin',
-        path: USERS,
-        body: { ...grace, username: 'a@b' },
-        status: 422,
-        has: { errors: [{ pointer: '#/username' }] },
-      },
-      {
-        name: 'a user name of blanks',
-        as: 'admin',
-        path: USERS,
-        body: { ...grace, username: '  ' },
+        body: { ...grace, password: 'ｐａｓｓｗｏｒｄ１２３' },
         status: 422,
       },
       {
-        name: 'a bad e-mail',
+        name: 'a password that is short but for its combining marks',
         as: 'admin',
         path: USERS,
-        body: { ...grace, email: 'grace' },
+        body: { ...grace, password: 'a\u0308'.repeat(7) },
         status: 422,
-        has: { errors: [{ pointer: '#/email' }] },
       },
       {
         name: 'an unknown role',
@@ -95,6 +55,7 @@ describe('an administrator creates users', () => {
         path: USERS,
         body: grace,
         status: 201,
+        events: ['auth.user_created'],
         has: { username: 'Grace', email: 'grace@example.com', role: 'viewer' },
         mustNotContain: ['long enough', 'hash'],
       },
@@ -104,15 +65,8 @@ describe('an administrator creates users', () => {
         path: USERS,
         body: { username: ['rita'], password: ['long enough'], email: null, role: ['editor'] },
         status: 201,
+        events: ['auth.user_created'],
         has: { username: 'rita', email: null, role: 'editor' },
-      },
-      {
-        name: 'a name with a letter that nobody sees',
-        as: 'admin',
-        path: USERS,
-        body: { username: 'ad\u200bmin', password: 'long enough' },
-        status: 422,
-        has: { errors: [{ pointer: '#/username' }] },
       },
       {
         name: 'the same name in another case',
@@ -128,6 +82,7 @@ describe('an administrator creates users', () => {
         path: USERS,
         body: { username: 'Straße', email: 'Jörg@Exämple.de', password: 'long enough' },
         status: 201,
+        events: ['auth.user_created'],
       },
       {
         name: 'the same name as two letters',
@@ -142,21 +97,6 @@ describe('an administrator creates users', () => {
         path: USERS,
         body: { username: 'jo', email: 'JO\u0308RG@exa\u0308mple.DE', password: 'long enough' },
         status: 409,
-      },
-      {
-        name: 'a user name that becomes an e-mail where names are compared',
-        as: 'admin',
-        path: USERS,
-        body: { ...grace, username: 'grace＠example.com' },
-        status: 422,
-        has: { errors: [{ pointer: '#/username' }] },
-      },
-      {
-        name: 'a name that is half a character',
-        as: 'admin',
-        path: USERS,
-        body: '{"username": "a\\ud800", "password": "long enough"}',
-        status: 422,
       },
       {
         name: 'the same e-mail',
@@ -193,6 +133,7 @@ describe('an administrator creates users', () => {
         path: USERS,
         body: { username: 'emoji', password: '🙂'.repeat(128) },
         status: 201,
+        events: ['auth.user_created'],
       },
       {
         name: 'which counts in its other Unicode form too',
