@@ -15,6 +15,7 @@ import { createRefreshTokens } from './refresh-tokens.ts'
 import { createSecrets } from './secrets.ts'
 import { sessionRoutes } from './sessions.routes.ts'
 import { createSessions } from './sessions.ts'
+import { signupRoutes } from './signup.routes.ts'
 import { authTables } from './tables.ts'
 import { tokenRoutes } from './tokens.routes.ts'
 import { createTokens } from './tokens.ts'
@@ -91,6 +92,7 @@ export function createAuth(deps: {
     routes: [
       ...tokenRoutes({ sessions, verified }),
       ...sessionRoutes(sessions),
+      ...signupRoutes({ users, isOpen: config.SIGNUP === 'open' }),
       ...meRoutes({ users, userPasswords }),
       ...userRoutes(users),
       ...keyRoutes(keys),

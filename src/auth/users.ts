@@ -2,7 +2,7 @@ import { eq } from 'drizzle-orm'
 
 import type { Events } from '../events.ts'
 import { type Clock, isoTime } from '../platform/clock.ts'
-import { type Database, isUniqueViolation } from '../platform/database/database.ts'
+import { type Database, isUniqueViolation, type Writes } from '../platform/database/database.ts'
 import type { Outbox } from '../platform/outbox/outbox.ts'
 import { emailColumns, newUserRow, type NewUser, type User, usernameColumns } from './new-user.ts'
 import type { Passwords } from './passwords.ts'
@@ -21,6 +21,20 @@ export interface Users {
    * @throws {Problem} 409 when the user name or the e-mail address is taken.
    */
   create(user: NewUser & { password: string }, actorId: string | null): Promise<User>
+  /**
+   * Creates a viewer for whoever asks, so it must not tell who is here. A user name that is taken is
+   * refused, since user names are public. An e-mail address that is taken makes no difference to the
+   * answer or its time: the account is created without it. Nobody has shown yet that the address is
+   * theirs, so it is no loss, and the answer is the one that a mail to verify it will need. Who logs
+   * in sees that it is missing, at the price of an account for each guess.
+   *
+   * @throws {Problem} 409 when the user name is taken.
+   */
+  signUp(user: {
+    username: string
+    email?: string | null | undefined
+    password: string
+  }): Promise<User>
   get(id: string): Promise<User | undefined>
   /**
    * @returns the account as it is now; `undefined` where there is none.
@@ -41,17 +55,40 @@ export function createUsers(deps: {
   const { database, passwords, outbox, clock, forget } = deps
   const { accounts } = deps.tables
 
+  async function insert(tx: Writes, row: User, actorId: string | null): Promise<User> {
+    await tx.insert(accounts).values(row)
+    const event = { user_id: row.id, actor_id: actorId, time: isoTime(clock.now()) }
+    await outbox.add(tx, 'auth.user_created', event)
+    return row
+  }
+
   return {
     async create({ password, ...user }, actorId) {
       const passwordHash = await passwords.hash(password)
+      const row = newUserRow(user, passwordHash, new Date(clock.now()))
+      return refusingTakenNames(() => database.write((tx) => insert(tx, row, actorId)))
+    },
+    async signUp({ password, ...names }) {
+      const passwordHash = await passwords.hash(password)
+      const asked = { ...names, role: 'viewer' as const }
+      const row = newUserRow(asked, passwordHash, new Date(clock.now()))
+      const isTaken = async (tx: Writes) => {
+        if (row.emailFolded === null) return false
+        const owners = await tx
+          .select({ id: accounts.id })
+          .from(accounts)
+          .where(eq(accounts.emailFolded, row.emailFolded))
+        return owners.length > 0
+      }
+      const attempt = () =>
+        database.write(async (tx) =>
+          insert(tx, (await isTaken(tx)) ? { ...row, ...emailColumns(null) } : row, row.id),
+        )
+      // Two may ask for one address at once: the second time, its owner is seen.
       return refusingTakenNames(() =>
-        database.write(async (tx) => {
-          const now = clock.now()
-          const row = newUserRow(user, passwordHash, new Date(now))
-          await tx.insert(accounts).values(row)
-          const event = { user_id: row.id, actor_id: actorId, time: isoTime(now) }
-          await outbox.add(tx, 'auth.user_created', event)
-          return row
+        attempt().catch((error: unknown) => {
+          if (isUniqueViolation(error)) return attempt()
+          throw error
         }),
       )
     },

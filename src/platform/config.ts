@@ -138,6 +138,10 @@ export const settings = z
       .optional()
       .describe('Its password; without one, a random password is printed once')
       .meta(secret),
+    SIGNUP: z
+      .enum(['closed', 'open'], { error: 'expected closed or open' })
+      .default('closed')
+      .describe('`open`: whoever reaches the server may create an account, with the role viewer'),
     JWT_SECRET: z
       .string()
       .refine((value) => Buffer.byteLength(value) >= 32, 'expected at least 32 bytes')
