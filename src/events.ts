@@ -17,9 +17,10 @@ export const events = {
   'auth.user_changed': z.object({
     user_id: z.string(),
     actor_id,
-    changed: z.array(z.enum(['username', 'email'])),
+    changed: z.array(z.enum(['username', 'email', 'role', 'disabled'])),
     time: z.iso.datetime(),
   }),
+  'auth.user_deleted': z.object({ user_id: z.string(), actor_id, time: z.iso.datetime() }),
   'auth.password_changed': z.object({ user_id: z.string(), actor_id, time: z.iso.datetime() }),
   /** Told on the way, so not through the outbox: the job itself says how it stands. */
   'jobs.updated': z.object({

@@ -19,6 +19,7 @@ import { signupRoutes } from './signup.routes.ts'
 import { authTables } from './tables.ts'
 import { tokenRoutes } from './tokens.routes.ts'
 import { createTokens } from './tokens.ts'
+import { createUserList } from './user-list.ts'
 import { createUserPasswords, randomPassword } from './user-passwords.ts'
 import { userRoutes } from './users.routes.ts'
 import { createUsers } from './users.ts'
@@ -84,9 +85,10 @@ export function createAuth(deps: {
   jobs.schedule('sessions.expire', '17 * * * *', expiry)
   const { forget } = verified
   const common = { database, tables, passwords, sessions, outbox, clock, forget }
-  const users = createUsers(common)
-  const userPasswords = createUserPasswords(common)
   const administrators = createAdministrators(common)
+  const users = createUsers({ ...common, administrators })
+  const userPasswords = createUserPasswords(common)
+  const userList = createUserList(common)
 
   return {
     routes: [
@@ -94,7 +96,7 @@ export function createAuth(deps: {
       ...sessionRoutes(sessions),
       ...signupRoutes({ users, isOpen: config.SIGNUP === 'open' }),
       ...meRoutes({ users, userPasswords }),
-      ...userRoutes(users),
+      ...userRoutes({ users, userList, userPasswords }),
       ...keyRoutes(keys),
     ],
     authenticate: verified.authenticate,

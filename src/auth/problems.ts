@@ -7,5 +7,6 @@ export const authProblems = defineProblems('auth', {
   signupClosed: { status: 403, title: 'Sign-up closed' },
   wrongPassword: { status: 403, title: 'Wrong password' },
   nameTaken: { status: 409, title: 'Name taken' },
+  lastAdministrator: { status: 409, title: 'Last administrator' },
   busy: { status: 503, title: 'Too many logins at once' },
 })

@@ -1,7 +1,10 @@
 import { z } from '@hono/zod-openapi'
 
+import { nextPage, pageOf, pageQuery } from '../gateway/page.ts'
+import { problems } from '../gateway/problems.ts'
 import { actorOf, type Route, route } from '../gateway/route.ts'
 import { scalar } from '../gateway/scalar.ts'
+import type { User } from './new-user.ts'
 import { authProblems } from './problems.ts'
 import {
   documentOf,
@@ -12,9 +15,12 @@ import {
   userExample,
   username,
 } from './user-fields.ts'
+import type { UserList } from './user-list.ts'
+import { randomPassword, type UserPasswords } from './user-passwords.ts'
 import type { Users } from './users.ts'
 
 const BODY_BYTES_MAX = 16 * 1024
+const SEARCH_CHARACTERS_MAX = 320
 
 const newUser = z.strictObject({
   username,
@@ -22,8 +28,57 @@ const newUser = z.strictObject({
   password,
   role: scalar(roleName.default('viewer')),
 })
-export function userRoutes(users: Users): Route[] {
+const change = z.strictObject({
+  username: username.optional(),
+  email,
+  role: scalar(roleName).optional(),
+  disabled: scalar(z.boolean()).optional(),
+})
+const reset = z.strictObject({ password: password.optional() })
+
+const pathParameters = z.object({ id: z.string() })
+const query = z.strictObject({
+  ...pageQuery,
+  q: z
+    .string()
+    .max(SEARCH_CHARACTERS_MAX)
+    .optional()
+    .openapi({ description: 'How the user name or the e-mail address begins, whatever the case' }),
+})
+const page = z.object({ users: z.array(user), next: nextPage })
+
+/** Everybody's accounts, for administrators. */
+export function userRoutes(deps: {
+  users: Users
+  userList: UserList
+  userPasswords: UserPasswords
+}): Route[] {
+  const { users, userList, userPasswords } = deps
   return [
+    route(
+      {
+        method: 'get',
+        path: '/api/v1/users',
+        access: 'users:read',
+        tag: 'users',
+        summary: 'List users',
+        description: 'The newest first.',
+        query,
+        answers: {
+          200: {
+            description: 'A page',
+            schema: page,
+            example: { users: [userExample], next: null },
+          },
+        },
+      },
+      async ({ query: { q, before, limit } }) => {
+        const found = await userList.list({ beginning: q, before, limit: limit + 1 })
+        const { shown, next } = pageOf(found, limit)
+        return { body: { users: shown.map(documentOf), next } }
+      },
+    ),
+
     route(
       {
         method: 'post',
@@ -41,13 +96,7 @@ export function userRoutes(users: Users): Route[] {
             role: 'viewer',
           },
         },
-        answers: {
-          201: {
-            description: 'The new user',
-            schema: user,
-            example: userExample,
-          },
-        },
+        answers: { 201: { description: 'The new user', schema: user, example: userExample } },
         problems: [authProblems.nameTaken, authProblems.busy],
       },
       async ({ body }, context) => ({
@@ -55,5 +104,100 @@ export function userRoutes(users: Users): Route[] {
         body: documentOf(await users.create(body, actorOf(context))),
       }),
     ),
+
+    route(
+      {
+        method: 'get',
+        path: '/api/v1/users/{id}',
+        access: 'users:read',
+        tag: 'users',
+        summary: 'Look at a user',
+        pathParameters,
+        answers: { 200: { description: 'The user', schema: user, example: userExample } },
+        problems: [problems.notFound],
+      },
+      async ({ path }) => ({ body: documentOf(existing(await users.get(path.id))) }),
+    ),
+
+    route(
+      {
+        method: 'patch',
+        path: '/api/v1/users/{id}',
+        access: 'users:write',
+        bodyBytesMax: BODY_BYTES_MAX,
+        tag: 'users',
+        summary: 'Change a user',
+        description:
+          'What is left out stays; `null` removes the e-mail address. Who is disabled is logged out at once. Another role counts from the next request on.',
+        pathParameters,
+        body: { schema: change, example: { role: 'editor', disabled: false } },
+        answers: {
+          200: {
+            description: 'The user as it is now',
+            schema: user,
+            example: { ...userExample, role: 'editor' },
+          },
+        },
+        problems: [problems.notFound, authProblems.nameTaken, authProblems.lastAdministrator],
+      },
+      async ({ path, body }, context) => ({
+        body: documentOf(existing(await users.change(path.id, body, actorOf(context)))),
+      }),
+    ),
+
+    route(
+      {
+        method: 'delete',
+        path: '/api/v1/users/{id}',
+        access: 'users:write',
+        tag: 'users',
+        summary: 'Delete a user',
+        description: 'With all its sessions. To shut somebody out for a while, disable them.',
+        pathParameters,
+        answers: { 204: { description: 'It is gone' } },
+        problems: [problems.notFound, authProblems.lastAdministrator],
+      },
+      async ({ path }, context) => {
+        if (!(await users.remove(path.id, actorOf(context)))) throw noSuchUser()
+        return new Response(null, { status: 204 })
+      },
+    ),
+
+    route(
+      {
+        method: 'post',
+        path: '/api/v1/users/{id}/password',
+        access: 'users:write',
+        bodyBytesMax: BODY_BYTES_MAX,
+        tag: 'users',
+        summary: 'Reset a user’s password',
+        description:
+          'Ends all sessions of the user. Without `password` one is made up, and shown this once.',
+        pathParameters,
+        body: { schema: reset, example: {} },
+        answers: {
+          200: {
+            description: 'The password that was made up',
+            schema: z.object({ password: z.string() }),
+            example: { password: 'vS0cYJ0bVvJ0mXk3Qx1u' },
+          },
+          204: { description: 'The given password is set' },
+        },
+        problems: [problems.notFound, authProblems.busy],
+      },
+      async ({ path, body }, context) => {
+        const password = body.password ?? randomPassword()
+        if (!(await userPasswords.reset(path.id, password, actorOf(context)))) throw noSuchUser()
+        if (body.password === undefined) return { body: { password } }
+        return new Response(null, { status: 204 })
+      },
+    ),
   ]
+}
+
+const noSuchUser = () => problems.notFound({ detail: 'There is no such user.' })
+
+function existing(account: User | undefined): User {
+  if (account === undefined) throw noSuchUser()
+  return account
 }

@@ -1,18 +1,24 @@
 import { eq } from 'drizzle-orm'
 
 import type { Events } from '../events.ts'
+import type { Role } from '../gateway/scopes.ts'
 import { type Clock, isoTime } from '../platform/clock.ts'
 import { type Database, isUniqueViolation, type Writes } from '../platform/database/database.ts'
 import type { Outbox } from '../platform/outbox/outbox.ts'
+import { type Administrators, isAdministrator } from './administrators.ts'
 import { emailColumns, newUserRow, type NewUser, type User, usernameColumns } from './new-user.ts'
 import type { Passwords } from './passwords.ts'
 import { authProblems } from './problems.ts'
+import type { Sessions } from './sessions.ts'
 import type { AuthTables } from './tables.ts'
 
 /** What is left out stays as it is. */
 interface UserChange {
   username?: string | undefined
   email?: string | null | undefined
+  role?: Role | undefined
+  /** Whether it may not be used. Once it may not, its sessions are over. */
+  disabled?: boolean | undefined
 }
 
 export interface Users {
@@ -38,22 +44,37 @@ export interface Users {
   get(id: string): Promise<User | undefined>
   /**
    * @returns the account as it is now; `undefined` where there is none.
-   * @throws {Problem} 409 when the user name or the e-mail address is taken.
+   * @throws {Problem} 409 when the user name or the e-mail address is taken, or when no administrator
+   * would be left.
    */
   change(id: string, change: UserChange, actorId: string | null): Promise<User | undefined>
+  /**
+   * Removes an account and its sessions.
+   *
+   * @returns whether there was one.
+   * @throws {Problem} 409 when no administrator would be left.
+   */
+  remove(id: string, actorId: string | null): Promise<boolean>
 }
 
 export function createUsers(deps: {
   database: Database
   tables: AuthTables
   passwords: Passwords
+  sessions: Sessions
+  administrators: Administrators
   outbox: Outbox<Events>
   clock: Clock
   /** Called after a commit that changed what tokens of an account say. */
   forget: (accountId: string) => void
 }): Users {
-  const { database, passwords, outbox, clock, forget } = deps
+  const { database, passwords, sessions, administrators, outbox, clock, forget } = deps
   const { accounts } = deps.tables
+
+  async function lock(tx: Writes, id: string): Promise<User | undefined> {
+    const [account] = await database.lock(tx.select().from(accounts).where(eq(accounts.id, id)))
+    return account
+  }
 
   async function insert(tx: Writes, row: User, actorId: string | null): Promise<User> {
     await tx.insert(accounts).values(row)
@@ -99,15 +120,20 @@ export function createUsers(deps: {
     async change(id, change, actorId) {
       const changed = await refusingTakenNames(() =>
         database.write(async (tx) => {
-          const [account] = await database.lock(
-            tx.select().from(accounts).where(eq(accounts.id, id)),
-          )
+          if (change.role !== undefined || change.disabled === true) {
+            await administrators.exclude(tx)
+          }
+          const account = await lock(tx, id)
           if (account === undefined) return undefined
-          const next = changedColumns(account, change)
+          const now = clock.now()
+          const next = changedColumns(account, change, new Date(now))
           const fields = fieldsOf(next)
           if (fields.length === 0) return account
-          const now = clock.now()
           const columns = { ...next, updatedAt: new Date(now) }
+          if (isAdministrator(account) && !isAdministrator({ ...account, ...next })) {
+            await administrators.requireAnother(tx, id)
+          }
+          if (next.disabledAt instanceof Date) await sessions.revoke(tx, id)
           await tx.update(accounts).set(columns).where(eq(accounts.id, id))
           const event = { user_id: id, actor_id: actorId, changed: fields, time: isoTime(now) }
           await outbox.add(tx, 'auth.user_changed', event)
@@ -117,20 +143,50 @@ export function createUsers(deps: {
       forget(id)
       return changed
     },
+    async remove(id, actorId) {
+      const isRemoved = await database.write(async (tx) => {
+        await administrators.exclude(tx)
+        const account = await lock(tx, id)
+        if (account === undefined) return false
+        if (isAdministrator(account)) await administrators.requireAnother(tx, id)
+        await sessions.revoke(tx, id)
+        await tx.delete(accounts).where(eq(accounts.id, id))
+        const event = { user_id: id, actor_id: actorId, time: isoTime(clock.now()) }
+        await outbox.add(tx, 'auth.user_deleted', event)
+        return true
+      })
+      forget(id)
+      return isRemoved
+    },
   }
 }
 
 /** The columns that a change sets to what they were not. */
-function changedColumns(account: User, { username, email }: UserChange): Partial<User> {
+function changedColumns(account: User, change: UserChange, now: Date): Partial<User> {
+  const { username, email, role, disabled } = change
+  const isDisabled = account.disabledAt !== null
   return {
     ...(username === undefined || username === account.username ? {} : usernameColumns(username)),
     ...(email === undefined || email === account.email ? {} : emailColumns(email)),
+    ...(role === undefined || role === account.role ? {} : { role }),
+    ...(disabled === undefined || disabled === isDisabled
+      ? {}
+      : { disabledAt: disabled ? now : null }),
   }
 }
 
-const FIELDS = ['username', 'email'] as const
+/** What callers call them. */
+const FIELDS = {
+  username: 'username',
+  email: 'email',
+  role: 'role',
+  disabledAt: 'disabled',
+} as const
 
-const fieldsOf = (columns: Partial<User>) => FIELDS.filter((name) => name in columns)
+const fieldsOf = (columns: Partial<User>) =>
+  (Object.keys(FIELDS) as (keyof typeof FIELDS)[])
+    .filter((name) => name in columns)
+    .map((name) => FIELDS[name])
 
 async function refusingTakenNames<T>(work: () => Promise<T>): Promise<T> {
   try {
