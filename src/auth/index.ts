@@ -5,6 +5,7 @@ import type { Clock } from '../platform/clock.ts'
 import type { Config } from '../platform/config.ts'
 import type { Database } from '../platform/database/database.ts'
 import type { Jobs } from '../platform/jobs/jobs.ts'
+import type { Log } from '../platform/log.ts'
 import type { Outbox } from '../platform/outbox/outbox.ts'
 import { createAdministrators } from './administrators.ts'
 import { keyRoutes } from './keys.routes.ts'
@@ -19,6 +20,8 @@ import { signupRoutes } from './signup.routes.ts'
 import { authTables } from './tables.ts'
 import { tokenRoutes } from './tokens.routes.ts'
 import { createTokens } from './tokens.ts'
+import { userImportRoutes } from './user-import.routes.ts'
+import { createUserImport } from './user-import.ts'
 import { createUserList } from './user-list.ts'
 import { createUserPasswords, randomPassword } from './user-passwords.ts'
 import { userRoutes } from './users.routes.ts'
@@ -45,8 +48,9 @@ export function createAuth(deps: {
   outbox: Outbox<Events>
   jobs: Jobs
   clock: Clock
+  log: Log
 }): Auth {
-  const { config, database, outbox, jobs, clock } = deps
+  const { config, database, outbox, jobs, clock, log } = deps
   const tables = authTables(database.kit)
   const keys = createKeys({ database, tables, clock })
   const passwords = createPasswords({ queueMax: config.PASSWORD_QUEUE_MAX })
@@ -73,6 +77,7 @@ export function createAuth(deps: {
     passwords,
     outbox,
     clock,
+    log,
     loginSeconds: config.LOGIN_TOKEN === 'short' ? refreshedSeconds : config.TOKEN_TTL_SECONDS,
     refreshedSeconds,
     ttlSeconds: config.SESSION_TTL_SECONDS,
@@ -88,6 +93,7 @@ export function createAuth(deps: {
   const administrators = createAdministrators(common)
   const users = createUsers({ ...common, administrators })
   const userPasswords = createUserPasswords(common)
+  const userImport = createUserImport(common)
   const userList = createUserList(common)
 
   return {
@@ -96,6 +102,7 @@ export function createAuth(deps: {
       ...sessionRoutes(sessions),
       ...signupRoutes({ users, isOpen: config.SIGNUP === 'open' }),
       ...meRoutes({ users, userPasswords }),
+      ...userImportRoutes({ userImport, usersMax: config.IMPORT_USERS_MAX }),
       ...userRoutes({ users, userList, userPasswords }),
       ...keyRoutes(keys),
     ],

@@ -4,6 +4,7 @@ import { scalar } from '../gateway/scalar.ts'
 import { roleScopes } from '../gateway/scopes.ts'
 import { emailFault, usernameFault } from './names.ts'
 import type { User } from './new-user.ts'
+import { importedHashFault } from './password-hashes.ts'
 import { passwordFault } from './password-rules.ts'
 
 /** Text by a rule that says what is wrong with it. */
@@ -21,6 +22,7 @@ export const email = scalar(ruled(emailFault).nullish())
 export const password = scalar(ruled(passwordFault)).meta({
   description: '8 to 128 characters of any kind, none of the most common passwords',
 })
+export const passwordHash = scalar(ruled(importedHashFault))
 export const roleName = z.enum(Object.keys(roleScopes) as (keyof typeof roleScopes)[])
 
 export const user = z.object({

@@ -142,6 +142,7 @@ export const settings = z
       .enum(['closed', 'open'], { error: 'expected closed or open' })
       .default('closed')
       .describe('`open`: whoever reaches the server may create an account, with the role viewer'),
+    IMPORT_USERS_MAX: count(1_000, { max: 10_000 }).describe('Users in one import request'),
     JWT_SECRET: z
       .string()
       .refine((value) => Buffer.byteLength(value) >= 32, 'expected at least 32 bytes')
