@@ -117,7 +117,7 @@ export function createSessions(deps: {
 
   /**
    * @param announce adds to the write what the world is to hear of it.
-   * @returns false when the account's hash is not the given one any more.
+   * @returns false when the account's hash is not the given one any more, or it may not be used.
    */
   async function insert(
     account: StoredAccount,
@@ -129,7 +129,13 @@ export function createSessions(deps: {
         tx
           .select({ id: accounts.id })
           .from(accounts)
-          .where(and(eq(accounts.id, account.id), eq(accounts.passwordHash, account.passwordHash))),
+          .where(
+            and(
+              eq(accounts.id, account.id),
+              eq(accounts.passwordHash, account.passwordHash),
+              isNull(accounts.disabledAt),
+            ),
+          ),
       )
       if (unchanged.length === 0) return false
       await tx
@@ -248,7 +254,8 @@ export function createSessions(deps: {
           { ...session, ...used(client), refreshHash: hashOf(refreshToken) },
           (tx) => outbox.add(tx, 'auth.login', event),
         )
-        // Else the hash was replaced meanwhile: by another password, or by another login that renewed it.
+        // Else it was disabled meanwhile, or its hash replaced: by another password, or by another
+        // login that renewed it.
         if (isOpen) {
           await renewHash(account, password)
           return { ...(await sign(account, session, deps.loginSeconds)), refreshToken, account }

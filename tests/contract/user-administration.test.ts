@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, afterEach, beforeAll, describe, expect, spyOn, test } from 'bun:test'
 
 import { eq } from 'drizzle-orm'
 
@@ -323,6 +323,23 @@ describe('who is disabled', () => {
     expect((await refresh()).status).toBe(401)
     expect(await isAccepted(grant.token)).toBe(false)
     expect((await logIn('idle')).status).toBe(200)
+  })
+
+  test('during a login has no session after it', async () => {
+    const id = await harness.addAccount({ username: 'racing' })
+    const original = Bun.password.verify
+    const spy = spyOn(Bun.password, 'verify').mockImplementation(async (...given) => {
+      const isRight = await original(...given)
+      expect((await asAdmin('PATCH', `${USERS}/${id}`, { disabled: true })).status).toBe(200)
+      return isRight
+    })
+    const answer = await logIn('racing')
+    spy.mockRestore()
+    expect(answer.status).toBe(403)
+    const { database } = harness.platform
+    const { sessions } = authTables(database.kit)
+    const left = await database.read.select().from(sessions).where(eq(sessions.accountId, id))
+    expect(left).toEqual([])
   })
 
   test('since when is not forgotten by being disabled again', async () => {
