@@ -1,6 +1,6 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
 
-import { createAuth } from './auth/index.ts'
+import { createAuth, usernameFault } from './auth/index.ts'
 import { type App, createGateway } from './gateway/gateway.ts'
 import { scopesFault } from './gateway/scopes.ts'
 import { openInference } from './inference/index.ts'
@@ -9,7 +9,10 @@ import type { Platform } from './platform/platform.ts'
 import { createSystem } from './system/index.ts'
 
 /** What can be said of a setting only by who knows its words. */
-export const settingChecks: SettingChecks = { ANONYMOUS_SCOPES: scopesFault }
+export const settingChecks: SettingChecks = {
+  ANONYMOUS_SCOPES: scopesFault,
+  ADMIN_USERNAME: usernameFault,
+}
 
 /**
  * The contents page: every feature is built here, handed what it needs, and mounted behind the

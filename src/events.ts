@@ -1,5 +1,8 @@
 import { z } from 'zod'
 
+/** Who did it; null for the server itself and for who has its machine. */
+const actor_id = z.string().nullable()
+
 /** Everything that can happen and that others may hear of: event type → what it carries. */
 export const events = {
   'auth.login': z.object({ user_id: z.string(), time: z.iso.datetime() }),
@@ -10,6 +13,15 @@ export const events = {
     session_id: z.string(),
     time: z.iso.datetime(),
   }),
+  'auth.user_created': z.object({ user_id: z.string(), actor_id, time: z.iso.datetime() }),
+  'auth.user_changed': z.object({
+    user_id: z.string(),
+    actor_id,
+    changed: z.array(z.enum(['username', 'email', 'role', 'disabled'])),
+    time: z.iso.datetime(),
+  }),
+  'auth.user_deleted': z.object({ user_id: z.string(), actor_id, time: z.iso.datetime() }),
+  'auth.password_changed': z.object({ user_id: z.string(), actor_id, time: z.iso.datetime() }),
   /** Told on the way, so not through the outbox: the job itself says how it stands. */
   'jobs.updated': z.object({
     id: z.string(),

@@ -5,22 +5,32 @@ import type { Clock } from '../platform/clock.ts'
 import type { Config } from '../platform/config.ts'
 import type { Database } from '../platform/database/database.ts'
 import type { Jobs } from '../platform/jobs/jobs.ts'
+import type { Log } from '../platform/log.ts'
 import type { Outbox } from '../platform/outbox/outbox.ts'
+import { createAdministrators } from './administrators.ts'
 import { activeFromMs } from './key-life.ts'
 import { createKeyStore } from './key-store.ts'
 import { keyRoutes } from './keys.routes.ts'
 import { createKeys } from './keys.ts'
+import { meRoutes } from './me.routes.ts'
 import { createPasswords } from './passwords.ts'
 import { createRefreshTokens } from './refresh-tokens.ts'
 import { createSecrets } from './secrets.ts'
 import { sessionRoutes } from './sessions.routes.ts'
 import { createSessions } from './sessions.ts'
+import { signupRoutes } from './signup.routes.ts'
 import { authTables } from './tables.ts'
 import { tokenRoutes } from './tokens.routes.ts'
 import { createTokens } from './tokens.ts'
+import { userImportRoutes } from './user-import.routes.ts'
+import { createUserImport } from './user-import.ts'
+import { createUserList } from './user-list.ts'
+import { createUserPasswords, randomPassword } from './user-passwords.ts'
 import { userRoutes } from './users.routes.ts'
 import { createUsers } from './users.ts'
 import { createVerifiedTokens } from './verified-tokens.ts'
+
+export { usernameFault } from './names.ts'
 
 export interface Auth {
   routes: Route[]
@@ -45,8 +55,9 @@ export function createAuth(deps: {
   outbox: Outbox<Events>
   jobs: Jobs
   clock: Clock
+  log: Log
 }): Auth {
-  const { config, database, outbox, jobs, clock } = deps
+  const { config, database, outbox, jobs, clock, log } = deps
   const tables = authTables(database.kit)
   const rotationSeconds = config.KEY_ROTATION_SECONDS
   const keyStore = createKeyStore({ database, tables, clock, rotationSeconds })
@@ -77,6 +88,7 @@ export function createAuth(deps: {
     passwords,
     outbox,
     clock,
+    log,
     loginSeconds: config.LOGIN_TOKEN === 'short' ? refreshedSeconds : config.TOKEN_TTL_SECONDS,
     refreshedSeconds,
     ttlSeconds: config.SESSION_TTL_SECONDS,
@@ -91,13 +103,21 @@ export function createAuth(deps: {
   jobs.handle(expiry.type, { run: () => sessions.removeExpired() })
   jobs.schedule('sessions.expire', '17 * * * *', expiry)
   const { forget } = verified
-  const users = createUsers({ database, tables, passwords, sessions, clock, forget })
+  const common = { database, tables, passwords, sessions, outbox, clock, forget }
+  const administrators = createAdministrators(common)
+  const users = createUsers({ ...common, administrators })
+  const userPasswords = createUserPasswords(common)
+  const userImport = createUserImport(common)
+  const userList = createUserList(common)
 
   return {
     routes: [
       ...tokenRoutes({ sessions, verified }),
       ...sessionRoutes(sessions),
-      ...userRoutes(users),
+      ...signupRoutes({ users, isOpen: config.SIGNUP === 'open' }),
+      ...meRoutes({ users, userPasswords }),
+      ...userImportRoutes({ userImport, usersMax: config.IMPORT_USERS_MAX }),
+      ...userRoutes({ users, userList, userPasswords }),
       ...keyRoutes(keys),
     ],
     authenticate: verified.authenticate,
@@ -105,19 +125,20 @@ export function createAuth(deps: {
       await keys.signing()
       await secrets.ensure()
       const password = config.ADMIN_PASSWORD ?? randomPassword()
-      const created = await users.createAdministrator(config.ADMIN_USERNAME, password)
+      const created = await administrators.createFirst(config.ADMIN_USERNAME, password)
       if (created === undefined || config.ADMIN_PASSWORD !== undefined) return undefined
       return { username: created.username, password }
     },
     async administratorToken() {
-      const account = await users.administrator()
+      const account = await administrators.first()
       if (account === undefined) throw new Error('there is no administrator yet')
       return sessions.openFor(account)
     },
     async resetAdministrator() {
       const password = randomPassword()
-      const account = await users.resetAdministrator(password)
+      const account = await administrators.first()
       if (account === undefined) throw new Error('there is no administrator yet')
+      await userPasswords.reset(account.id, password, null)
       return { username: account.username, password }
     },
     async rotateKeys({ isCompromised }) {
@@ -126,8 +147,3 @@ export function createAuth(deps: {
     },
   }
 }
-
-const RANDOM_PASSWORD_BYTES = 15
-
-const randomPassword = () =>
-  crypto.getRandomValues(Buffer.alloc(RANDOM_PASSWORD_BYTES)).toString('base64url')

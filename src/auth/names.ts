@@ -1,2 +1,51 @@
-/** The form under which a user name or an e-mail address is unique: `Ada` and `ADA` are one. */
-export const foldName = (name: string) => name.normalize('NFKC').trim().toLowerCase()
+const USERNAME = /^[^\s@\p{C}](?:[^@\p{C}]{0,62}[^\s@\p{C}])?$/u
+/** Letters that leave no trace: a name with one looks like the name without. */
+const INVISIBLE = /\p{Default_Ignorable_Code_Point}/u
+const INVISIBLES = new RegExp(INVISIBLE, 'gu')
+
+/** The dot-atoms of RFC 5322 in the letters of any script (RFC 6531), at a host with a dot. */
+const ATOM = "[\\p{L}\\p{M}\\p{N}!#$%&'*+/=?^_`{|}~-]+"
+const LABEL = '[\\p{L}\\p{N}](?:[\\p{L}\\p{M}\\p{N}-]*[\\p{L}\\p{M}\\p{N}])?'
+const EMAIL = new RegExp(`^${ATOM}(?:\\.${ATOM})*@${LABEL}(?:\\.${LABEL})+$`, 'u')
+const EMAIL_CHARACTERS_MAX = 254
+
+/**
+ * The form under which a user name or an e-mail address is unique, and is found: `Ada` and `ADA` are
+ * one, `Straße` and `STRASSE`, `ﬁona` and `fiona`, both Greek sigmas, and `i` with and without its dot.
+ *
+ * By NFKC, without what nobody sees, then to lower, upper and lower case: one step alone leaves `ß`
+ * beside `SS`. Where Unicode's own case folding keeps two names apart (`ı` and `i`) this does not,
+ * since people would take one for the other. So a name may be found by another spelling than it is
+ * kept in: what is sent to an account goes to the address that is kept, never to the one that was typed.
+ *
+ * Folding twice changes nothing, and the fold of a beginning is the beginning of the fold unless it
+ * ends within a letter.
+ */
+export const foldName = (name: string) =>
+  name
+    .normalize('NFKC')
+    .replace(INVISIBLES, '')
+    .trim()
+    .toLowerCase()
+    .toUpperCase()
+    .toLowerCase()
+    // JavaScript writes the last one of a word otherwise, where a search may go on.
+    .replaceAll('ς', 'σ')
+    .normalize('NFKC')
+
+/**
+ * What is wrong with a new user name, or nothing. It is judged in the form in which it is compared
+ * too: the wide `＠` becomes an `@`, and then a name would be somebody's e-mail address.
+ */
+export function usernameFault(name: string): string | undefined {
+  const isFit = [name, foldName(name)].every((form) => USERNAME.test(form))
+  return isFit && !INVISIBLE.test(name) ? undefined : 'expected 1 to 64 visible characters, no @'
+}
+
+/** What is wrong with a new e-mail address, or nothing. */
+export function emailFault(email: string): string | undefined {
+  const isFit = [email, foldName(email)].every(
+    (form) => form.length <= EMAIL_CHARACTERS_MAX && EMAIL.test(form),
+  )
+  return isFit && !INVISIBLE.test(email) ? undefined : 'expected an e-mail address'
+}

@@ -1,12 +1,10 @@
 import { availableParallelism } from 'node:os'
 
+import { candidates, PARAMETERS } from './password-hashes.ts'
+import { hashable } from './password-rules.ts'
 import { authProblems } from './problems.ts'
 
-/** OWASP's minimum for argon2id; about 40 ms of one core. */
-const PARAMETERS = { algorithm: 'argon2id', memoryCost: 19_456, timeCost: 2 } as const
 const RETRY_AFTER_SECONDS = '2'
-
-export const PASSWORD_LENGTH = { min: 8, max: 128 } as const
 
 /** Hashes and verifies passwords, as many at a time as there are cores. */
 export interface Passwords {
@@ -24,21 +22,23 @@ export function createPasswords({ queueMax }: { queueMax: number }): Passwords {
   /** Made once, outside the queue: a refusal must not be what is remembered. */
   let decoyHash: Promise<string> | undefined
   const hash = (password: string) =>
-    slots.run(() => Bun.password.hash(password.normalize('NFKC'), PARAMETERS))
+    slots.run(() => Bun.password.hash(hashable(password), PARAMETERS))
 
   return {
     hash,
     async verify(password, known) {
       const decoy = await (decoyHash ??= Bun.password.hash(crypto.randomUUID(), PARAMETERS))
-      const given = password.normalize('NFKC')
+      // Bun answers an empty hash at once, which would tell that the account exists.
+      const hash = known === '' ? undefined : known
       return slots.run(async () => {
         try {
-          // Bun answers an empty hash at once, which would tell that the account exists.
-          const hasHash = known !== undefined && known !== ''
-          return (await Bun.password.verify(given, hasHash ? known : decoy)) && hasHash
+          for (const given of candidates(password, hash ?? decoy)) {
+            if (await Bun.password.verify(given, hash ?? decoy)) return hash !== undefined
+          }
+          return false
         } catch {
           // An imported hash of a form that Bun does not know matches nothing, and takes its time.
-          await Bun.password.verify(given, decoy)
+          await Bun.password.verify(hashable(password), decoy)
           return false
         }
       })

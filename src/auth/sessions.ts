@@ -3,8 +3,10 @@ import { and, desc, eq, gt, inArray, isNull, lt, ne, or, sql } from 'drizzle-orm
 import type { Events } from '../events.ts'
 import { type Clock, isoTime } from '../platform/clock.ts'
 import type { Database, Writes } from '../platform/database/database.ts'
+import type { Log } from '../platform/log.ts'
 import type { Outbox } from '../platform/outbox/outbox.ts'
 import { foldName } from './names.ts'
+import { isCurrent } from './password-hashes.ts'
 import type { Passwords } from './passwords.ts'
 import { authProblems } from './problems.ts'
 import { hashOf, type ReadRefreshToken, type RefreshTokens } from './refresh-tokens.ts'
@@ -78,6 +80,7 @@ export function createSessions(deps: {
   passwords: Passwords
   outbox: Outbox<Events>
   clock: Clock
+  log: Log
   /** Life of a token from login, and from a refresh. */
   loginSeconds: number
   refreshedSeconds: number
@@ -89,7 +92,7 @@ export function createSessions(deps: {
   /** Called after a commit that ended sessions of an account. */
   forget: (accountId: string) => void
 }): Sessions {
-  const { database, tokens, refreshTokens, passwords, outbox, clock, forget } = deps
+  const { database, tokens, refreshTokens, passwords, outbox, clock, log, forget } = deps
   const { accounts, sessions } = deps.tables
   const later = (seconds: number) => new Date(clock.now() + seconds * 1000)
 
@@ -112,27 +115,52 @@ export function createSessions(deps: {
     device: device?.slice(0, DEVICE_CHARACTERS_MAX) ?? null,
   })
 
-  /** @param announce adds to the write what the world is to hear of it. */
+  /**
+   * @param announce adds to the write what the world is to hear of it.
+   * @returns false when the account's hash is not the given one any more, or it may not be used.
+   */
   async function insert(
     account: StoredAccount,
     session: Partial<StoredSession> & Pick<StoredSession, 'id' | 'expiresAt'>,
     announce?: (tx: Writes) => Promise<void>,
-  ): Promise<void> {
-    await database.write(async (tx) => {
+  ): Promise<boolean> {
+    return database.write(async (tx) => {
       const unchanged = await database.lock(
         tx
           .select({ id: accounts.id })
           .from(accounts)
-          .where(and(eq(accounts.id, account.id), eq(accounts.passwordHash, account.passwordHash))),
+          .where(
+            and(
+              eq(accounts.id, account.id),
+              eq(accounts.passwordHash, account.passwordHash),
+              isNull(accounts.disabledAt),
+            ),
+          ),
       )
-      // The password was changed while this one was being verified.
-      if (unchanged.length === 0) throw badCredentials()
+      if (unchanged.length === 0) return false
       await tx
         .insert(sessions)
         .values({ accountId: account.id, createdAt: new Date(clock.now()), ...session })
       await makeRoom(tx, account.id)
       await announce?.(tx)
+      return true
     })
+  }
+
+  /** A login that succeeded stays one: what fails here is tried again at the next. */
+  async function renewHash({ id, passwordHash: known }: StoredAccount, password: string) {
+    if (isCurrent(known)) return
+    try {
+      const passwordHash = await passwords.hash(password)
+      await database.write(async (tx) => {
+        await tx
+          .update(accounts)
+          .set({ passwordHash })
+          .where(and(eq(accounts.id, id), eq(accounts.passwordHash, known)))
+      })
+    } catch (error) {
+      log.warn({ error }, 'an imported password hash could not be replaced')
+    }
   }
 
   async function makeRoom(tx: Writes, accountId: string): Promise<void> {
@@ -213,23 +241,30 @@ export function createSessions(deps: {
 
   return {
     async open(login, password, client) {
-      const [account] = await byName.execute({ name: foldName(login) })
-      const isRight = await passwords.verify(password, account?.passwordHash)
-      if (account === undefined || !isRight) throw badCredentials()
-      if (account.disabledAt !== null) throw authProblems.accountDisabled()
-      const session = { id: Bun.randomUUIDv7(), expiresAt: later(deps.ttlSeconds) }
-      const refreshToken = await refreshTokens.first(session.id)
-      const event = { user_id: account.id, time: isoTime(clock.now()) }
-      await insert(
-        account,
-        { ...session, ...used(client), refreshHash: hashOf(refreshToken) },
-        (tx) => outbox.add(tx, 'auth.login', event),
-      )
-      return { ...(await sign(account, session, deps.loginSeconds)), refreshToken, account }
+      for (;;) {
+        const [account] = await byName.execute({ name: foldName(login) })
+        const isRight = await passwords.verify(password, account?.passwordHash)
+        if (account === undefined || !isRight) throw badCredentials()
+        if (account.disabledAt !== null) throw authProblems.accountDisabled()
+        const session = { id: Bun.randomUUIDv7(), expiresAt: later(deps.ttlSeconds) }
+        const refreshToken = await refreshTokens.first(session.id)
+        const event = { user_id: account.id, time: isoTime(clock.now()) }
+        const isOpen = await insert(
+          account,
+          { ...session, ...used(client), refreshHash: hashOf(refreshToken) },
+          (tx) => outbox.add(tx, 'auth.login', event),
+        )
+        // Else it was disabled meanwhile, or its hash replaced: by another password, or by another
+        // login that renewed it.
+        if (isOpen) {
+          await renewHash(account, password)
+          return { ...(await sign(account, session, deps.loginSeconds)), refreshToken, account }
+        }
+      }
     },
     async openFor(account) {
       const session = { id: Bun.randomUUIDv7(), expiresAt: later(deps.loginSeconds) }
-      await insert(account, session)
+      if (!(await insert(account, session))) throw badCredentials()
       return (await sign(account, session, deps.loginSeconds, 'ES256')).token
     },
     async refresh(refreshToken, client) {

@@ -12,6 +12,8 @@ export const authTables = ({ table, column, index, uniqueIndex }: Kit) => ({
       usernameFolded: column.text().notNull(),
       email: column.text(),
       emailFolded: column.text(),
+      /** Since when its owner is known to read what comes there. */
+      emailVerifiedAt: column.timestamp(),
       passwordHash: column.text().notNull(),
       role: column.text().$type<'admin' | 'editor' | 'viewer'>().notNull(),
       /** Since when it may not be used. */

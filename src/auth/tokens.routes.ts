@@ -5,7 +5,7 @@ import { problems } from '../gateway/problems.ts'
 import { accountOf, type RequestContext, type Route, route } from '../gateway/route.ts'
 import { scalar, unboxed } from '../gateway/scalar.ts'
 import { roleScopes } from '../gateway/scopes.ts'
-import { PASSWORD_LENGTH } from './passwords.ts'
+import { PASSWORD_TYPED_MAX } from './password-rules.ts'
 import { authProblems } from './problems.ts'
 import type { Client, Grant, Sessions } from './sessions.ts'
 import type { VerifiedTokens } from './verified-tokens.ts'
@@ -16,7 +16,7 @@ const role = z.enum(Object.keys(roleScopes) as (keyof typeof roleScopes)[])
 
 const credentials = z.object({
   username: scalar(z.string().max(320)).meta({ description: 'User name or e-mail address' }),
-  password: scalar(z.string().max(PASSWORD_LENGTH.max * 4)),
+  password: scalar(z.string().max(PASSWORD_TYPED_MAX)),
 })
 const grant = z.object({
   token: z.string().meta({ description: 'Bearer token, a JWT' }),

@@ -1,36 +1,84 @@
 import { z } from '@hono/zod-openapi'
 
-import { accountOf, type Route, route } from '../gateway/route.ts'
+import { nextPage, pageOf, pageQuery } from '../gateway/page.ts'
+import { problems } from '../gateway/problems.ts'
+import { actorOf, type Route, route } from '../gateway/route.ts'
 import { scalar } from '../gateway/scalar.ts'
-import { roleScopes } from '../gateway/scopes.ts'
-import { PASSWORD_LENGTH } from './passwords.ts'
+import type { User } from './new-user.ts'
 import { authProblems } from './problems.ts'
+import {
+  documentOf,
+  email,
+  password,
+  roleName,
+  user,
+  userExample,
+  username,
+} from './user-fields.ts'
+import type { UserList } from './user-list.ts'
+import { randomPassword, type UserPasswords } from './user-passwords.ts'
 import type { Users } from './users.ts'
 
 const BODY_BYTES_MAX = 16 * 1024
-
-const USERNAME = /^[^\s@\p{C}](?:[^@\p{C}]{0,62}[^\s@\p{C}])?$/u
-
-const password = scalar(z.string().min(PASSWORD_LENGTH.min).max(PASSWORD_LENGTH.max))
-const role = z.enum(Object.keys(roleScopes) as (keyof typeof roleScopes)[])
+const SEARCH_CHARACTERS_MAX = 320
 
 const newUser = z.strictObject({
-  username: scalar(
-    z.string().refine((name) => USERNAME.test(name), 'expected 1 to 64 visible characters, no @'),
-  ).meta({ description: 'Unique, whatever the case' }),
-  email: scalar(z.email().max(320).nullish()),
+  username,
+  email,
   password,
-  role: scalar(role.default('viewer')),
+  role: scalar(roleName.default('viewer')),
 })
-const user = z.object({ id: z.string(), username: z.string(), email: z.string().nullable(), role })
-
-const passwordChange = z.strictObject({
-  current_password: scalar(z.string().max(PASSWORD_LENGTH.max * 4)),
-  password,
+const change = z.strictObject({
+  username: username.optional(),
+  email,
+  role: scalar(roleName).optional(),
+  disabled: scalar(z.boolean()).optional(),
 })
+const reset = z.strictObject({ password: password.optional() })
 
-export function userRoutes(users: Users): Route[] {
+const pathParameters = z.object({ id: z.string() })
+const query = z.strictObject({
+  ...pageQuery,
+  q: z
+    .string()
+    .max(SEARCH_CHARACTERS_MAX)
+    .optional()
+    .openapi({ description: 'How the user name or the e-mail address begins, whatever the case' }),
+})
+const page = z.object({ users: z.array(user), next: nextPage })
+
+/** Everybody's accounts, for administrators. */
+export function userRoutes(deps: {
+  users: Users
+  userList: UserList
+  userPasswords: UserPasswords
+}): Route[] {
+  const { users, userList, userPasswords } = deps
   return [
+    route(
+      {
+        method: 'get',
+        path: '/api/v1/users',
+        access: 'users:read',
+        tag: 'users',
+        summary: 'List users',
+        description: 'The newest first.',
+        query,
+        answers: {
+          200: {
+            description: 'A page',
+            schema: page,
+            example: { users: [userExample], next: null },
+          },
+        },
+      },
+      async ({ query: { q, before, limit } }) => {
+        const found = await userList.list({ beginning: q, before, limit: limit + 1 })
+        const { shown, next } = pageOf(found, limit)
+        return { body: { users: shown.map(documentOf), next } }
+      },
+    ),
+
     route(
       {
         method: 'post',
@@ -48,53 +96,108 @@ export function userRoutes(users: Users): Route[] {
             role: 'viewer',
           },
         },
-        answers: {
-          201: {
-            description: 'The new user',
-            schema: user,
-            example: {
-              id: '0198c5a2-7d31-7c9e-9f1b-2f6a1f0c8e11',
-              username: 'ada',
-              email: 'ada@example.com',
-              role: 'viewer',
-            },
-          },
-        },
+        answers: { 201: { description: 'The new user', schema: user, example: userExample } },
         problems: [authProblems.nameTaken, authProblems.busy],
       },
-      async ({ body }) => {
-        const { id, username, email, role } = await users.create(body)
-        return { status: 201, body: { id, username, email, role } }
+      async ({ body }, context) => ({
+        status: 201,
+        body: documentOf(await users.create(body, actorOf(context))),
+      }),
+    ),
+
+    route(
+      {
+        method: 'get',
+        path: '/api/v1/users/{id}',
+        access: 'users:read',
+        tag: 'users',
+        summary: 'Look at a user',
+        pathParameters,
+        answers: { 200: { description: 'The user', schema: user, example: userExample } },
+        problems: [problems.notFound],
+      },
+      async ({ path }) => ({ body: documentOf(existing(await users.get(path.id))) }),
+    ),
+
+    route(
+      {
+        method: 'patch',
+        path: '/api/v1/users/{id}',
+        access: 'users:write',
+        bodyBytesMax: BODY_BYTES_MAX,
+        tag: 'users',
+        summary: 'Change a user',
+        description:
+          'What is left out stays; `null` removes the e-mail address. Who is disabled is logged out at once. Another role counts from the next request on.',
+        pathParameters,
+        body: { schema: change, example: { role: 'editor', disabled: false } },
+        answers: {
+          200: {
+            description: 'The user as it is now',
+            schema: user,
+            example: { ...userExample, role: 'editor' },
+          },
+        },
+        problems: [problems.notFound, authProblems.nameTaken, authProblems.lastAdministrator],
+      },
+      async ({ path, body }, context) => ({
+        body: documentOf(existing(await users.change(path.id, body, actorOf(context)))),
+      }),
+    ),
+
+    route(
+      {
+        method: 'delete',
+        path: '/api/v1/users/{id}',
+        access: 'users:write',
+        tag: 'users',
+        summary: 'Delete a user',
+        description: 'With all its sessions. To shut somebody out for a while, disable them.',
+        pathParameters,
+        answers: { 204: { description: 'It is gone' } },
+        problems: [problems.notFound, authProblems.lastAdministrator],
+      },
+      async ({ path }, context) => {
+        if (!(await users.remove(path.id, actorOf(context)))) throw noSuchUser()
+        return new Response(null, { status: 204 })
       },
     ),
 
     route(
       {
         method: 'post',
-        path: '/api/v1/me/password',
-        access: 'signed-in',
-        rate: 'auth',
+        path: '/api/v1/users/{id}/password',
+        access: 'users:write',
         bodyBytesMax: BODY_BYTES_MAX,
         tag: 'users',
-        summary: 'Change my password',
-        description: 'Ends all my other sessions.',
-        body: {
-          schema: passwordChange,
-          example: { current_password: 'correct horse battery', password: 'staple, correct!' },
+        summary: 'Reset a user’s password',
+        description:
+          'Ends all sessions of the user. Without `password` one is made up, and shown this once.',
+        pathParameters,
+        body: { schema: reset, example: {} },
+        answers: {
+          200: {
+            description: 'The password that was made up',
+            schema: z.object({ password: z.string() }),
+            example: { password: 'vS0cYJ0bVvJ0mXk3Qx1u' },
+          },
+          204: { description: 'The given password is set' },
         },
-        answers: { 204: { description: 'The password is changed' } },
-        problems: [authProblems.wrongPassword, authProblems.busy],
+        problems: [problems.notFound, authProblems.busy],
       },
-      async ({ body }, context) => {
-        const { id, sessionId } = accountOf(context)
-        await users.changePassword({
-          id,
-          sessionId,
-          currentPassword: body.current_password,
-          password: body.password,
-        })
+      async ({ path, body }, context) => {
+        const password = body.password ?? randomPassword()
+        if (!(await userPasswords.reset(path.id, password, actorOf(context)))) throw noSuchUser()
+        if (body.password === undefined) return { body: { password } }
         return new Response(null, { status: 204 })
       },
     ),
   ]
+}
+
+const noSuchUser = () => problems.notFound({ detail: 'There is no such user.' })
+
+function existing(account: User | undefined): User {
+  if (account === undefined) throw noSuchUser()
+  return account
 }

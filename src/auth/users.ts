@@ -1,43 +1,60 @@
-import { asc, eq } from 'drizzle-orm'
+import { eq } from 'drizzle-orm'
 
+import type { Events } from '../events.ts'
 import type { Role } from '../gateway/scopes.ts'
-import type { Clock } from '../platform/clock.ts'
-import { type Database, isUniqueViolation } from '../platform/database/database.ts'
-import { foldName } from './names.ts'
+import { type Clock, isoTime } from '../platform/clock.ts'
+import { type Database, isUniqueViolation, type Writes } from '../platform/database/database.ts'
+import type { Outbox } from '../platform/outbox/outbox.ts'
+import { type Administrators, isAdministrator } from './administrators.ts'
+import { emailColumns, newUserRow, type NewUser, type User, usernameColumns } from './new-user.ts'
 import type { Passwords } from './passwords.ts'
 import { authProblems } from './problems.ts'
 import type { Sessions } from './sessions.ts'
 import type { AuthTables } from './tables.ts'
 
-type User = AuthTables['accounts']['$inferSelect']
-
-interface NewUser {
-  username: string
+/** What is left out stays as it is. */
+interface UserChange {
+  username?: string | undefined
   email?: string | null | undefined
-  password: string
-  role: Role
+  role?: Role | undefined
+  /** Whether it may not be used. Once it may not, its sessions are over. */
+  disabled?: boolean | undefined
 }
 
 export interface Users {
-  /** @throws {Problem} 409 when the user name or the e-mail address is taken. */
-  create(user: NewUser): Promise<User>
   /**
-   * Sets an account's password and ends its other sessions.
-   *
-   * @throws {Problem} 403 when the current password is wrong.
+   * @param actorId who creates it.
+   * @throws {Problem} 409 when the user name or the e-mail address is taken.
    */
-  changePassword(change: {
-    id: string
-    currentPassword: string
+  create(user: NewUser & { password: string }, actorId: string | null): Promise<User>
+  /**
+   * Creates a viewer for whoever asks, so it must not tell who is here. A user name that is taken is
+   * refused, since user names are public. An e-mail address that is taken makes no difference to the
+   * answer or its time: the account is created without it. Nobody has shown yet that the address is
+   * theirs, so it is no loss, and the answer is the one that a mail to verify it will need. Who logs
+   * in sees that it is missing, at the price of an account for each guess.
+   *
+   * @throws {Problem} 409 when the user name is taken.
+   */
+  signUp(user: {
+    username: string
+    email?: string | null | undefined
     password: string
-    sessionId: string
-  }): Promise<void>
-  /** Creates the first administrator; `undefined` when there is one already. */
-  createAdministrator(username: string, password: string): Promise<User | undefined>
-  /** Sets the first administrator's password and ends all its sessions. */
-  resetAdministrator(password: string): Promise<User | undefined>
-  /** The first administrator. */
-  administrator(): Promise<User | undefined>
+  }): Promise<User>
+  get(id: string): Promise<User | undefined>
+  /**
+   * @returns the account as it is now; `undefined` where there is none.
+   * @throws {Problem} 409 when the user name or the e-mail address is taken, or when no administrator
+   * would be left.
+   */
+  change(id: string, change: UserChange, actorId: string | null): Promise<User | undefined>
+  /**
+   * Removes an account and its sessions.
+   *
+   * @returns whether there was one.
+   * @throws {Problem} 409 when no administrator would be left.
+   */
+  remove(id: string, actorId: string | null): Promise<boolean>
 }
 
 export function createUsers(deps: {
@@ -45,94 +62,137 @@ export function createUsers(deps: {
   tables: AuthTables
   passwords: Passwords
   sessions: Sessions
+  administrators: Administrators
+  outbox: Outbox<Events>
   clock: Clock
-  /** Called after a commit that ended sessions of an account. */
+  /** Called after a commit that changed what tokens of an account say. */
   forget: (accountId: string) => void
 }): Users {
-  const { database, passwords, sessions, clock, forget } = deps
+  const { database, passwords, sessions, administrators, outbox, clock, forget } = deps
   const { accounts } = deps.tables
 
-  async function rowOf({ username, email, password, role }: NewUser): Promise<User> {
-    const now = new Date(clock.now())
-    return {
-      id: Bun.randomUUIDv7(),
-      username,
-      usernameFolded: foldName(username),
-      email: email ?? null,
-      emailFolded: typeof email === 'string' ? foldName(email) : null,
-      passwordHash: await passwords.hash(password),
-      role,
-      disabledAt: null,
-      createdAt: now,
-      updatedAt: now,
-    }
+  async function lock(tx: Writes, id: string): Promise<User | undefined> {
+    const [account] = await database.lock(tx.select().from(accounts).where(eq(accounts.id, id)))
+    return account
   }
 
-  async function setPassword(id: string, password: string, keptSession?: string): Promise<void> {
-    const passwordHash = await passwords.hash(password)
-    await database.write(async (tx) => {
-      const updatedAt = new Date(clock.now())
-      await tx.update(accounts).set({ passwordHash, updatedAt }).where(eq(accounts.id, id))
-      await sessions.revoke(tx, id, keptSession)
-    })
-    forget(id)
-  }
-
-  async function administrator(): Promise<User | undefined> {
-    const [first] = await database.read
-      .select()
-      .from(accounts)
-      .where(eq(accounts.role, 'admin'))
-      .orderBy(asc(accounts.createdAt), asc(accounts.id))
-      .limit(1)
-    return first
+  async function insert(tx: Writes, row: User, actorId: string | null): Promise<User> {
+    await tx.insert(accounts).values(row)
+    const event = { user_id: row.id, actor_id: actorId, time: isoTime(clock.now()) }
+    await outbox.add(tx, 'auth.user_created', event)
+    return row
   }
 
   return {
-    administrator,
-    async create(user) {
-      const row = await rowOf(user)
-      try {
-        await database.write(async (tx) => {
-          await tx.insert(accounts).values(row)
-        })
-        return row
-      } catch (error) {
-        if (!isUniqueViolation(error)) throw error
-        throw authProblems.nameTaken({ detail: 'The user name or e-mail address is in use.' })
-      }
+    async create({ password, ...user }, actorId) {
+      const passwordHash = await passwords.hash(password)
+      const row = newUserRow(user, passwordHash, new Date(clock.now()))
+      return refusingTakenNames(() => database.write((tx) => insert(tx, row, actorId)))
     },
-    async changePassword({ id, currentPassword, password, sessionId }) {
+    async signUp({ password, ...names }) {
+      const passwordHash = await passwords.hash(password)
+      const asked = { ...names, role: 'viewer' as const }
+      const row = newUserRow(asked, passwordHash, new Date(clock.now()))
+      const isTaken = async (tx: Writes) => {
+        if (row.emailFolded === null) return false
+        const owners = await tx
+          .select({ id: accounts.id })
+          .from(accounts)
+          .where(eq(accounts.emailFolded, row.emailFolded))
+        return owners.length > 0
+      }
+      const attempt = () =>
+        database.write(async (tx) =>
+          insert(tx, (await isTaken(tx)) ? { ...row, ...emailColumns(null) } : row, row.id),
+        )
+      // Two may ask for one address at once: the second time, its owner is seen.
+      return refusingTakenNames(() =>
+        attempt().catch((error: unknown) => {
+          if (isUniqueViolation(error)) return attempt()
+          throw error
+        }),
+      )
+    },
+    async get(id) {
       const [account] = await database.read.select().from(accounts).where(eq(accounts.id, id))
-      if (!(await passwords.verify(currentPassword, account?.passwordHash))) {
-        throw authProblems.wrongPassword({ detail: 'The current password is wrong.' })
-      }
-      await setPassword(id, password, sessionId)
-    },
-    async createAdministrator(username, password) {
-      if ((await administrator()) !== undefined) return undefined
-      const row = await rowOf({ username, password, role: 'admin' })
-      try {
-        return await database.write(async (tx) => {
-          const first = await tx
-            .select({ id: accounts.id })
-            .from(accounts)
-            .where(eq(accounts.role, 'admin'))
-            .limit(1)
-          if (first.length > 0) return undefined
-          await tx.insert(accounts).values(row)
-          return row
-        })
-      } catch (error) {
-        // Another process has started on the same database at the same time.
-        if (isUniqueViolation(error)) return undefined
-        throw error
-      }
-    },
-    async resetAdministrator(password) {
-      const account = await administrator()
-      if (account !== undefined) await setPassword(account.id, password)
       return account
     },
+    async change(id, change, actorId) {
+      const changed = await refusingTakenNames(() =>
+        database.write(async (tx) => {
+          if (change.role !== undefined || change.disabled === true) {
+            await administrators.exclude(tx)
+          }
+          const account = await lock(tx, id)
+          if (account === undefined) return undefined
+          const now = clock.now()
+          const next = changedColumns(account, change, new Date(now))
+          const fields = fieldsOf(next)
+          if (fields.length === 0) return account
+          const columns = { ...next, updatedAt: new Date(now) }
+          if (isAdministrator(account) && !isAdministrator({ ...account, ...next })) {
+            await administrators.requireAnother(tx, id)
+          }
+          if (next.disabledAt instanceof Date) await sessions.revoke(tx, id)
+          await tx.update(accounts).set(columns).where(eq(accounts.id, id))
+          const event = { user_id: id, actor_id: actorId, changed: fields, time: isoTime(now) }
+          await outbox.add(tx, 'auth.user_changed', event)
+          return { ...account, ...columns }
+        }),
+      )
+      forget(id)
+      return changed
+    },
+    async remove(id, actorId) {
+      const isRemoved = await database.write(async (tx) => {
+        await administrators.exclude(tx)
+        const account = await lock(tx, id)
+        if (account === undefined) return false
+        if (isAdministrator(account)) await administrators.requireAnother(tx, id)
+        await sessions.revoke(tx, id)
+        await tx.delete(accounts).where(eq(accounts.id, id))
+        const event = { user_id: id, actor_id: actorId, time: isoTime(clock.now()) }
+        await outbox.add(tx, 'auth.user_deleted', event)
+        return true
+      })
+      forget(id)
+      return isRemoved
+    },
+  }
+}
+
+/** The columns that a change sets to what they were not. */
+function changedColumns(account: User, change: UserChange, now: Date): Partial<User> {
+  const { username, email, role, disabled } = change
+  const isDisabled = account.disabledAt !== null
+  return {
+    ...(username === undefined || username === account.username ? {} : usernameColumns(username)),
+    ...(email === undefined || email === account.email ? {} : emailColumns(email)),
+    ...(role === undefined || role === account.role ? {} : { role }),
+    ...(disabled === undefined || disabled === isDisabled
+      ? {}
+      : { disabledAt: disabled ? now : null }),
+  }
+}
+
+/** What callers call them. */
+const FIELDS = {
+  username: 'username',
+  email: 'email',
+  role: 'role',
+  disabledAt: 'disabled',
+} as const
+
+const fieldsOf = (columns: Partial<User>) =>
+  (Object.keys(FIELDS) as (keyof typeof FIELDS)[])
+    .filter((name) => name in columns)
+    .map((name) => FIELDS[name])
+
+async function refusingTakenNames<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!isUniqueViolation(error)) throw error
+    throw authProblems.nameTaken({ detail: 'The user name or e-mail address is in use.' })
   }
 }

@@ -113,3 +113,7 @@ export function accountOf({ principal }: RequestContext): Account {
   if (principal.kind === 'account') return principal
   throw new Error('the route does not ask for an account')
 }
+
+/** Who is to be named as having done it: an account, or nobody in particular. */
+export const actorOf = ({ principal }: RequestContext) =>
+  principal.kind === 'account' ? principal.id : null

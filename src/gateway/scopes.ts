@@ -2,7 +2,8 @@
 export const scopes = {
   predict: 'Ask a model for predictions',
   'models:read': 'See models and their figures',
-  'users:write': 'Create users',
+  'users:read': 'See users',
+  'users:write': 'Create, import, change and remove users, and reset their passwords',
   'metrics:read': 'Read the metrics of the process',
 } as const
 

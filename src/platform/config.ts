@@ -138,6 +138,11 @@ export const settings = z
       .optional()
       .describe('Its password; without one, a random password is printed once')
       .meta(secret),
+    SIGNUP: z
+      .enum(['closed', 'open'], { error: 'expected closed or open' })
+      .default('closed')
+      .describe('`open`: whoever reaches the server may create an account, with the role viewer'),
+    IMPORT_USERS_MAX: count(1_000, { max: 10_000 }).describe('Users in one import request'),
     JWT_SECRET: z
       .string()
       .refine((value) => Buffer.byteLength(value) >= 32, 'expected at least 32 bytes')

@@ -1,13 +1,12 @@
 import { z } from '@hono/zod-openapi'
 
+import { nextPage, pageOf, pageQuery } from '../gateway/page.ts'
 import { problems } from '../gateway/problems.ts'
 import { accountOf, type RequestContext, type Route, route } from '../gateway/route.ts'
 import type { Job, Jobs } from '../platform/jobs/jobs.ts'
 import type { Storage } from '../platform/storage/storage.ts'
 import { jobsProblems } from './problems.ts'
 
-const PAGE_JOBS_MAX = 100
-const PAGE_JOBS = '20'
 const RESULT_ADDRESS_TTL_SECONDS = 3600
 
 const moment = z.iso.datetime().nullable()
@@ -31,20 +30,11 @@ const job = z
   .openapi('Job')
 const page = z.object({
   jobs: z.array(job),
-  next: z.string().nullable().openapi({ description: 'The `before` of the next page' }),
+  next: nextPage,
 })
 
 const pathParameters = z.object({ id: z.string() })
-const query = z.strictObject({
-  before: z.string().max(64).optional().openapi({ description: 'The `next` of the page before' }),
-  limit: z
-    .string()
-    .regex(/^[1-9]\d{0,2}$/, 'expected a whole number')
-    .default(PAGE_JOBS)
-    .transform(Number)
-    .refine((limit) => limit <= PAGE_JOBS_MAX, `expected at most ${PAGE_JOBS_MAX}`)
-    .openapi({ type: 'string', example: PAGE_JOBS }),
-})
+const query = z.strictObject(pageQuery)
 
 const example = {
   id: '0198c5a2-7d31-7c9e-9f1b-2f6a1f0c8e11',
@@ -120,8 +110,7 @@ export function jobRoutes(deps: { jobs: Jobs; storage: Storage }): Route[] {
           ...(before === undefined ? {} : { before }),
           limit: limit + 1,
         })
-        const shown = found.slice(0, limit)
-        const next = found.length > limit ? shown.at(-1)!.id : null
+        const { shown, next } = pageOf(found, limit)
         return { body: { jobs: shown.map(documentOf), next } }
       },
     ),

@@ -85,6 +85,23 @@ const limits: Limit[] = [
     says: 'Too many logins at once',
   },
   {
+    setting: 'IMPORT_USERS_MAX',
+    set: { IMPORT_USERS_MAX: '2' },
+    async beyond(harness) {
+      const users = (count: number) =>
+        Array.from({ length: count }, (_, n) => ({
+          username: `imported ${n}`,
+          password_hash: '$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW',
+        }))
+      const imported = (count: number) =>
+        post(harness, '/api/v1/users/import', { users: users(count) })
+      expect((await imported(2)).status).toBe(200)
+      return imported(3)
+    },
+    status: 422,
+    says: 'has 3 users, at most 2',
+  },
+  {
     setting: 'TOKEN_TTL_SECONDS',
     set: { TOKEN_TTL_SECONDS: '60' },
     async beyond(harness) {

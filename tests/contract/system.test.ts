@@ -137,6 +137,7 @@ describe('open without a token', () => {
       '/.well-known/jwks.json',
       '/api/v1/auth/login',
       '/api/v1/auth/refresh',
+      '/api/v1/auth/signup',
       '/api/v1/auth/validate',
       // These ask for a signature of their own.
       '/api/v1/files/{+key}',

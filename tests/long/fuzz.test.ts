@@ -39,6 +39,7 @@ const paths = [
   '/api/v1/auth/login',
   '/api/v1/auth/validate',
   '/api/v1/users',
+  '/api/v1/users/import',
 ]
 const words = [
   'model_type',
@@ -56,6 +57,8 @@ const words = [
   'sex',
   'username',
   'password',
+  'password_hash',
+  'users',
   'token',
   '__proto__',
   'constructor',
@@ -99,6 +102,7 @@ function request(): { path: string; body: unknown } {
     ['/api/v1/predict', one],
     ['/api/v1/predict/batch', { batch_id: value(2), batches: often([one, one]) }],
     [pick(paths), credentials],
+    ['/api/v1/users/import', { users: often([credentials]) }],
     [pick(paths), value(0)],
   ])
   return { path, body }

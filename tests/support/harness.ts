@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import { openApp } from '../../src/app.ts'
+import { foldName } from '../../src/auth/names.ts'
 import { authTables } from '../../src/auth/tables.ts'
 import { type Events, events as vocabulary } from '../../src/events.ts'
 import type { Role } from '../../src/gateway/scopes.ts'
@@ -128,9 +129,9 @@ export async function openHarness(settings: Record<string, string> = {}): Promis
       const row = {
         id,
         username,
-        usernameFolded: username.toLowerCase(),
+        usernameFolded: foldName(username),
         email: email ?? null,
-        emailFolded: email?.toLowerCase() ?? null,
+        emailFolded: email === undefined ? null : foldName(email),
         passwordHash: hash ?? (await passwordHash),
         role,
         createdAt: now,

@@ -1,0 +1,101 @@
+import { and, asc, eq, isNull, ne } from 'drizzle-orm'
+
+import type { Events } from '../events.ts'
+import { type Clock, isoTime } from '../platform/clock.ts'
+import { type Database, isUniqueViolation, type Writes } from '../platform/database/database.ts'
+import type { Outbox } from '../platform/outbox/outbox.ts'
+import { StartError } from '../platform/start-error.ts'
+import { newUserRow, type User } from './new-user.ts'
+import { passwordFault } from './password-rules.ts'
+import type { Passwords } from './passwords.ts'
+import { authProblems } from './problems.ts'
+import type { AuthTables } from './tables.ts'
+
+/** The accounts without which nobody could let anybody in. */
+export interface Administrators {
+  /** The oldest that may be used. */
+  first(): Promise<User | undefined>
+  /**
+   * Creates one; `undefined` when there is one already.
+   *
+   * @throws {StartError} when the password is not fit to be one.
+   */
+  createFirst(username: string, password: string): Promise<User | undefined>
+  /** Within a write, before it reads: until its commit nobody else takes an administrator's rights. */
+  exclude(tx: Writes): Promise<void>
+  /**
+   * Within a write that went past `exclude`: makes sure that one is left without this account.
+   *
+   * @throws {Problem} 409 when it is the last that may be used.
+   */
+  requireAnother(tx: Writes, id: string): Promise<void>
+}
+
+export function createAdministrators(deps: {
+  database: Database
+  tables: AuthTables
+  passwords: Passwords
+  outbox: Outbox<Events>
+  clock: Clock
+}): Administrators {
+  const { database, passwords, outbox, clock } = deps
+  const { accounts } = deps.tables
+
+  const isUsable = () => and(eq(accounts.role, 'admin'), isNull(accounts.disabledAt))
+
+  async function first(): Promise<User | undefined> {
+    const [found] = await database.read
+      .select()
+      .from(accounts)
+      .where(isUsable())
+      .orderBy(asc(accounts.createdAt), asc(accounts.id))
+      .limit(1)
+    return found
+  }
+
+  return {
+    first,
+    async createFirst(username, password) {
+      if ((await first()) !== undefined) return undefined
+      const fault = passwordFault(password)
+      if (fault !== undefined) throw new StartError(`The administrator's password: ${fault}`)
+      const passwordHash = await passwords.hash(password)
+      const now = clock.now()
+      const row = newUserRow({ username, role: 'admin' }, passwordHash, new Date(now))
+      try {
+        return await database.write(async (tx) => {
+          const known = await tx
+            .select({ id: accounts.id })
+            .from(accounts)
+            .where(eq(accounts.role, 'admin'))
+            .limit(1)
+          if (known.length > 0) return undefined
+          await tx.insert(accounts).values(row)
+          const event = { user_id: row.id, actor_id: null, time: isoTime(now) }
+          await outbox.add(tx, 'auth.user_created', event)
+          return row
+        })
+      } catch (error) {
+        // Another process has started on the same database at the same time.
+        if (isUniqueViolation(error)) return undefined
+        throw error
+      }
+    },
+    exclude: (tx) => database.exclude(tx, 'administrators'),
+    async requireAnother(tx, id) {
+      const others = await tx
+        .select({ id: accounts.id })
+        .from(accounts)
+        .where(and(isUsable(), ne(accounts.id, id)))
+        .limit(1)
+      if (others.length > 0) return
+      throw authProblems.lastAdministrator({
+        detail: 'Make somebody else an administrator first: nobody could undo this.',
+      })
+    },
+  }
+}
+
+/** Whether an account is an administrator's that may be used. */
+export const isAdministrator = ({ role, disabledAt }: Pick<User, 'role' | 'disabledAt'>) =>
+  role === 'admin' && disabledAt === null

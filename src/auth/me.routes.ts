@@ -1,0 +1,103 @@
+import { z } from '@hono/zod-openapi'
+
+import { problems } from '../gateway/problems.ts'
+import { accountOf, type RequestContext, type Route, route } from '../gateway/route.ts'
+import { scalar } from '../gateway/scalar.ts'
+import type { User } from './new-user.ts'
+import { PASSWORD_TYPED_MAX } from './password-rules.ts'
+import { authProblems } from './problems.ts'
+import { documentOf, email, password, user, userExample, username } from './user-fields.ts'
+import type { UserPasswords } from './user-passwords.ts'
+import type { Users } from './users.ts'
+
+const BODY_BYTES_MAX = 16 * 1024
+
+const me = user
+  .omit({ disabled: true, updated_at: true })
+  .extend({ scopes: z.array(z.string()).meta({ description: 'What I may do' }) })
+const { disabled: _, updated_at: __, ...shown } = userExample
+const example = { ...shown, scopes: ['predict', 'models:read'] }
+
+const change = z.strictObject({ username: username.optional(), email })
+const passwordChange = z.strictObject({
+  current_password: scalar(z.string().max(PASSWORD_TYPED_MAX)),
+  password,
+})
+
+/** My own account. */
+export function meRoutes(deps: { users: Users; userPasswords: UserPasswords }): Route[] {
+  const { users, userPasswords } = deps
+
+  const mine = (account: User | undefined, context: RequestContext) => {
+    // Removed since the token was looked up.
+    if (account === undefined) throw problems.invalidToken()
+    const { id, username, email, role, created_at } = documentOf(account)
+    const scopes = [...accountOf(context).scopes]
+    return { body: { id, username, email, role, created_at, scopes } }
+  }
+
+  return [
+    route(
+      {
+        method: 'get',
+        path: '/api/v1/me',
+        access: 'signed-in',
+        tag: 'users',
+        summary: 'Look at my account',
+        answers: { 200: { description: 'Who I am, and what I may do', schema: me, example } },
+      },
+      async (_, context) => mine(await users.get(accountOf(context).id), context),
+    ),
+
+    route(
+      {
+        method: 'patch',
+        path: '/api/v1/me',
+        access: 'signed-in',
+        // What is taken tells who is here.
+        rate: 'auth',
+        bodyBytesMax: BODY_BYTES_MAX,
+        tag: 'users',
+        summary: 'Change my names',
+        description:
+          'What is left out stays; `null` removes the e-mail address. The role is for administrators to change.',
+        body: { schema: change, example: { username: 'ada', email: 'ada@example.com' } },
+        answers: { 200: { description: 'My account as it is now', schema: me, example } },
+        problems: [authProblems.nameTaken],
+      },
+      async ({ body }, context) => {
+        const { id } = accountOf(context)
+        return mine(await users.change(id, body, id), context)
+      },
+    ),
+
+    route(
+      {
+        method: 'post',
+        path: '/api/v1/me/password',
+        access: 'signed-in',
+        rate: 'auth',
+        bodyBytesMax: BODY_BYTES_MAX,
+        tag: 'users',
+        summary: 'Change my password',
+        description: 'Ends all my other sessions.',
+        body: {
+          schema: passwordChange,
+          example: { current_password: 'correct horse battery', password: 'staple, correct!' },
+        },
+        answers: { 204: { description: 'The password is changed' } },
+        problems: [authProblems.wrongPassword, authProblems.busy],
+      },
+      async ({ body }, context) => {
+        const { id, sessionId } = accountOf(context)
+        await userPasswords.change({
+          id,
+          sessionId,
+          currentPassword: body.current_password,
+          password: body.password,
+        })
+        return new Response(null, { status: 204 })
+      },
+    ),
+  ]
+}

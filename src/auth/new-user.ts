@@ -1,0 +1,39 @@
+import type { Role } from '../gateway/scopes.ts'
+import { foldName } from './names.ts'
+import type { AuthTables } from './tables.ts'
+
+export type User = AuthTables['accounts']['$inferSelect']
+
+export interface NewUser {
+  username: string
+  email?: string | null | undefined
+  role: Role
+}
+
+/** The names of an account as they are kept, each beside the form in which it is unique. */
+export const usernameColumns = (username: string) => ({
+  username,
+  usernameFolded: foldName(username),
+})
+
+/** A changed address is another one, whoever had shown that the one before was theirs. */
+export const emailColumns = (email: string | null) => ({
+  email,
+  emailFolded: email === null ? null : foldName(email),
+  emailVerifiedAt: null,
+})
+
+export const newUserRow = (
+  { username, email, role }: NewUser,
+  passwordHash: string,
+  now: Date,
+): User => ({
+  id: Bun.randomUUIDv7(),
+  ...usernameColumns(username),
+  ...emailColumns(email ?? null),
+  passwordHash,
+  role,
+  disabledAt: null,
+  createdAt: now,
+  updatedAt: now,
+})

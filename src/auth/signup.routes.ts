@@ -1,0 +1,60 @@
+import { z } from '@hono/zod-openapi'
+
+import { type Route, route } from '../gateway/route.ts'
+import { authProblems } from './problems.ts'
+import { email, password, roleName, username } from './user-fields.ts'
+import type { Users } from './users.ts'
+
+const BODY_BYTES_MAX = 16 * 1024
+
+const newAccount = z.strictObject({ username, email, password })
+
+/** Without the e-mail address: whether it is the account's now is for its owner alone to see. */
+const account = z.object({ id: z.string(), username: z.string(), role: roleName })
+
+/** Accounts that people make for themselves, where the operator lets them. */
+export function signupRoutes(deps: { users: Users; isOpen: boolean }): Route[] {
+  const { users, isOpen } = deps
+  return [
+    route(
+      {
+        method: 'post',
+        path: '/api/v1/auth/signup',
+        access: 'open',
+        rate: 'auth',
+        bodyBytesMax: BODY_BYTES_MAX,
+        tag: 'auth',
+        summary: 'Sign up',
+        description:
+          'Creates an account with the role `viewer`, where `SIGNUP` is `open`. User names are public, so one that is taken is refused. E-mail addresses are not: with one that is taken the account is created all the same, but has no address.',
+        body: {
+          schema: newAccount,
+          example: {
+            username: 'ada',
+            email: 'ada@example.com',
+            password: 'correct horse battery',
+          },
+        },
+        answers: {
+          201: {
+            description: 'The new account; log in to use it',
+            schema: account,
+            example: {
+              id: '0198c5a2-7d31-7c9e-9f1b-2f6a1f0c8e11',
+              username: 'ada',
+              role: 'viewer',
+            },
+          },
+        },
+        problems: [authProblems.signupClosed, authProblems.nameTaken, authProblems.busy],
+      },
+      async ({ body }) => {
+        if (!isOpen) {
+          throw authProblems.signupClosed({ detail: 'Ask an administrator for an account.' })
+        }
+        const { id, username, role } = await users.signUp(body)
+        return { status: 201, body: { id, username, role } }
+      },
+    ),
+  ]
+}

@@ -1,0 +1,1 @@
+ALTER TABLE `accounts` ADD `email_verified_at` integer;
