@@ -12,6 +12,14 @@ import { jobTables } from './tables.ts'
 describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (name, driver) => {
   const { createProcess, enqueue, untilState, at } = jobProcesses(driver)
 
+  /** Five leases, by the test's clock and by the timers of the processes. */
+  async function liveThrough(leaseMs: number): Promise<void> {
+    for (let n = 0; n < 10; n++) {
+      await Bun.sleep(leaseMs / 2)
+      at().clock.advance(leaseMs / 2)
+    }
+  }
+
   describe('a lease', () => {
     test('that ran out gives the job to another process; what the first one says then is not heard', async () => {
       const leaseMs = 90
@@ -49,10 +57,7 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (na
       await gate.untilBegun(1)
       other.handle('work', gate)
       await other.start()
-      for (let n = 0; n < 10; n++) {
-        await Bun.sleep(leaseMs / 2)
-        at().clock.advance(leaseMs / 2)
-      }
+      await liveThrough(leaseMs)
       gate.open()
       expect(await untilState(other, id, 'done')).toMatchObject({ attempt: 1 })
       expect(gate.begun).toHaveLength(1)
@@ -83,10 +88,7 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (na
       other.handle('work', gate)
       await other.start()
       const stopped = leaving.stop(SOON_MS)
-      for (let n = 0; n < 10; n++) {
-        await Bun.sleep(leaseMs / 2)
-        at().clock.advance(leaseMs / 2)
-      }
+      await liveThrough(leaseMs)
       gate.open()
       await stopped
       expect(await other.get(id)).toMatchObject({ state: 'done', attempt: 1 })

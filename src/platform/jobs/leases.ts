@@ -254,14 +254,13 @@ export function createLeases(deps: {
      * does: what it says of them may be on its way.
      */
     reclaim(own: string[]): Promise<void> {
-      const silentOwn = own.length === 0 ? undefined : notInArray(jobs.id, own)
-      const notKnown = silentOwn === undefined ? undefined : or(ne(jobs.worker, worker), silentOwn)
+      const isLost = or(ne(jobs.worker, worker), notInArray(jobs.id, own))
       return database.write(async (tx) => {
         const silent = await database.lock(
           tx
             .select({ id: jobs.id, attempt: jobs.attempt, attemptsMax: jobs.attemptsMax })
             .from(jobs)
-            .where(and(IS_ACTIVE, lt(jobs.leaseUntil, now()), notKnown))
+            .where(and(IS_ACTIVE, lt(jobs.leaseUntil, now()), isLost))
             .limit(RECLAIMED_AT_ONCE),
           { skipLocked: true },
         )
