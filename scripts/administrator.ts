@@ -1,6 +1,6 @@
 // What scripts/token and scripts/admin do: both need the database, and no running server; one may run.
 import { type Auth, createAuth } from '../src/auth/index.ts'
-import { KEY_SET_MAX_AGE_SECONDS } from '../src/auth/key-life.ts'
+import { KEY_SET_MAX_AGE_SECONDS } from '../src/auth/keys/key-life.ts'
 import { parseConfig } from '../src/platform/config.ts'
 import { openLog } from '../src/platform/log.ts'
 import { openPlatform } from '../src/platform/platform.ts'

@@ -1,11 +1,11 @@
-// Writes src/auth/common-passwords.txt from a list with a password a line, or a JSON array of them:
+// Writes src/auth/passwords/common-passwords.txt from a list with a password a line, or a JSON array of them:
 //   npm pack @zxcvbn-ts/language-common && tar xzf zxcvbn-ts-language-common-*.tgz
 //   bun scripts/common-passwords.ts package/src/passwords.json
 import { join } from 'node:path'
 
-import { comparable, PASSWORD_LENGTH } from '../src/auth/password-rules.ts'
+import { comparable, PASSWORD_LENGTH } from '../src/auth/passwords/password-rules.ts'
 
-const TARGET = join(import.meta.dir, '../src/auth/common-passwords.txt')
+const TARGET = join(import.meta.dir, '../src/auth/passwords/common-passwords.txt')
 
 const text = await Bun.file(process.argv[2] ?? '/dev/stdin').text()
 const list = text.startsWith('[') ? (JSON.parse(text) as string[]) : text.split('\n')

@@ -1,8 +1,8 @@
 import { z } from '@hono/zod-openapi'
 
 import { type Route, route } from '../gateway/route.ts'
-import { KEY_SET_MAX_AGE_SECONDS } from './key-life.ts'
-import type { Keys } from './keys.ts'
+import { KEY_SET_MAX_AGE_SECONDS } from './keys/key-life.ts'
+import type { Keys } from './keys/keys.ts'
 
 const keySet = z.object({ keys: z.array(z.looseObject({ kty: z.string(), kid: z.string() })) })
 

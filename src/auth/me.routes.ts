@@ -3,12 +3,12 @@ import { z } from '@hono/zod-openapi'
 import { problems } from '../gateway/problems.ts'
 import { accountOf, type RequestContext, type Route, route } from '../gateway/route.ts'
 import { scalar } from '../gateway/scalar.ts'
-import type { User } from './new-user.ts'
-import { PASSWORD_TYPED_MAX } from './password-rules.ts'
+import type { User } from './accounts/new-user.ts'
+import type { UserPasswords } from './accounts/user-passwords.ts'
+import type { Users } from './accounts/users.ts'
+import { PASSWORD_TYPED_MAX } from './passwords/password-rules.ts'
 import { authProblems } from './problems.ts'
 import { documentOf, email, password, user, userExample, username } from './user-fields.ts'
-import type { UserPasswords } from './user-passwords.ts'
-import type { Users } from './users.ts'
 
 const BODY_BYTES_MAX = 16 * 1024
 

@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi'
 
 import { problems } from '../gateway/problems.ts'
 import { accountOf, type Route, route } from '../gateway/route.ts'
-import type { Sessions } from './sessions.ts'
+import type { Sessions } from './sessions/sessions.ts'
 
 const session = z
   .object({

@@ -1,9 +1,9 @@
 import { z } from '@hono/zod-openapi'
 
 import { type Route, route } from '../gateway/route.ts'
+import type { Users } from './accounts/users.ts'
 import { authProblems } from './problems.ts'
 import { email, password, roleName, username } from './user-fields.ts'
-import type { Users } from './users.ts'
 
 const BODY_BYTES_MAX = 16 * 1024
 

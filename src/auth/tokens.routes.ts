@@ -5,10 +5,10 @@ import { problems } from '../gateway/problems.ts'
 import { accountOf, type RequestContext, type Route, route } from '../gateway/route.ts'
 import { scalar, unboxed } from '../gateway/scalar.ts'
 import { roleScopes } from '../gateway/scopes.ts'
-import { PASSWORD_TYPED_MAX } from './password-rules.ts'
+import { PASSWORD_TYPED_MAX } from './passwords/password-rules.ts'
 import { authProblems } from './problems.ts'
-import type { Client, Grant, Sessions } from './sessions.ts'
-import type { VerifiedTokens } from './verified-tokens.ts'
+import type { Client, Grant, Sessions } from './sessions/sessions.ts'
+import type { VerifiedTokens } from './sessions/verified-tokens.ts'
 
 const CREDENTIAL_BYTES_MAX = 16 * 1024
 

@@ -2,10 +2,10 @@ import { z } from 'zod'
 
 import { scalar } from '../gateway/scalar.ts'
 import { roleScopes } from '../gateway/scopes.ts'
-import { emailFault, usernameFault } from './names.ts'
-import type { User } from './new-user.ts'
-import { importedHashFault } from './password-hashes.ts'
-import { passwordFault } from './password-rules.ts'
+import { emailFault, usernameFault } from './accounts/names.ts'
+import type { User } from './accounts/new-user.ts'
+import { importedHashFault } from './passwords/password-hashes.ts'
+import { passwordFault } from './passwords/password-rules.ts'
 
 /** Text by a rule that says what is wrong with it. */
 const ruled = (faultOf: (text: string) => string | undefined) =>

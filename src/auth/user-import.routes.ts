@@ -3,8 +3,8 @@ import { z } from '@hono/zod-openapi'
 import { invalid } from '../gateway/problems.ts'
 import { actorOf, type Route, route } from '../gateway/route.ts'
 import { scalar } from '../gateway/scalar.ts'
+import type { UserImport } from './accounts/user-import.ts'
 import { email, passwordHash, roleName, username } from './user-fields.ts'
-import type { UserImport } from './user-import.ts'
 
 const importedUser = z.strictObject({
   username,

@@ -4,7 +4,10 @@ import { nextPage, pageOf, pageQuery } from '../gateway/page.ts'
 import { problems } from '../gateway/problems.ts'
 import { actorOf, type Route, route } from '../gateway/route.ts'
 import { scalar } from '../gateway/scalar.ts'
-import type { User } from './new-user.ts'
+import type { User } from './accounts/new-user.ts'
+import type { UserList } from './accounts/user-list.ts'
+import { randomPassword, type UserPasswords } from './accounts/user-passwords.ts'
+import type { Users } from './accounts/users.ts'
 import { authProblems } from './problems.ts'
 import {
   documentOf,
@@ -15,9 +18,6 @@ import {
   userExample,
   username,
 } from './user-fields.ts'
-import type { UserList } from './user-list.ts'
-import { randomPassword, type UserPasswords } from './user-passwords.ts'
-import type { Users } from './users.ts'
 
 const BODY_BYTES_MAX = 16 * 1024
 const SEARCH_CHARACTERS_MAX = 320

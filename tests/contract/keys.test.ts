@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 
 import { decodeJwt, decodeProtectedHeader, importJWK, type JWK, SignJWT } from 'jose'
 
-import { PUBLISHED_BEFORE_USE_MS } from '../../src/auth/key-life.ts'
+import { PUBLISHED_BEFORE_USE_MS } from '../../src/auth/keys/key-life.ts'
 import { authTables } from '../../src/auth/tables.ts'
 import { parseConfig } from '../../src/platform/config.ts'
 import { type Harness, openHarness, PASSWORD } from '../support/harness.ts'

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, spyOn, test } from 'bun:test'
 
 import { eq } from 'drizzle-orm'
 
-import { foldName } from '../../src/auth/names.ts'
+import { foldName } from '../../src/auth/accounts/names.ts'
 import { authTables } from '../../src/auth/tables.ts'
 import { type Harness, openHarness } from '../support/harness.ts'
 import { type Row, testRequests } from '../support/request-table.ts'

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import { openApp } from '../../src/app.ts'
-import { foldName } from '../../src/auth/names.ts'
+import { foldName } from '../../src/auth/accounts/names.ts'
 import { authTables } from '../../src/auth/tables.ts'
 import { type Events, events as vocabulary } from '../../src/events.ts'
 import type { Role } from '../../src/gateway/scopes.ts'

@@ -1,8 +1,8 @@
 import { availableParallelism } from 'node:os'
 
+import { authProblems } from '../problems.ts'
 import { candidates, PARAMETERS } from './password-hashes.ts'
 import { hashable } from './password-rules.ts'
-import { authProblems } from './problems.ts'
 
 const RETRY_AFTER_SECONDS = '2'
 

@@ -2,9 +2,9 @@ import { afterAll, beforeAll, expect, test } from 'bun:test'
 
 import { eq } from 'drizzle-orm'
 
-import { type Harness, openHarness } from '../../tests/support/harness.ts'
-import { until } from '../../tests/support/until.ts'
-import { authTables } from './tables.ts'
+import { type Harness, openHarness } from '../../../tests/support/harness.ts'
+import { until } from '../../../tests/support/until.ts'
+import { authTables } from '../tables.ts'
 
 const IDLE_MS = 7 * 86_400_000
 

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'bun:test'
 
+import type { Secrets } from '../keys/secrets.ts'
 import { createRefreshTokens, hashOf, type RefreshTokens } from './refresh-tokens.ts'
-import type { Secrets } from './secrets.ts'
 
 const SESSION = '0198c5a2-7d31-7c9e-9f1b-2f6a1f0c8e11'
 const secretsOf = (root: string): Secrets => ({

@@ -1,16 +1,16 @@
 import { eq } from 'drizzle-orm'
 
-import type { Events } from '../events.ts'
-import type { Role } from '../gateway/scopes.ts'
-import { type Clock, isoTime } from '../platform/clock.ts'
-import { type Database, isUniqueViolation, type Writes } from '../platform/database/database.ts'
-import type { Outbox } from '../platform/outbox/outbox.ts'
+import type { Events } from '../../events.ts'
+import type { Role } from '../../gateway/scopes.ts'
+import { type Clock, isoTime } from '../../platform/clock.ts'
+import { type Database, isUniqueViolation, type Writes } from '../../platform/database/database.ts'
+import type { Outbox } from '../../platform/outbox/outbox.ts'
+import type { Passwords } from '../passwords/passwords.ts'
+import { authProblems } from '../problems.ts'
+import type { Sessions } from '../sessions/sessions.ts'
+import type { AuthTables } from '../tables.ts'
 import { type Administrators, isAdministrator } from './administrators.ts'
 import { emailColumns, newUserRow, type NewUser, type User, usernameColumns } from './new-user.ts'
-import type { Passwords } from './passwords.ts'
-import { authProblems } from './problems.ts'
-import type { Sessions } from './sessions.ts'
-import type { AuthTables } from './tables.ts'
 
 /** What is left out stays as it is. */
 interface UserChange {

@@ -1,9 +1,9 @@
-import type { Events } from '../events.ts'
-import { type Clock, isoTime } from '../platform/clock.ts'
-import type { Database, Writes } from '../platform/database/database.ts'
-import type { Outbox } from '../platform/outbox/outbox.ts'
+import type { Events } from '../../events.ts'
+import { type Clock, isoTime } from '../../platform/clock.ts'
+import type { Database, Writes } from '../../platform/database/database.ts'
+import type { Outbox } from '../../platform/outbox/outbox.ts'
+import type { AuthTables } from '../tables.ts'
 import { type NewUser, newUserRow } from './new-user.ts'
-import type { AuthTables } from './tables.ts'
 
 type ImportedUser = NewUser & { passwordHash: string }
 

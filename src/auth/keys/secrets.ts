@@ -2,8 +2,8 @@ import { hkdfSync } from 'node:crypto'
 
 import { eq } from 'drizzle-orm'
 
-import type { Database } from '../platform/database/database.ts'
-import type { AuthTables } from './tables.ts'
+import type { Database } from '../../platform/database/database.ts'
+import type { AuthTables } from '../tables.ts'
 
 const NAME = 'root'
 const SECRET_BYTES = 32

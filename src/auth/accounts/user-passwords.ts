@@ -1,13 +1,13 @@
 import { and, eq } from 'drizzle-orm'
 
-import type { Events } from '../events.ts'
-import { type Clock, isoTime } from '../platform/clock.ts'
-import type { Database } from '../platform/database/database.ts'
-import type { Outbox } from '../platform/outbox/outbox.ts'
-import type { Passwords } from './passwords.ts'
-import { authProblems } from './problems.ts'
-import type { Sessions } from './sessions.ts'
-import type { AuthTables } from './tables.ts'
+import type { Events } from '../../events.ts'
+import { type Clock, isoTime } from '../../platform/clock.ts'
+import type { Database } from '../../platform/database/database.ts'
+import type { Outbox } from '../../platform/outbox/outbox.ts'
+import type { Passwords } from '../passwords/passwords.ts'
+import { authProblems } from '../problems.ts'
+import type { Sessions } from '../sessions/sessions.ts'
+import type { AuthTables } from '../tables.ts'
 
 export interface UserPasswords {
   /**

@@ -1,8 +1,9 @@
 import { inArray } from 'drizzle-orm'
 import { calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose'
 
-import type { Clock } from '../platform/clock.ts'
-import type { Database, Writes } from '../platform/database/database.ts'
+import type { Clock } from '../../platform/clock.ts'
+import type { Database, Writes } from '../../platform/database/database.ts'
+import type { AuthTables } from '../tables.ts'
 import {
   activeFromMs,
   type KeyLife,
@@ -10,7 +11,6 @@ import {
   PUBLISHED_BEFORE_USE_MS,
   type StoredKey,
 } from './key-life.ts'
-import type { AuthTables } from './tables.ts'
 
 /** The keys in the database. Of processes that change them at the same moment one does, and the others see it. */
 export interface KeyStore {

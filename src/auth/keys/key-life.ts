@@ -1,4 +1,4 @@
-import type { AuthTables } from './tables.ts'
+import type { AuthTables } from '../tables.ts'
 
 /** No token is believed for longer, whatever it says of itself: so long a key outlives its use. */
 export const TOKEN_LIFE_SECONDS_MAX = 86_400

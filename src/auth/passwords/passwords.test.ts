@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, spyOn, test } from 'bun:test'
 import { availableParallelism } from 'node:os'
 
-import { refusal } from '../../tests/support/refusal.ts'
+import { refusal } from '../../../tests/support/refusal.ts'
 import { createPasswords } from './passwords.ts'
 
 const PASSWORD = 'correct horse battery'

@@ -1,15 +1,15 @@
 import { and, asc, eq, isNull, ne } from 'drizzle-orm'
 
-import type { Events } from '../events.ts'
-import { type Clock, isoTime } from '../platform/clock.ts'
-import { type Database, isUniqueViolation, type Writes } from '../platform/database/database.ts'
-import type { Outbox } from '../platform/outbox/outbox.ts'
-import { StartError } from '../platform/start-error.ts'
+import type { Events } from '../../events.ts'
+import { type Clock, isoTime } from '../../platform/clock.ts'
+import { type Database, isUniqueViolation, type Writes } from '../../platform/database/database.ts'
+import type { Outbox } from '../../platform/outbox/outbox.ts'
+import { StartError } from '../../platform/start-error.ts'
+import { passwordFault } from '../passwords/password-rules.ts'
+import type { Passwords } from '../passwords/passwords.ts'
+import { authProblems } from '../problems.ts'
+import type { AuthTables } from '../tables.ts'
 import { newUserRow, type User } from './new-user.ts'
-import { passwordFault } from './password-rules.ts'
-import type { Passwords } from './passwords.ts'
-import { authProblems } from './problems.ts'
-import type { AuthTables } from './tables.ts'
 
 /** The accounts without which nobody could let anybody in. */
 export interface Administrators {

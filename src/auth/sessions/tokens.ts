@@ -1,12 +1,12 @@
 import { decodeProtectedHeader, errors, jwtVerify, SignJWT } from 'jose'
 import { z } from 'zod'
 
-import { problems } from '../gateway/problems.ts'
-import { roleScopes } from '../gateway/scopes.ts'
-import type { Clock } from '../platform/clock.ts'
-import { isDatabaseAway } from '../platform/database/database.ts'
-import { TOKEN_LIFE_SECONDS_MAX } from './key-life.ts'
-import type { Keys } from './keys.ts'
+import { problems } from '../../gateway/problems.ts'
+import { roleScopes } from '../../gateway/scopes.ts'
+import type { Clock } from '../../platform/clock.ts'
+import { isDatabaseAway } from '../../platform/database/database.ts'
+import { TOKEN_LIFE_SECONDS_MAX } from '../keys/key-life.ts'
+import type { Keys } from '../keys/keys.ts'
 
 /** What a token says, beside `iss`, `aud` and `jti`. */
 interface TokenClaims {

@@ -2,10 +2,12 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 
 import { decodeProtectedHeader } from 'jose'
 
-import { createTestClock, type TestClock } from '../../tests/support/clock.ts'
-import { refusal } from '../../tests/support/refusal.ts'
-import type { Database } from '../platform/database/database.ts'
-import { drivers } from '../platform/database/drivers.fixture.ts'
+import { createTestClock, type TestClock } from '../../../tests/support/clock.ts'
+import { refusal } from '../../../tests/support/refusal.ts'
+import type { Database } from '../../platform/database/database.ts'
+import { drivers } from '../../platform/database/drivers.fixture.ts'
+import { createTokens } from '../sessions/tokens.ts'
+import { authTables } from '../tables.ts'
 import {
   KEY_SET_MAX_AGE_SECONDS,
   PUBLISHED_BEFORE_USE_MS,
@@ -13,8 +15,6 @@ import {
 } from './key-life.ts'
 import { createKeyStore } from './key-store.ts'
 import { createKeys } from './keys.ts'
-import { authTables } from './tables.ts'
-import { createTokens } from './tokens.ts'
 
 const DAY_MS = 86_400_000
 const ROTATION_MS = 90 * DAY_MS

@@ -1,9 +1,9 @@
 import { and, desc, lt, or, type SQL, sql } from 'drizzle-orm'
 
-import type { Database } from '../platform/database/database.ts'
+import type { Database } from '../../platform/database/database.ts'
+import type { AuthTables } from '../tables.ts'
 import { foldName } from './names.ts'
 import type { User } from './new-user.ts'
-import type { AuthTables } from './tables.ts'
 
 export interface UserList {
   /** The newest first: those before `before`, and whose user name or e-mail address begins so. */

@@ -1,6 +1,6 @@
 import { importJWK, type JWK } from 'jose'
 
-import type { Clock } from '../platform/clock.ts'
+import type { Clock } from '../../platform/clock.ts'
 import { keyLifeAt, type StoredKey } from './key-life.ts'
 import type { KeyStore } from './key-store.ts'
 

@@ -1,6 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 
-import type { Secrets } from './secrets.ts'
+import type { Secrets } from '../keys/secrets.ts'
 
 const PREFIX = 'qrt_'
 const SESSION_BYTES = 16

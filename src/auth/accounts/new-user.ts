@@ -1,6 +1,6 @@
-import type { Role } from '../gateway/scopes.ts'
+import type { Role } from '../../gateway/scopes.ts'
+import type { AuthTables } from '../tables.ts'
 import { foldName } from './names.ts'
-import type { AuthTables } from './tables.ts'
 
 export type User = AuthTables['accounts']['$inferSelect']
 
