@@ -1,27 +1,33 @@
 import { z } from 'zod'
 
-/** Who did it; null for the server itself and for who has its machine. */
-const actor_id = z.string().nullable()
+/** By what somebody has logged in, all of them together. */
+export const loginMethods = ['password'] as const
+export type LoginMethod = (typeof loginMethods)[number]
+
+/** Of each act that the audit tells of. `actor_id` is null for the server itself and for who has its machine. */
+const act = { actor_id: z.string().nullable(), time: z.iso.datetime() }
+const ofUser = z.object({ user_id: z.string(), ...act })
+const ofSession = ofUser.extend({ session_id: z.string() })
 
 /** Everything that can happen and that others may hear of: event type → what it carries. */
 export const events = {
-  'auth.login': z.object({ user_id: z.string(), time: z.iso.datetime() }),
-  'auth.logout': z.object({ user_id: z.string(), session_id: z.string(), time: z.iso.datetime() }),
+  'auth.login': ofSession.extend({ methods: z.array(z.enum(loginMethods)) }),
+  /** `user_id` is null where there is no such user. */
+  'auth.login_failed': z.object({
+    user_id: z.string().nullable(),
+    reason: z.enum(['credentials', 'disabled']),
+    ...act,
+  }),
+  'auth.logout': ofSession,
   /** A refresh token came a second time: somebody has a copy, and the session is over. */
-  'auth.refresh_reused': z.object({
-    user_id: z.string(),
-    session_id: z.string(),
-    time: z.iso.datetime(),
-  }),
-  'auth.user_created': z.object({ user_id: z.string(), actor_id, time: z.iso.datetime() }),
-  'auth.user_changed': z.object({
-    user_id: z.string(),
-    actor_id,
+  'auth.refresh_reused': ofSession,
+  'auth.user_created': ofUser,
+  'auth.user_changed': ofUser.extend({
     changed: z.array(z.enum(['username', 'email', 'role', 'disabled'])),
-    time: z.iso.datetime(),
   }),
-  'auth.user_deleted': z.object({ user_id: z.string(), actor_id, time: z.iso.datetime() }),
-  'auth.password_changed': z.object({ user_id: z.string(), actor_id, time: z.iso.datetime() }),
+  'auth.user_deleted': ofUser,
+  'auth.password_changed': ofUser,
+  'auth.keys_rotated': z.object({ key_id: z.string(), is_compromised: z.boolean(), ...act }),
   /** Told on the way, so not through the outbox: the job itself says how it stands. */
   'jobs.updated': z.object({
     id: z.string(),

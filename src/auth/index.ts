@@ -1,5 +1,5 @@
 import type { Events } from '../events.ts'
-import type { Authenticate } from '../gateway/principal.ts'
+import { type Authenticate, SERVER } from '../gateway/principal.ts'
 import type { Route } from '../gateway/route.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Config } from '../platform/config.ts'
@@ -12,6 +12,8 @@ import { createUserImport } from './accounts/user-import.ts'
 import { createUserList } from './accounts/user-list.ts'
 import { createUserPasswords, randomPassword } from './accounts/user-passwords.ts'
 import { createUsers } from './accounts/users.ts'
+import { auditRoutes } from './audit.routes.ts'
+import { createAudit } from './audit/audit.ts'
 import { keyRoutes } from './keys.routes.ts'
 import { activeFromMs } from './keys/key-life.ts'
 import { createKeyStore } from './keys/key-store.ts'
@@ -20,12 +22,15 @@ import { createSecrets } from './keys/secrets.ts'
 import { meRoutes } from './me.routes.ts'
 import { createPasswords } from './passwords/passwords.ts'
 import { sessionRoutes } from './sessions.routes.ts'
+import { createLogins } from './sessions/logins.ts'
 import { createRefreshTokens } from './sessions/refresh-tokens.ts'
+import { createSessionTokens } from './sessions/session-tokens.ts'
 import { createSessions } from './sessions/sessions.ts'
 import { createTokens } from './sessions/tokens.ts'
 import { createVerifiedTokens } from './sessions/verified-tokens.ts'
 import { signupRoutes } from './signup.routes.ts'
 import { authTables } from './tables.ts'
+import { createTickets } from './tickets/tickets.ts'
 import { tokenRoutes } from './tokens.routes.ts'
 import { userImportRoutes } from './user-import.routes.ts'
 import { userRoutes } from './users.routes.ts'
@@ -57,10 +62,11 @@ export function createAuth(deps: {
   clock: Clock
   log: Log
 }): Auth {
-  const { config, database, outbox, jobs, clock, log } = deps
+  const { config, database, jobs, clock, log } = deps
   const tables = authTables(database.kit)
   const rotationSeconds = config.KEY_ROTATION_SECONDS
-  const keyStore = createKeyStore({ database, tables, clock, rotationSeconds })
+  const audit = createAudit({ ...deps, tables, ttlSeconds: config.AUDIT_TTL_SECONDS })
+  const keyStore = createKeyStore({ database, tables, audit, clock, rotationSeconds })
   const keys = createKeys({ store: keyStore, clock })
   const passwords = createPasswords({ queueMax: config.PASSWORD_QUEUE_MAX })
   const tokens = createTokens({
@@ -70,14 +76,12 @@ export function createAuth(deps: {
     clock,
   })
   const verified = createVerifiedTokens({
-    database,
-    tables,
-    tokens,
-    keys,
+    read: createSessionTokens({ database, tables, tokens, keys, clock }),
     clock,
     cacheMax: config.TOKEN_CACHE_MAX,
   })
   const secrets = createSecrets({ database, tables })
+  const tickets = createTickets({ database, tables, clock })
   const refreshTokens = createRefreshTokens(secrets)
   const refreshedSeconds = config.REFRESHED_TOKEN_TTL_SECONDS
   const sessions = createSessions({
@@ -85,10 +89,8 @@ export function createAuth(deps: {
     tables,
     tokens,
     refreshTokens,
-    passwords,
-    outbox,
+    audit,
     clock,
-    log,
     loginSeconds: config.LOGIN_TOKEN === 'short' ? refreshedSeconds : config.TOKEN_TTL_SECONDS,
     refreshedSeconds,
     ttlSeconds: config.SESSION_TTL_SECONDS,
@@ -96,28 +98,33 @@ export function createAuth(deps: {
     perAccountMax: config.SESSIONS_PER_ACCOUNT_MAX,
     forget: verified.forget,
   })
-  const maintenance = { type: 'keys.maintain', key: 'keys.maintain', payload: {} }
-  jobs.handle(maintenance.type, { run: () => keyStore.maintain() })
-  jobs.schedule('keys.maintain', '37 * * * *', maintenance)
-  const expiry = { type: 'sessions.expire', key: 'sessions.expire', payload: {} }
-  jobs.handle(expiry.type, { run: () => sessions.removeExpired() })
-  jobs.schedule('sessions.expire', '17 * * * *', expiry)
+  const logins = createLogins({ database, tables, sessions, passwords, audit, log })
   const { forget } = verified
-  const common = { database, tables, passwords, sessions, outbox, clock, forget }
+  const common = { database, tables, passwords, sessions, audit, clock, forget }
   const administrators = createAdministrators(common)
   const users = createUsers({ ...common, administrators })
   const userPasswords = createUserPasswords(common)
   const userImport = createUserImport(common)
   const userList = createUserList(common)
 
+  const upkeep = (type: string, pattern: string, run: () => Promise<void>) => {
+    jobs.handle(type, { run })
+    jobs.schedule(type, pattern, { type, key: type, payload: {} })
+  }
+  upkeep('keys.maintain', '37 * * * *', () => keyStore.maintain())
+  upkeep('sessions.expire', '17 * * * *', () => sessions.removeExpired())
+  upkeep('tickets.expire', '27 * * * *', () => tickets.removeExpired())
+  upkeep('audit.expire', '47 3 * * *', () => audit.removeExpired())
+
   return {
     routes: [
-      ...tokenRoutes({ sessions, verified }),
+      ...tokenRoutes({ logins, sessions, verified }),
       ...sessionRoutes(sessions),
       ...signupRoutes({ users, isOpen: config.SIGNUP === 'open' }),
       ...meRoutes({ users, userPasswords }),
       ...userImportRoutes({ userImport, usersMax: config.IMPORT_USERS_MAX }),
       ...userRoutes({ users, userList, userPasswords }),
+      ...auditRoutes(audit),
       ...keyRoutes(keys),
     ],
     authenticate: verified.authenticate,
@@ -138,7 +145,7 @@ export function createAuth(deps: {
       const password = randomPassword()
       const account = await administrators.first()
       if (account === undefined) throw new Error('there is no administrator yet')
-      await userPasswords.reset(account.id, password, null)
+      await userPasswords.reset(account.id, password, SERVER)
       return { username: account.username, password }
     },
     async rotateKeys({ isCompromised }) {

@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi'
 
 import { problems } from '../gateway/problems.ts'
-import { accountOf, type RequestContext, type Route, route } from '../gateway/route.ts'
+import { actorOf, personOf, type RequestContext, type Route, route } from '../gateway/route.ts'
 import { scalar } from '../gateway/scalar.ts'
 import type { User } from './accounts/new-user.ts'
 import type { UserPasswords } from './accounts/user-passwords.ts'
@@ -32,7 +32,7 @@ export function meRoutes(deps: { users: Users; userPasswords: UserPasswords }): 
     // Removed since the token was looked up.
     if (account === undefined) throw problems.invalidToken()
     const { id, username, email, role, created_at } = documentOf(account)
-    const scopes = [...accountOf(context).scopes]
+    const scopes = [...personOf(context).scopes]
     return { body: { id, username, email, role, created_at, scopes } }
   }
 
@@ -41,19 +41,19 @@ export function meRoutes(deps: { users: Users; userPasswords: UserPasswords }): 
       {
         method: 'get',
         path: '/api/v1/me',
-        access: 'signed-in',
+        access: 'in-person',
         tag: 'users',
         summary: 'Look at my account',
         answers: { 200: { description: 'Who I am, and what I may do', schema: me, example } },
       },
-      async (_, context) => mine(await users.get(accountOf(context).id), context),
+      async (_, context) => mine(await users.get(personOf(context).id), context),
     ),
 
     route(
       {
         method: 'patch',
         path: '/api/v1/me',
-        access: 'signed-in',
+        access: 'in-person',
         // What is taken tells who is here.
         rate: 'auth',
         bodyBytesMax: BODY_BYTES_MAX,
@@ -66,8 +66,8 @@ export function meRoutes(deps: { users: Users; userPasswords: UserPasswords }): 
         problems: [authProblems.nameTaken],
       },
       async ({ body }, context) => {
-        const { id } = accountOf(context)
-        return mine(await users.change(id, body, id), context)
+        const { id } = personOf(context)
+        return mine(await users.change(id, body, actorOf(context)), context)
       },
     ),
 
@@ -75,7 +75,7 @@ export function meRoutes(deps: { users: Users; userPasswords: UserPasswords }): 
       {
         method: 'post',
         path: '/api/v1/me/password',
-        access: 'signed-in',
+        access: 'in-person',
         rate: 'auth',
         bodyBytesMax: BODY_BYTES_MAX,
         tag: 'users',
@@ -89,10 +89,11 @@ export function meRoutes(deps: { users: Users; userPasswords: UserPasswords }): 
         problems: [authProblems.wrongPassword, authProblems.busy],
       },
       async ({ body }, context) => {
-        const { id, sessionId } = accountOf(context)
+        const { id, sessionId } = personOf(context)
         await userPasswords.change({
           id,
           sessionId,
+          actor: actorOf(context),
           currentPassword: body.current_password,
           password: body.password,
         })

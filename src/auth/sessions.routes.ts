@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi'
 
 import { problems } from '../gateway/problems.ts'
-import { accountOf, type Route, route } from '../gateway/route.ts'
+import { actorOf, personOf, type Route, route } from '../gateway/route.ts'
 import type { Sessions } from './sessions/sessions.ts'
 
 const session = z
@@ -33,7 +33,7 @@ export function sessionRoutes(sessions: Sessions): Route[] {
       {
         method: 'get',
         path: '/api/v1/auth/sessions',
-        access: 'signed-in',
+        access: 'in-person',
         tag: 'auth',
         summary: 'List my sessions',
         description: 'The newest first.',
@@ -46,7 +46,7 @@ export function sessionRoutes(sessions: Sessions): Route[] {
         },
       },
       async (_, context) => {
-        const { id, sessionId } = accountOf(context)
+        const { id, sessionId } = personOf(context)
         const found = await sessions.list(id)
         return {
           body: {
@@ -68,14 +68,14 @@ export function sessionRoutes(sessions: Sessions): Route[] {
       {
         method: 'delete',
         path: '/api/v1/auth/sessions',
-        access: 'signed-in',
+        access: 'in-person',
         tag: 'auth',
         summary: 'End my other sessions',
         answers: { 204: { description: 'Only the one that asks is left' } },
       },
       async (_, context) => {
-        const { id, sessionId } = accountOf(context)
-        await sessions.closeOthers(id, sessionId)
+        const { id, sessionId } = personOf(context)
+        await sessions.closeOthers(id, sessionId, actorOf(context))
         return new Response(null, { status: 204 })
       },
     ),
@@ -84,7 +84,7 @@ export function sessionRoutes(sessions: Sessions): Route[] {
       {
         method: 'delete',
         path: '/api/v1/auth/sessions/{id}',
-        access: 'signed-in',
+        access: 'in-person',
         tag: 'auth',
         summary: 'End a session of mine',
         pathParameters: z.object({ id: z.string() }),
@@ -92,7 +92,7 @@ export function sessionRoutes(sessions: Sessions): Route[] {
         problems: [problems.notFound],
       },
       async ({ path }, context) => {
-        if (await sessions.close(accountOf(context).id, path.id)) {
+        if (await sessions.close(personOf(context).id, path.id, actorOf(context))) {
           return new Response(null, { status: 204 })
         }
         throw problems.notFound({ detail: 'You have no such session.' })

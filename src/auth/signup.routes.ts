@@ -48,11 +48,11 @@ export function signupRoutes(deps: { users: Users; isOpen: boolean }): Route[] {
         },
         problems: [authProblems.signupClosed, authProblems.nameTaken, authProblems.busy],
       },
-      async ({ body }) => {
+      async ({ body }, { address }) => {
         if (!isOpen) {
           throw authProblems.signupClosed({ detail: 'Ask an administrator for an account.' })
         }
-        const { id, username, role } = await users.signUp(body)
+        const { id, username, role } = await users.signUp(body, address)
         return { status: 201, body: { id, username, role } }
       },
     ),

@@ -53,6 +53,46 @@ export const authTables = ({ table, column, index, uniqueIndex }: Kit) => ({
     ],
   ),
 
+  /** Secrets that are good once, for one thing. */
+  tickets: table(
+    'tickets',
+    {
+      hash: column.text().primaryKey(),
+      purpose: column.text().$type<'reset_password'>().notNull(),
+      accountId: column.text(),
+      data: column.json<object>().notNull(),
+      expiresAt: column.timestamp().notNull(),
+    },
+    (ticket) => [
+      index('tickets_account_id').on(ticket.accountId),
+      index('tickets_expires_at').on(ticket.expiresAt),
+    ],
+  ),
+
+  /** Who did what. Entries are never changed. */
+  audit: table(
+    'audit',
+    {
+      id: column.text().primaryKey(),
+      /** That of the event that tells of it. */
+      type: column.text().notNull(),
+      time: column.timestamp().notNull(),
+      actorId: column.text(),
+      /** As it was then: the actor may be gone. */
+      actorName: column.text(),
+      subjectId: column.text(),
+      address: column.text(),
+      outcome: column.text().$type<'success' | 'failure'>().notNull(),
+      details: column.json<object>().notNull(),
+    },
+    (entry) => [
+      index('audit_type').on(entry.type, entry.id),
+      index('audit_actor_id').on(entry.actorId, entry.id),
+      index('audit_subject_id').on(entry.subjectId, entry.id),
+      index('audit_time').on(entry.time),
+    ],
+  ),
+
   /** What only the server knows. */
   secrets: table('secrets', {
     name: column.text().primaryKey(),

@@ -2,11 +2,12 @@ import { z } from '@hono/zod-openapi'
 
 import { Problem } from '../gateway/problem.ts'
 import { problems } from '../gateway/problems.ts'
-import { accountOf, type RequestContext, type Route, route } from '../gateway/route.ts'
+import { actorOf, personOf, type RequestContext, type Route, route } from '../gateway/route.ts'
 import { scalar, unboxed } from '../gateway/scalar.ts'
 import { roleScopes } from '../gateway/scopes.ts'
 import { PASSWORD_TYPED_MAX } from './passwords/password-rules.ts'
 import { authProblems } from './problems.ts'
+import type { Logins } from './sessions/logins.ts'
 import type { Client, Grant, Sessions } from './sessions/sessions.ts'
 import type { VerifiedTokens } from './sessions/verified-tokens.ts'
 
@@ -33,7 +34,11 @@ const tokenBody = z.object({
   token: z.preprocess((value) => textOf(unboxed(value)), z.string()),
 })
 const textOf = (value: unknown) => (typeof value === 'string' ? value : '')
-const validation = z.object({ valid: z.literal(true), user_id: z.string(), role })
+const validation = z.object({
+  valid: z.literal(true),
+  user_id: z.string(),
+  role: role.nullable().meta({ description: 'null for a service account, which has scopes alone' }),
+})
 
 const grantExample = {
   token: 'eyJhbGciOiJFUzI1NiIs…',
@@ -43,8 +48,12 @@ const grantExample = {
 const userId = '0198c5a2-7d31-7c9e-9f1b-2f6a1f0c8e11'
 
 /** Tokens for passwords, tokens for tokens, and what a token is worth. */
-export function tokenRoutes(deps: { sessions: Sessions; verified: VerifiedTokens }): Route[] {
-  const { sessions, verified } = deps
+export function tokenRoutes(deps: {
+  logins: Logins
+  sessions: Sessions
+  verified: VerifiedTokens
+}): Route[] {
+  const { logins, sessions, verified } = deps
   return [
     route(
       {
@@ -74,7 +83,7 @@ export function tokenRoutes(deps: { sessions: Sessions; verified: VerifiedTokens
         problems: [authProblems.badCredentials, authProblems.accountDisabled, authProblems.busy],
       },
       async ({ body }, context) => {
-        const { account, ...granted } = await sessions.open(
+        const { account, ...granted } = await logins.byPassword(
           body.username,
           body.password,
           clientOf(context),
@@ -117,15 +126,15 @@ export function tokenRoutes(deps: { sessions: Sessions; verified: VerifiedTokens
       {
         method: 'post',
         path: '/api/v1/auth/logout',
-        access: 'signed-in',
+        access: 'in-person',
         tag: 'auth',
         summary: 'Log out',
         description: 'Ends the session of the token, and of what was refreshed from it.',
         answers: { 204: { description: 'It is over' } },
       },
       async (_, context) => {
-        const { id, sessionId } = accountOf(context)
-        await sessions.close(id, sessionId)
+        const { id, sessionId } = personOf(context)
+        await sessions.close(id, sessionId, actorOf(context))
         return new Response(null, { status: 204 })
       },
     ),
@@ -152,8 +161,9 @@ export function tokenRoutes(deps: { sessions: Sessions; verified: VerifiedTokens
       },
       async ({ body }) => {
         try {
-          const { id, role } = await verified.authenticate(body.token)
-          return { body: { valid: true, user_id: id, role } }
+          const identity = await verified.authenticate(body.token)
+          const role = identity.kind === 'account' ? identity.role : null
+          return { body: { valid: true, user_id: identity.id, role } }
         } catch (error) {
           if (!(error instanceof Problem)) throw error
           throw new Problem(error.kind, { ...error.options, members: { valid: false } })

@@ -14,7 +14,7 @@ import { checked, checkedPath, checkedQuery, readJson, readStream } from './body
 import { createCors } from './cors.ts'
 import { createGuard, requireAccess } from './guard.ts'
 import { createOutageLog } from './outage-log.ts'
-import type { Authenticate, Principal } from './principal.ts'
+import { type Authenticate, isIdentity, type Principal } from './principal.ts'
 import { Problem } from './problem.ts'
 import { problems } from './problems.ts'
 import { createRateLimit, type RateLimit } from './rate-limit.ts'
@@ -237,7 +237,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
       'http.response.status_code': status,
       'event.duration': Math.round(milliseconds * 1e6),
       'client.ip': visit.address,
-      'user.id': visit.principal?.kind === 'account' ? visit.principal.id : undefined,
+      'user.id': visit.principal && isIdentity(visit.principal) ? visit.principal.id : undefined,
     })
   }
 

@@ -1,10 +1,10 @@
 import { timingSafeEqual } from 'node:crypto'
 
 import { isLoopback } from './address.ts'
-import type { Authenticate, Principal } from './principal.ts'
+import { type Authenticate, isIdentity, type Principal } from './principal.ts'
 import { problems } from './problems.ts'
 import type { Route } from './route.ts'
-import type { Scope } from './scopes.ts'
+import { isScope, type Scope } from './scopes.ts'
 
 /** Says who asks, and whether the route lets them. */
 export interface Guard {
@@ -44,7 +44,7 @@ export function createGuard(deps: {
         if (route.isOpenToLoopback && !isProxy(peer) && isDirectLoopback(peer, headers)) {
           return scraper
         }
-        if (route.access !== 'signed-in' && anonymousScopes.has(route.access)) {
+        if (isScope(route.access) && anonymousScopes.has(route.access)) {
           return { kind: 'anonymous', id: address, scopes: anonymousScopes }
         }
         throw problems.unauthenticated({
@@ -69,10 +69,13 @@ export function createGuard(deps: {
 /** @throws {Problem} 403 when the principal lacks what the route asks for. */
 export function requireAccess({ access }: Route, principal: Principal): void {
   if (access === 'open') return
-  if (access === 'signed-in') {
-    if (principal.kind !== 'account') throw problems.forbidden()
-  } else {
-    requireScope(principal, access)
+  if (isScope(access)) return requireScope(principal, access)
+  if (!isIdentity(principal)) throw problems.forbidden()
+  const isInPerson = principal.kind === 'account' && principal.sessionId !== undefined
+  if (access === 'in-person' && !isInPerson) {
+    throw problems.forbidden({
+      detail: 'This is for people who have logged in: a key will not do.',
+    })
   }
 }
 

@@ -1,23 +1,50 @@
 import type { Role, Scope } from './scopes.ts'
 
+/** A person's account. */
+export interface Account {
+  kind: 'account'
+  /** Also the key of its rate limit. */
+  id: string
+  username: string
+  role: Role
+  /** Of who has logged in; none where an API key stands for the account. */
+  sessionId: string | undefined
+  scopes: ReadonlySet<Scope>
+}
+
+/** A program's account, which outlives the people who set it up. */
+interface ServiceAccount {
+  kind: 'service-account'
+  id: string
+  name: string
+  scopes: ReadonlySet<Scope>
+}
+
+/** Whoever proves who they are. */
+export type Identity = Account | ServiceAccount
+
 /** Who asks. */
 export type Principal =
-  | {
-      kind: 'account'
-      /** Also the key of its rate limit. */
-      id: string
-      username: string
-      role: Role
-      sessionId: string
-      scopes: ReadonlySet<Scope>
-    }
+  | Identity
   | { kind: 'anonymous' | 'scraper'; id: string; scopes: ReadonlySet<Scope> }
 
-export type Account = Extract<Principal, { kind: 'account' }>
+export const isIdentity = (principal: Principal): principal is Identity =>
+  principal.kind === 'account' || principal.kind === 'service-account'
+
+/** Who does something, and from where, as far as is known. */
+export interface Actor {
+  /** None for the server itself, for who has its machine, and for who has not said. */
+  id: string | null
+  name: string | null
+  address: string | null
+}
+
+/** The server itself, or who has its machine. */
+export const SERVER: Actor = { id: null, name: null, address: null }
 
 /**
  * What the gateway needs to know and auth provides: whom a bearer token stands for.
  *
  * @throws {Problem} `invalidToken` or `tokenExpired`.
  */
-export type Authenticate = (token: string) => Principal | Promise<Principal>
+export type Authenticate = (token: string) => Identity | Promise<Identity>

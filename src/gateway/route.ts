@@ -1,6 +1,6 @@
 import type { z } from '@hono/zod-openapi'
 
-import type { Account, Principal } from './principal.ts'
+import { type Account, type Actor, type Identity, isIdentity, type Principal } from './principal.ts'
 import type { ProblemConstructor } from './problem.ts'
 import type { Scope } from './scopes.ts'
 
@@ -41,8 +41,11 @@ interface RouteDefinition<Body extends z.ZodType, Path extends z.ZodType, Query 
    * written as in RFC 6570: `/api/v1/files/{+key}`. Also the label of its metrics.
    */
   path: string
-  /** Open to everyone, to whoever is signed in, or to whoever has a scope. */
-  access: 'open' | 'signed-in' | Scope
+  /**
+   * Open to everyone; to whoever says who they are, by whatever means; to people who have logged in,
+   * so that no key of theirs will do; or to whoever has a scope.
+   */
+  access: 'open' | 'signed-in' | 'in-person' | Scope
   /** Where set, a loopback peer that no proxy stands before may ask too. */
   isOpenToLoopback?: true
   /** By principal unless said otherwise. */
@@ -108,12 +111,25 @@ type Handler<Body, Path, Query> = (
   context: RequestContext,
 ) => Answer | Promise<Answer>
 
-/** The account behind a request to a route with `access: 'signed-in'`. */
-export function accountOf({ principal }: RequestContext): Account {
-  if (principal.kind === 'account') return principal
-  throw new Error('the route does not ask for an account')
+/** Who is behind a request to a route with `access: 'signed-in'`. */
+export function identityOf({ principal }: RequestContext): Identity {
+  if (isIdentity(principal)) return principal
+  throw new Error('the route does not ask who it is')
 }
 
-/** Who is to be named as having done it: an account, or nobody in particular. */
-export const actorOf = ({ principal }: RequestContext) =>
-  principal.kind === 'account' ? principal.id : null
+/** The person behind a request to a route with `access: 'in-person'`. */
+export function personOf({ principal }: RequestContext): Account & { sessionId: string } {
+  if (principal.kind === 'account' && principal.sessionId !== undefined) {
+    return principal as Account & { sessionId: string }
+  }
+  throw new Error('the route does not ask for somebody who has logged in')
+}
+
+/** Who is to be named as having done it. */
+export function actorOf({ principal, address }: RequestContext): Actor {
+  if (principal.kind === 'account') return { id: principal.id, name: principal.username, address }
+  if (principal.kind === 'service-account') {
+    return { id: principal.id, name: principal.name, address }
+  }
+  return { id: null, name: null, address }
+}

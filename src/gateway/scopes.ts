@@ -4,6 +4,8 @@ export const scopes = {
   'models:read': 'See models and their figures',
   'users:read': 'See users',
   'users:write': 'Create, import, change and remove users, and reset their passwords',
+  'jobs:admin': 'See, cancel and replay everybody’s jobs',
+  'audit:read': 'See who did what',
   'metrics:read': 'Read the metrics of the process',
 } as const
 

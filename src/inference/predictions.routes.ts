@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi'
 
+import { isIdentity } from '../gateway/principal.ts'
 import { problems } from '../gateway/problems.ts'
 import { type Route, route } from '../gateway/route.ts'
 import { scalar } from '../gateway/scalar.ts'
@@ -164,7 +165,7 @@ export function predictionRoutes(deps: {
         const batchId = body.batch_id ?? null
         const { principal, request } = context
         const isPatient = RESPOND_ASYNC.test(request.headers.get('prefer') ?? '')
-        if (isPatient && principal.kind === 'account') {
+        if (isPatient && isIdentity(principal)) {
           const order = { batchId, requests: body.batches }
           const id = await batchJobs.enqueue(order, principal.id)
           const location = `/api/v1/jobs/${id}`

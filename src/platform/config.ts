@@ -173,6 +173,9 @@ export const settings = z
     SESSIONS_PER_ACCOUNT_MAX: count(100).describe(
       'Sessions that one account may have; the oldest makes room',
     ),
+    AUDIT_TTL_SECONDS: count(365 * 86_400, { min: 86_400 }).describe(
+      'How long it is remembered who did what',
+    ),
     TOKEN_CACHE_MAX: count(10_000).describe('Verified tokens kept in memory'),
     PASSWORD_QUEUE_MAX: count(64).describe(
       'Password checks that may wait; above it login answers 503',

@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi'
 
 import { nextPage, pageOf, pageQuery } from '../gateway/page.ts'
 import { problems } from '../gateway/problems.ts'
-import { accountOf, type RequestContext, type Route, route } from '../gateway/route.ts'
+import { identityOf, type RequestContext, type Route, route } from '../gateway/route.ts'
 import type { Job, Jobs } from '../platform/jobs/jobs.ts'
 import type { Storage } from '../platform/storage/storage.ts'
 import { jobsProblems } from './problems.ts'
@@ -84,8 +84,8 @@ export function jobRoutes(deps: { jobs: Jobs; storage: Storage }): Route[] {
 
   async function requireJob(id: string, context: RequestContext): Promise<Job> {
     const job = await jobs.get(id)
-    const { id: accountId, role } = accountOf(context)
-    if (job !== undefined && (role === 'admin' || job.ownerId === accountId)) return job
+    const { id: identityId, scopes } = identityOf(context)
+    if (job !== undefined && (scopes.has('jobs:admin') || job.ownerId === identityId)) return job
     throw problems.notFound({ detail: 'There is no such job.' })
   }
 
@@ -104,9 +104,9 @@ export function jobRoutes(deps: { jobs: Jobs; storage: Storage }): Route[] {
         },
       },
       async ({ query: { before, limit } }, context) => {
-        const { id, role } = accountOf(context)
+        const { id, scopes } = identityOf(context)
         const found = await jobs.list({
-          ...(role === 'admin' ? {} : { ownerId: id }),
+          ...(scopes.has('jobs:admin') ? {} : { ownerId: id }),
           ...(before === undefined ? {} : { before }),
           limit: limit + 1,
         })

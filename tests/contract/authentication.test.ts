@@ -82,6 +82,7 @@ describe('login', () => {
       body: { username: 'nobody', password: PASSWORD },
       status: 401,
       has: WRONG,
+      events: ['auth.login_failed'],
     },
     {
       name: 'wrong password',
@@ -89,6 +90,7 @@ describe('login', () => {
       body: { username: 'ada', password: 'wrong password' },
       status: 401,
       has: WRONG,
+      events: ['auth.login_failed'],
     },
     {
       name: 'an imported hash of an unknown form',
@@ -96,6 +98,7 @@ describe('login', () => {
       body: { username: 'odd', password: PASSWORD },
       status: 401,
       has: WRONG,
+      events: ['auth.login_failed'],
     },
     { name: 'by GET', path: LOGIN, status: 405, answerHeaders: { allow: 'POST' } },
     {

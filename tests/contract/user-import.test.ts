@@ -122,6 +122,7 @@ describe('an import refuses', () => {
         path: LOGIN,
         body: { username: 'ada', password: PASSWORD },
         status: 401,
+        events: ['auth.login_failed'],
       },
     ],
     () => tokens,

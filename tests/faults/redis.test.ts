@@ -137,10 +137,14 @@ describe.if(isThere)('Redis', () => {
     const crossed = (user_id: string, to: typeof listener) =>
       until(async () => {
         const from = to === other ? listener : other
-        await from.bus.publish('auth.login', { user_id, time: new Date().toISOString() })
+        await from.bus.publish('auth.user_created', {
+          user_id,
+          actor_id: null,
+          time: new Date().toISOString(),
+        })
         return to.heard.some(
           ({ source, type, data }) =>
-            type === 'auth.login' && source !== to.source && data.user_id === user_id,
+            type === 'auth.user_created' && source !== to.source && data.user_id === user_id,
         )
       })
     await Promise.all([crossed('one', listener), crossed('two', other), until(isSo(server, UP))])

@@ -2,7 +2,7 @@ import { OpenAPIHono } from '@hono/zod-openapi'
 import { Registry } from 'prom-client'
 
 import { type App, createGateway } from '../../src/gateway/gateway.ts'
-import type { Principal } from '../../src/gateway/principal.ts'
+import type { Identity } from '../../src/gateway/principal.ts'
 import { problems } from '../../src/gateway/problems.ts'
 import type { Route } from '../../src/gateway/route.ts'
 import { parseConfig } from '../../src/platform/config.ts'
@@ -16,12 +16,12 @@ import type { TestRequest } from './harness.ts'
 export const LATE_MS = 60
 
 /** Two accounts, known by their name as token. */
-const principals: Record<string, Principal> = {
+const principals: Record<string, Identity> = {
   ada: accountCalled('ada'),
   eve: accountCalled('eve'),
 }
 
-function accountCalled(username: string): Principal {
+function accountCalled(username: string): Identity {
   return {
     kind: 'account',
     id: `id-of-${username}`,

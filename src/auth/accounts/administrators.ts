@@ -1,10 +1,10 @@
 import { and, asc, eq, isNull, ne } from 'drizzle-orm'
 
-import type { Events } from '../../events.ts'
-import { type Clock, isoTime } from '../../platform/clock.ts'
+import { SERVER } from '../../gateway/principal.ts'
+import type { Clock } from '../../platform/clock.ts'
 import { type Database, isUniqueViolation, type Writes } from '../../platform/database/database.ts'
-import type { Outbox } from '../../platform/outbox/outbox.ts'
 import { StartError } from '../../platform/start-error.ts'
+import type { Audit } from '../audit/audit.ts'
 import { passwordFault } from '../passwords/password-rules.ts'
 import type { Passwords } from '../passwords/passwords.ts'
 import { authProblems } from '../problems.ts'
@@ -35,10 +35,10 @@ export function createAdministrators(deps: {
   database: Database
   tables: AuthTables
   passwords: Passwords
-  outbox: Outbox<Events>
+  audit: Audit
   clock: Clock
 }): Administrators {
-  const { database, passwords, outbox, clock } = deps
+  const { database, passwords, audit, clock } = deps
   const { accounts } = deps.tables
 
   const isUsable = () => and(eq(accounts.role, 'admin'), isNull(accounts.disabledAt))
@@ -60,8 +60,7 @@ export function createAdministrators(deps: {
       const fault = passwordFault(password)
       if (fault !== undefined) throw new StartError(`The administrator's password: ${fault}`)
       const passwordHash = await passwords.hash(password)
-      const now = clock.now()
-      const row = newUserRow({ username, role: 'admin' }, passwordHash, new Date(now))
+      const row = newUserRow({ username, role: 'admin' }, passwordHash, new Date(clock.now()))
       try {
         return await database.write(async (tx) => {
           const known = await tx
@@ -71,8 +70,7 @@ export function createAdministrators(deps: {
             .limit(1)
           if (known.length > 0) return undefined
           await tx.insert(accounts).values(row)
-          const event = { user_id: row.id, actor_id: null, time: isoTime(now) }
-          await outbox.add(tx, 'auth.user_created', event)
+          await audit.record(tx, SERVER, 'auth.user_created', { user_id: row.id })
           return row
         })
       } catch (error) {

@@ -1,7 +1,7 @@
-import type { Events } from '../../events.ts'
-import { type Clock, isoTime } from '../../platform/clock.ts'
+import { type Actor } from '../../gateway/principal.ts'
+import type { Clock } from '../../platform/clock.ts'
 import type { Database, Writes } from '../../platform/database/database.ts'
-import type { Outbox } from '../../platform/outbox/outbox.ts'
+import type { Audit } from '../audit/audit.ts'
 import type { AuthTables } from '../tables.ts'
 import { type NewUser, newUserRow } from './new-user.ts'
 
@@ -14,38 +14,36 @@ export interface UserImport {
    *
    * @returns of each user the id of the new account, or `undefined`, in their order.
    */
-  run(users: ImportedUser[], actorId: string | null): Promise<(string | undefined)[]>
+  run(users: ImportedUser[], actor: Actor): Promise<(string | undefined)[]>
 }
 
 export function createUserImport(deps: {
   database: Database
   tables: AuthTables
-  outbox: Outbox<Events>
+  audit: Audit
   clock: Clock
 }): UserImport {
-  const { database, outbox, clock } = deps
+  const { database, audit, clock } = deps
   const { accounts } = deps.tables
 
-  async function add(tx: Writes, user: ImportedUser, actorId: string | null) {
-    const now = clock.now()
+  async function add(tx: Writes, user: ImportedUser, actor: Actor) {
     const [created] = await tx
       .insert(accounts)
-      .values(newUserRow(user, user.passwordHash, new Date(now)))
+      .values(newUserRow(user, user.passwordHash, new Date(clock.now())))
       .onConflictDoNothing()
       .returning({ id: accounts.id })
     if (created === undefined) return undefined
-    const event = { user_id: created.id, actor_id: actorId, time: isoTime(now) }
-    await outbox.add(tx, 'auth.user_created', event)
+    await audit.record(tx, actor, 'auth.user_created', { user_id: created.id })
     return created.id
   }
 
   return {
-    run(users, actorId) {
+    run(users, actor) {
       return database.write(async (tx) => {
         // Two with the same names in another order would each wait for the other.
         await database.exclude(tx, 'user import')
         const ids: (string | undefined)[] = []
-        for (const user of users) ids.push(await add(tx, user, actorId))
+        for (const user of users) ids.push(await add(tx, user, actor))
         return ids
       })
     },

@@ -1,9 +1,9 @@
 import { and, eq } from 'drizzle-orm'
 
-import type { Events } from '../../events.ts'
-import { type Clock, isoTime } from '../../platform/clock.ts'
+import type { Actor } from '../../gateway/principal.ts'
+import type { Clock } from '../../platform/clock.ts'
 import type { Database } from '../../platform/database/database.ts'
-import type { Outbox } from '../../platform/outbox/outbox.ts'
+import type { Audit } from '../audit/audit.ts'
 import type { Passwords } from '../passwords/passwords.ts'
 import { authProblems } from '../problems.ts'
 import type { Sessions } from '../sessions/sessions.ts'
@@ -20,13 +20,14 @@ export interface UserPasswords {
     currentPassword: string
     password: string
     sessionId: string
+    actor: Actor
   }): Promise<void>
   /**
    * Sets an account's password without the current one, and ends all its sessions.
    *
    * @returns whether there is such an account.
    */
-  reset(id: string, password: string, actorId: string | null): Promise<boolean>
+  reset(id: string, password: string, actor: Actor): Promise<boolean>
 }
 
 export function createUserPasswords(deps: {
@@ -34,12 +35,12 @@ export function createUserPasswords(deps: {
   tables: AuthTables
   passwords: Passwords
   sessions: Sessions
-  outbox: Outbox<Events>
+  audit: Audit
   clock: Clock
   /** Called after a commit that ended sessions of an account. */
   forget: (accountId: string) => void
 }): UserPasswords {
-  const { database, passwords, sessions, outbox, clock, forget } = deps
+  const { database, passwords, sessions, audit, clock, forget } = deps
   const { accounts } = deps.tables
 
   async function hashOf(id: string): Promise<string | undefined> {
@@ -54,24 +55,22 @@ export function createUserPasswords(deps: {
   async function set(options: {
     id: string
     password: string
-    actorId: string | null
+    actor: Actor
     known?: string
     keptSession?: string
   }): Promise<boolean> {
-    const { id, password, actorId, known, keptSession } = options
+    const { id, password, actor, known, keptSession } = options
     const passwordHash = await passwords.hash(password)
     const isSet = await database.write(async (tx) => {
-      const now = clock.now()
       const isKnown = known === undefined ? undefined : eq(accounts.passwordHash, known)
       const rows = await tx
         .update(accounts)
-        .set({ passwordHash, updatedAt: new Date(now) })
+        .set({ passwordHash, updatedAt: new Date(clock.now()) })
         .where(and(eq(accounts.id, id), isKnown))
         .returning({ id: accounts.id })
       if (rows.length === 0) return false
       await sessions.revoke(tx, id, keptSession)
-      const event = { user_id: id, actor_id: actorId, time: isoTime(now) }
-      await outbox.add(tx, 'auth.password_changed', event)
+      await audit.record(tx, actor, 'auth.password_changed', { user_id: id })
       return true
     })
     if (isSet) forget(id)
@@ -79,7 +78,7 @@ export function createUserPasswords(deps: {
   }
 
   return {
-    async change({ id, currentPassword, password, sessionId: keptSession }) {
+    async change({ id, currentPassword, password, sessionId: keptSession, actor }) {
       let isSet = false
       // Once more where the hash was replaced meanwhile: an administrator may have shut this one out.
       while (!isSet) {
@@ -88,13 +87,13 @@ export function createUserPasswords(deps: {
         if (known === undefined || !isRight) {
           throw authProblems.wrongPassword({ detail: 'The current password is wrong.' })
         }
-        isSet = await set({ id, password, actorId: id, known, keptSession })
+        isSet = await set({ id, password, actor, known, keptSession })
       }
     },
-    async reset(id, password, actorId) {
+    async reset(id, password, actor) {
       // Before the hash, which costs 40 ms.
       if ((await hashOf(id)) === undefined) return false
-      return set({ id, password, actorId })
+      return set({ id, password, actor })
     },
   }
 }

@@ -1,10 +1,10 @@
 import { eq } from 'drizzle-orm'
 
-import type { Events } from '../../events.ts'
+import type { Actor } from '../../gateway/principal.ts'
 import type { Role } from '../../gateway/scopes.ts'
-import { type Clock, isoTime } from '../../platform/clock.ts'
+import type { Clock } from '../../platform/clock.ts'
 import { type Database, isUniqueViolation, type Writes } from '../../platform/database/database.ts'
-import type { Outbox } from '../../platform/outbox/outbox.ts'
+import type { Audit } from '../audit/audit.ts'
 import type { Passwords } from '../passwords/passwords.ts'
 import { authProblems } from '../problems.ts'
 import type { Sessions } from '../sessions/sessions.ts'
@@ -23,10 +23,9 @@ interface UserChange {
 
 export interface Users {
   /**
-   * @param actorId who creates it.
    * @throws {Problem} 409 when the user name or the e-mail address is taken.
    */
-  create(user: NewUser & { password: string }, actorId: string | null): Promise<User>
+  create(user: NewUser & { password: string }, actor: Actor): Promise<User>
   /**
    * Creates a viewer for whoever asks, so it must not tell who is here. A user name that is taken is
    * refused, since user names are public. An e-mail address that is taken makes no difference to the
@@ -36,25 +35,24 @@ export interface Users {
    *
    * @throws {Problem} 409 when the user name is taken.
    */
-  signUp(user: {
-    username: string
-    email?: string | null | undefined
-    password: string
-  }): Promise<User>
+  signUp(
+    user: { username: string; email?: string | null | undefined; password: string },
+    address: string,
+  ): Promise<User>
   get(id: string): Promise<User | undefined>
   /**
    * @returns the account as it is now; `undefined` where there is none.
    * @throws {Problem} 409 when the user name or the e-mail address is taken, or when no administrator
    * would be left.
    */
-  change(id: string, change: UserChange, actorId: string | null): Promise<User | undefined>
+  change(id: string, change: UserChange, actor: Actor): Promise<User | undefined>
   /**
    * Removes an account and its sessions.
    *
    * @returns whether there was one.
    * @throws {Problem} 409 when no administrator would be left.
    */
-  remove(id: string, actorId: string | null): Promise<boolean>
+  remove(id: string, actor: Actor): Promise<boolean>
 }
 
 export function createUsers(deps: {
@@ -63,12 +61,12 @@ export function createUsers(deps: {
   passwords: Passwords
   sessions: Sessions
   administrators: Administrators
-  outbox: Outbox<Events>
+  audit: Audit
   clock: Clock
   /** Called after a commit that changed what tokens of an account say. */
   forget: (accountId: string) => void
 }): Users {
-  const { database, passwords, sessions, administrators, outbox, clock, forget } = deps
+  const { database, passwords, sessions, administrators, audit, clock, forget } = deps
   const { accounts } = deps.tables
 
   async function lock(tx: Writes, id: string): Promise<User | undefined> {
@@ -76,23 +74,23 @@ export function createUsers(deps: {
     return account
   }
 
-  async function insert(tx: Writes, row: User, actorId: string | null): Promise<User> {
+  async function insert(tx: Writes, row: User, actor: Actor): Promise<User> {
     await tx.insert(accounts).values(row)
-    const event = { user_id: row.id, actor_id: actorId, time: isoTime(clock.now()) }
-    await outbox.add(tx, 'auth.user_created', event)
+    await audit.record(tx, actor, 'auth.user_created', { user_id: row.id })
     return row
   }
 
   return {
-    async create({ password, ...user }, actorId) {
+    async create({ password, ...user }, actor) {
       const passwordHash = await passwords.hash(password)
       const row = newUserRow(user, passwordHash, new Date(clock.now()))
-      return refusingTakenNames(() => database.write((tx) => insert(tx, row, actorId)))
+      return refusingTakenNames(() => database.write((tx) => insert(tx, row, actor)))
     },
-    async signUp({ password, ...names }) {
+    async signUp({ password, ...names }, address) {
       const passwordHash = await passwords.hash(password)
       const asked = { ...names, role: 'viewer' as const }
       const row = newUserRow(asked, passwordHash, new Date(clock.now()))
+      const actor = { id: row.id, name: row.username, address }
       const isTaken = async (tx: Writes) => {
         if (row.emailFolded === null) return false
         const owners = await tx
@@ -103,7 +101,7 @@ export function createUsers(deps: {
       }
       const attempt = () =>
         database.write(async (tx) =>
-          insert(tx, (await isTaken(tx)) ? { ...row, ...emailColumns(null) } : row, row.id),
+          insert(tx, (await isTaken(tx)) ? { ...row, ...emailColumns(null) } : row, actor),
         )
       // Two may ask for one address at once: the second time, its owner is seen.
       return refusingTakenNames(() =>
@@ -117,7 +115,7 @@ export function createUsers(deps: {
       const [account] = await database.read.select().from(accounts).where(eq(accounts.id, id))
       return account
     },
-    async change(id, change, actorId) {
+    async change(id, change, actor) {
       const changed = await refusingTakenNames(() =>
         database.write(async (tx) => {
           if (change.role !== undefined || change.disabled === true) {
@@ -135,15 +133,14 @@ export function createUsers(deps: {
           }
           if (next.disabledAt instanceof Date) await sessions.revoke(tx, id)
           await tx.update(accounts).set(columns).where(eq(accounts.id, id))
-          const event = { user_id: id, actor_id: actorId, changed: fields, time: isoTime(now) }
-          await outbox.add(tx, 'auth.user_changed', event)
+          await audit.record(tx, actor, 'auth.user_changed', { user_id: id, changed: fields })
           return { ...account, ...columns }
         }),
       )
       forget(id)
       return changed
     },
-    async remove(id, actorId) {
+    async remove(id, actor) {
       const isRemoved = await database.write(async (tx) => {
         await administrators.exclude(tx)
         const account = await lock(tx, id)
@@ -151,8 +148,7 @@ export function createUsers(deps: {
         if (isAdministrator(account)) await administrators.requireAnother(tx, id)
         await sessions.revoke(tx, id)
         await tx.delete(accounts).where(eq(accounts.id, id))
-        const event = { user_id: id, actor_id: actorId, time: isoTime(clock.now()) }
-        await outbox.add(tx, 'auth.user_deleted', event)
+        await audit.record(tx, actor, 'auth.user_deleted', { user_id: id })
         return true
       })
       forget(id)

@@ -1,8 +1,10 @@
 import { inArray } from 'drizzle-orm'
 import { calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose'
 
+import { SERVER } from '../../gateway/principal.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Database, Writes } from '../../platform/database/database.ts'
+import type { Audit } from '../audit/audit.ts'
 import type { AuthTables } from '../tables.ts'
 import {
   activeFromMs,
@@ -29,11 +31,12 @@ export interface KeyStore {
 export function createKeyStore(deps: {
   database: Database
   tables: AuthTables
+  audit: Pick<Audit, 'record'>
   clock: Clock
   /** How long a key signs. */
   rotationSeconds: number
 }): KeyStore {
-  const { database, clock } = deps
+  const { database, audit, clock } = deps
   const { signingKeys } = deps.tables
 
   /** `work` is handed the keys as they are, which nobody else changes until the commit. */
@@ -43,7 +46,7 @@ export function createKeyStore(deps: {
       return work(tx, keyLifeAt(await tx.select().from(signingKeys), clock.now()))
     })
 
-  async function insert(tx: Writes, activeFrom: number): Promise<StoredKey> {
+  async function insert(tx: Writes, activeFrom: number, isCompromised = false): Promise<StoredKey> {
     const pair = await generateKeyPair('ES256', { extractable: true })
     const publicKey = await exportJWK(pair.publicKey)
     const key = {
@@ -55,6 +58,8 @@ export function createKeyStore(deps: {
       activeFrom: new Date(activeFrom),
     }
     await tx.insert(signingKeys).values(key)
+    const details = { key_id: key.id, is_compromised: isCompromised }
+    await audit.record(tx, SERVER, 'auth.keys_rotated', details)
     return key
   }
   const insertNext = (tx: Writes) => insert(tx, clock.now() + PUBLISHED_BEFORE_USE_MS)
@@ -74,7 +79,7 @@ export function createKeyStore(deps: {
     replaceAll: () =>
       change(async (tx) => {
         await tx.delete(signingKeys)
-        return insert(tx, clock.now())
+        return insert(tx, clock.now(), true)
       }),
     async maintain() {
       await change(async (tx, { dead, newest }) => {

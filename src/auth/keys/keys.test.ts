@@ -49,6 +49,7 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_,
     const store = createKeyStore({
       database,
       tables,
+      audit: { record: async () => {} },
       clock: instanceClock,
       rotationSeconds: ROTATION_MS / 1000,
     })

@@ -1,13 +1,11 @@
-import { and, desc, eq, gt, inArray, isNull, lt, ne, or, sql } from 'drizzle-orm'
+import { and, desc, eq, gt, inArray, isNull, lt, ne, or } from 'drizzle-orm'
 
-import type { Events } from '../../events.ts'
-import { type Clock, isoTime } from '../../platform/clock.ts'
+import type { LoginMethod } from '../../events.ts'
+import type { Actor } from '../../gateway/principal.ts'
+import type { Clock } from '../../platform/clock.ts'
 import type { Database, Writes } from '../../platform/database/database.ts'
-import type { Log } from '../../platform/log.ts'
-import type { Outbox } from '../../platform/outbox/outbox.ts'
-import { foldName } from '../accounts/names.ts'
-import { isCurrent } from '../passwords/password-hashes.ts'
-import type { Passwords } from '../passwords/passwords.ts'
+import type { User } from '../accounts/new-user.ts'
+import type { Audit } from '../audit/audit.ts'
 import { authProblems } from '../problems.ts'
 import type { AuthTables } from '../tables.ts'
 import { hashOf, type ReadRefreshToken, type RefreshTokens } from './refresh-tokens.ts'
@@ -17,7 +15,6 @@ import type { Tokens } from './tokens.ts'
 const REFRESH_GRACE_MS = 10_000
 const DEVICE_CHARACTERS_MAX = 256
 
-type StoredAccount = AuthTables['accounts']['$inferSelect']
 type StoredSession = AuthTables['sessions']['$inferSelect']
 
 /** Who asks, as far as it can be seen from here. */
@@ -45,14 +42,14 @@ type SessionView = Pick<
 
 export interface Sessions {
   /**
-   * Opens a session by password. `login` is the user name or the e-mail address.
+   * Opens a session for somebody who has proved who they are by all that was asked.
    *
-   * @throws {Problem} 401, the same and after the same time whether or not the user exists; 403 when
-   * the password is right and the account may not be used.
+   * @param account as it was when they proved it.
+   * @returns `undefined` where it is not so any more: it was disabled or removed, or has another password.
    */
-  open(login: string, password: string, client: Client): Promise<Grant & { account: StoredAccount }>
-  /** Opens a session for an account without its password, for scripts that have the database. */
-  openFor(account: StoredAccount): Promise<string>
+  open(account: User, methods: LoginMethod[], client: Client): Promise<Grant | undefined>
+  /** Opens a session that can't be refreshed, for scripts that have the database. */
+  openFor(account: User): Promise<string>
   /**
    * Exchanges a refresh token for the next grant.
    *
@@ -63,9 +60,9 @@ export interface Sessions {
   /** Those of an account that are not over, the newest first. */
   list(accountId: string): Promise<SessionView[]>
   /** Ends a session. @returns whether the account had it. */
-  close(accountId: string, id: string): Promise<boolean>
+  close(accountId: string, id: string, actor: Actor): Promise<boolean>
   /** Ends all sessions of an account but one. */
-  closeOthers(accountId: string, kept: string): Promise<void>
+  closeOthers(accountId: string, kept: string, actor: Actor): Promise<void>
   /** Removes the sessions whose time is over; nobody can use them any more. */
   removeExpired(): Promise<void>
   /** Ends an account's sessions, within the caller's transaction; `except` lives on. */
@@ -77,10 +74,8 @@ export function createSessions(deps: {
   tables: AuthTables
   tokens: Tokens
   refreshTokens: RefreshTokens
-  passwords: Passwords
-  outbox: Outbox<Events>
+  audit: Audit
   clock: Clock
-  log: Log
   /** Life of a token from login, and from a refresh. */
   loginSeconds: number
   refreshedSeconds: number
@@ -92,21 +87,9 @@ export function createSessions(deps: {
   /** Called after a commit that ended sessions of an account. */
   forget: (accountId: string) => void
 }): Sessions {
-  const { database, tokens, refreshTokens, passwords, outbox, clock, log, forget } = deps
+  const { database, tokens, refreshTokens, audit, clock, forget } = deps
   const { accounts, sessions } = deps.tables
   const later = (seconds: number) => new Date(clock.now() + seconds * 1000)
-
-  const byName = database.read
-    .select()
-    .from(accounts)
-    .where(
-      or(
-        eq(accounts.usernameFolded, sql.placeholder('name')),
-        eq(accounts.emailFolded, sql.placeholder('name')),
-      ),
-    )
-    .limit(1)
-    .prepare('account_by_name')
 
   const used = ({ address, device }: Client) => ({
     usedAt: new Date(clock.now()),
@@ -120,7 +103,7 @@ export function createSessions(deps: {
    * @returns false when the account's hash is not the given one any more, or it may not be used.
    */
   async function insert(
-    account: StoredAccount,
+    account: User,
     session: Partial<StoredSession> & Pick<StoredSession, 'id' | 'expiresAt'>,
     announce?: (tx: Writes) => Promise<void>,
   ): Promise<boolean> {
@@ -147,22 +130,6 @@ export function createSessions(deps: {
     })
   }
 
-  /** A login that succeeded stays one: what fails here is tried again at the next. */
-  async function renewHash({ id, passwordHash: known }: StoredAccount, password: string) {
-    if (isCurrent(known)) return
-    try {
-      const passwordHash = await passwords.hash(password)
-      await database.write(async (tx) => {
-        await tx
-          .update(accounts)
-          .set({ passwordHash })
-          .where(and(eq(accounts.id, id), eq(accounts.passwordHash, known)))
-      })
-    } catch (error) {
-      log.warn({ error }, 'an imported password hash could not be replaced')
-    }
-  }
-
   async function makeRoom(tx: Writes, accountId: string): Promise<void> {
     const surplus = await tx
       .select({ id: sessions.id })
@@ -178,7 +145,7 @@ export function createSessions(deps: {
 
   /** A token never outlives its session. */
   async function sign(
-    account: Pick<StoredAccount, 'id' | 'username' | 'role'>,
+    account: Pick<User, 'id' | 'username' | 'role'>,
     session: Pick<StoredSession, 'id' | 'expiresAt'>,
     seconds: number,
     algorithm?: 'ES256',
@@ -209,8 +176,9 @@ export function createSessions(deps: {
       if (!isNext && !isParent) {
         await tx.delete(sessions).where(eq(sessions.id, session.id))
         const { accountId, id } = session
-        const event = { user_id: accountId, session_id: id, time: isoTime(now) }
-        await outbox.add(tx, 'auth.refresh_reused', event)
+        // Whoever it was, it is not known to be the account's owner.
+        const actor = { id: null, name: null, address: client.address }
+        await audit.record(tx, actor, 'auth.refresh_reused', { user_id: accountId, session_id: id })
         return { reusedBy: accountId }
       }
       const [account] = await tx
@@ -240,31 +208,24 @@ export function createSessions(deps: {
   }
 
   return {
-    async open(login, password, client) {
-      for (;;) {
-        const [account] = await byName.execute({ name: foldName(login) })
-        const isRight = await passwords.verify(password, account?.passwordHash)
-        if (account === undefined || !isRight) throw badCredentials()
-        if (account.disabledAt !== null) throw authProblems.accountDisabled()
-        const session = { id: Bun.randomUUIDv7(), expiresAt: later(deps.ttlSeconds) }
-        const refreshToken = await refreshTokens.first(session.id)
-        const event = { user_id: account.id, time: isoTime(clock.now()) }
-        const isOpen = await insert(
-          account,
-          { ...session, ...used(client), refreshHash: hashOf(refreshToken) },
-          (tx) => outbox.add(tx, 'auth.login', event),
-        )
-        // Else it was disabled meanwhile, or its hash replaced: by another password, or by another
-        // login that renewed it.
-        if (isOpen) {
-          await renewHash(account, password)
-          return { ...(await sign(account, session, deps.loginSeconds)), refreshToken, account }
-        }
-      }
+    async open(account, methods, client) {
+      const session = { id: Bun.randomUUIDv7(), expiresAt: later(deps.ttlSeconds) }
+      const refreshToken = await refreshTokens.first(session.id)
+      const isOpen = await insert(
+        account,
+        { ...session, ...used(client), refreshHash: hashOf(refreshToken) },
+        (tx) => {
+          const { id: user_id, username: name } = account
+          const actor = { id: user_id, name, address: client.address }
+          return audit.record(tx, actor, 'auth.login', { user_id, session_id: session.id, methods })
+        },
+      )
+      if (!isOpen) return undefined
+      return { ...(await sign(account, session, deps.loginSeconds)), refreshToken }
     },
     async openFor(account) {
       const session = { id: Bun.randomUUIDv7(), expiresAt: later(deps.loginSeconds) }
-      if (!(await insert(account, session))) throw badCredentials()
+      if (!(await insert(account, session))) throw new Error('the account was changed meanwhile')
       return (await sign(account, session, deps.loginSeconds, 'ES256')).token
     },
     async refresh(refreshToken, client) {
@@ -295,29 +256,27 @@ export function createSessions(deps: {
         .orderBy(desc(sessions.createdAt), desc(sessions.id))
         .limit(deps.perAccountMax)
     },
-    async close(accountId, id) {
+    async close(accountId, id, actor) {
       const isClosed = await database.write(async (tx) => {
         const rows = await tx
           .delete(sessions)
           .where(and(eq(sessions.id, id), eq(sessions.accountId, accountId)))
           .returning({ id: sessions.id })
         if (rows.length === 0) return false
-        const event = { user_id: accountId, session_id: id, time: isoTime(clock.now()) }
-        await outbox.add(tx, 'auth.logout', event)
+        await audit.record(tx, actor, 'auth.logout', { user_id: accountId, session_id: id })
         return true
       })
       if (isClosed) forget(accountId)
       return isClosed
     },
-    async closeOthers(accountId, kept) {
+    async closeOthers(accountId, kept, actor) {
       await database.write(async (tx) => {
         const rows = await tx
           .delete(sessions)
           .where(and(eq(sessions.accountId, accountId), ne(sessions.id, kept)))
           .returning({ id: sessions.id })
         for (const { id } of rows) {
-          const event = { user_id: accountId, session_id: id, time: isoTime(clock.now()) }
-          await outbox.add(tx, 'auth.logout', event)
+          await audit.record(tx, actor, 'auth.logout', { user_id: accountId, session_id: id })
         }
       })
       forget(accountId)
@@ -340,9 +299,6 @@ export function createSessions(deps: {
 
 const isOver = ({ expiresAt, idleUntil }: StoredSession, now: number) =>
   expiresAt.getTime() <= now || (idleUntil !== null && idleUntil.getTime() <= now)
-
-const badCredentials = () =>
-  authProblems.badCredentials({ detail: 'The user name or the password is wrong.' })
 
 const badRefreshToken = () =>
   authProblems.badRefreshToken({ detail: 'It was used, or its session is over. Log in again.' })

@@ -1,16 +1,11 @@
-import { and, eq, gt, isNull, or, sql } from 'drizzle-orm'
 import { LRUCache } from 'lru-cache'
 
-import type { Account } from '../../gateway/principal.ts'
+import type { Identity } from '../../gateway/principal.ts'
 import { Problem } from '../../gateway/problem.ts'
-import { roleScopes, type Scope } from '../../gateway/scopes.ts'
 import type { Clock } from '../../platform/clock.ts'
-import { type Database, DatabaseSilent, isDatabaseAway } from '../../platform/database/database.ts'
-import { placeholder } from '../../platform/database/prepared.ts'
+import { DatabaseSilent, isDatabaseAway } from '../../platform/database/database.ts'
 import { within } from '../../platform/within.ts'
-import type { Keys } from '../keys/keys.ts'
-import type { AuthTables } from '../tables.ts'
-import { expiredToken, invalidToken, type Tokens } from './tokens.ts'
+import { expiredToken } from './tokens.ts'
 
 /** How long a revocation by another process may go unseen. */
 const RECHECK_INTERVAL_MS = 1000
@@ -19,92 +14,76 @@ const UNCHECKED_MAX_MS = 60_000
 /** How long a request waits to hear whether its good token is still one. */
 const RECHECK_PATIENCE_MS = 1000
 
+/** A token that is good in itself. */
+interface Credential {
+  /** Unix time in milliseconds. */
+  expiresAtMs: number
+  /**
+   * Whom it stands for as the database has it now, so that a changed role counts at once.
+   *
+   * @throws {Problem} 401 when it stands for nobody any more.
+   */
+  load(): Promise<Identity>
+}
+
+/**
+ * Reads one kind of token.
+ *
+ * @throws {Problem} 401 when it is not good.
+ */
+export type ReadCredential = (token: string) => Promise<Credential>
+
 /** Whom tokens stand for. What was verified is remembered, and whether it was revoked looked up each second. */
 export interface VerifiedTokens {
-  /** @throws {Problem} 401 when the token is not good, or its session is over. */
-  authenticate(token: string): Account | Promise<Account>
-  /** Forgets what is remembered of an account's tokens. Call it after the commit. */
-  forget(accountId: string): void
+  /** @throws {Problem} 401 when the token is not good, or what it stands for is over. */
+  authenticate(token: string): Identity | Promise<Identity>
+  /** Forgets what is remembered of somebody's tokens. Call it after the commit. */
+  forget(identityId: string): void
 }
 
 interface Verified {
-  account: Account
-  /** Of the ES256 key that signed it, which may be removed before the token expires. */
-  keyId: string | undefined
-  expiresAtMs: number
+  identity: Identity
+  credential: Credential
   /** When the database was last asked, and when it last answered. */
   checkedAtMs: number
   confirmedAtMs: number
   /** Under way, for all requests with this token together. */
-  recheck: Promise<Account> | undefined
+  recheck: Promise<Identity> | undefined
 }
 
 export function createVerifiedTokens(deps: {
-  database: Database
-  tables: AuthTables
-  tokens: Tokens
-  keys: Keys
+  read: ReadCredential
   clock: Clock
   cacheMax: number
 }): VerifiedTokens {
-  const { database, tokens, keys, clock } = deps
-  const { accounts, sessions } = deps.tables
+  const { read, clock } = deps
   /** By the whole token: a digest short enough to be quick would not be safe from collisions. */
   const verified = new LRUCache<string, Verified>({ max: deps.cacheMax })
 
-  const bySession = database.read
-    .select({ id: accounts.id, username: accounts.username, role: accounts.role })
-    .from(sessions)
-    .innerJoin(accounts, eq(accounts.id, sessions.accountId))
-    .where(
-      and(
-        eq(sessions.id, sql.placeholder('id')),
-        gt(sessions.expiresAt, placeholder('now', sessions.expiresAt)),
-        or(
-          isNull(sessions.idleUntil),
-          gt(sessions.idleUntil, placeholder('now', sessions.idleUntil)),
-        ),
-        isNull(accounts.disabledAt),
-      ),
-    )
-    .prepare('account_by_session')
-
-  /** The account behind a session as it is now, so that a changed role counts at once. */
-  async function load(sessionId: string): Promise<Account> {
-    const [account] = await bySession.execute({ id: sessionId, now: new Date(clock.now()) })
-    if (account === undefined) throw invalidToken()
-    const scopes: ReadonlySet<Scope> = new Set(roleScopes[account.role])
-    return { kind: 'account', ...account, sessionId, scopes }
-  }
-
-  async function verify(token: string): Promise<Account> {
-    const { sessionId, keyId, expiresAt } = await tokens.verify(token)
-    const account = await load(sessionId)
+  async function verify(token: string): Promise<Identity> {
+    const credential = await read(token)
+    const identity = await credential.load()
     const now = clock.now()
     verified.set(token, {
-      account,
-      keyId,
-      expiresAtMs: expiresAt * 1000,
+      identity,
+      credential,
       checkedAtMs: now,
       confirmedAtMs: now,
       recheck: undefined,
     })
-    return account
+    return identity
   }
 
   /**
    * Goes on when nobody waits for it any more: a revocation counts whenever it is heard of. What is
    * no refusal, such as that a statement took too long, says nothing of the token.
    */
-  async function askAgain(token: string, entry: Verified): Promise<Account> {
+  async function askAgain(token: string, entry: Verified): Promise<Identity> {
     const now = clock.now()
     try {
-      const { keyId } = entry
-      const isKeyGone = keyId !== undefined && (await keys.verifying(keyId)) === undefined
-      if (isKeyGone) throw invalidToken()
-      entry.account = await load(entry.account.sessionId)
+      entry.identity = await entry.credential.load()
       entry.confirmedAtMs = now
-      return entry.account
+      return entry.identity
     } catch (error) {
       if (error instanceof Problem && verified.peek(token) === entry) verified.delete(token)
       throw error
@@ -114,18 +93,18 @@ export function createVerifiedTokens(deps: {
   }
 
   /** One asks the database, and the others believe what is remembered, as long as that may be believed. */
-  async function recheck(token: string, entry: Verified): Promise<Account> {
+  async function recheck(token: string, entry: Verified): Promise<Identity> {
     const now = clock.now()
     const isBelieved = now - entry.confirmedAtMs < UNCHECKED_MAX_MS
     entry.checkedAtMs = now
-    if (entry.recheck !== undefined && isBelieved) return entry.account
+    if (entry.recheck !== undefined && isBelieved) return entry.identity
     entry.recheck ??= askAgain(token, entry)
     try {
       return await within(RECHECK_PATIENCE_MS, entry.recheck, () => {
         throw new DatabaseSilent()
       })
     } catch (error) {
-      if (isDatabaseAway(error) && isBelieved) return entry.account
+      if (isDatabaseAway(error) && isBelieved) return entry.identity
       verified.delete(token)
       throw error
     }
@@ -136,17 +115,17 @@ export function createVerifiedTokens(deps: {
       const entry = verified.get(token)
       if (entry === undefined) return verify(token)
       const now = clock.now()
-      if (now >= entry.expiresAtMs) {
+      if (now >= entry.credential.expiresAtMs) {
         verified.delete(token)
         throw expiredToken()
       }
       return Math.abs(now - entry.checkedAtMs) < RECHECK_INTERVAL_MS
-        ? entry.account
+        ? entry.identity
         : recheck(token, entry)
     },
-    forget(accountId) {
-      for (const [token, { account }] of verified) {
-        if (account.id === accountId) verified.delete(token)
+    forget(identityId) {
+      for (const [token, { identity }] of verified) {
+        if (identity.id === identityId) verified.delete(token)
       }
     },
   }

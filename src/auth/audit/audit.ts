@@ -1,0 +1,113 @@
+import { and, desc, eq, gte, lt, or } from 'drizzle-orm'
+
+import type { Events } from '../../events.ts'
+import type { Actor } from '../../gateway/principal.ts'
+import { type Clock, isoTime } from '../../platform/clock.ts'
+import type { Database, Writes } from '../../platform/database/database.ts'
+import type { Outbox } from '../../platform/outbox/outbox.ts'
+import type { AuthTables } from '../tables.ts'
+
+/** What is told of, in the audit and on the bus by one name. */
+type Act = keyof Events & `auth.${string}`
+/** What an act carries, beside who did it and when. */
+type Details<Type extends Act> = Omit<Events[Type], 'actor_id' | 'time'>
+type Outcome = 'success' | 'failure'
+export type AuditEntry = AuthTables['audit']['$inferSelect']
+
+/** Acts by which somebody was refused. All others succeeded. */
+const FAILURES: ReadonlySet<Act> = new Set(['auth.login_failed', 'auth.refresh_reused'])
+
+/**
+ * Who did what to whom, from where, and whether it went well. Entries are added and never changed;
+ * they are forgotten once they are old.
+ */
+export interface Audit {
+  /** Within the write of the act: the entry and the event of the same name are committed with it. */
+  record<Type extends Act>(
+    tx: Writes,
+    actor: Actor,
+    type: Type,
+    details: Details<Type>,
+  ): Promise<void>
+  /** The newest first. */
+  list(filter: AuditFilter): Promise<AuditEntry[]>
+  removeExpired(): Promise<void>
+}
+
+interface AuditFilter {
+  type?: string | undefined
+  /** Who did it, or to whom it was done. */
+  principalId?: string | undefined
+  outcome?: Outcome | undefined
+  since?: Date | undefined
+  until?: Date | undefined
+  /** Those before this entry. */
+  before?: string | undefined
+  limit: number
+}
+
+export function createAudit(deps: {
+  database: Database
+  tables: AuthTables
+  outbox: Outbox<Events>
+  clock: Clock
+  /** How long an entry is kept. */
+  ttlSeconds: number
+}): Audit {
+  const { database, outbox, clock } = deps
+  const { audit } = deps.tables
+
+  return {
+    async record(tx, actor, type, details) {
+      const now = clock.now()
+      await tx.insert(audit).values({
+        id: Bun.randomUUIDv7(),
+        type,
+        time: new Date(now),
+        actorId: actor.id,
+        actorName: actor.name,
+        subjectId: subjectOf(details),
+        address: actor.address,
+        outcome: FAILURES.has(type) ? 'failure' : 'success',
+        details,
+      })
+      const data = { ...details, actor_id: actor.id, time: isoTime(now) }
+      // What is left out of an event's type is put back, which the compiler can't see.
+      await outbox.add(tx, type, data as unknown as Events[typeof type])
+    },
+    async list({ type, principalId, outcome, since, until, before, limit }) {
+      const given = <T, Condition>(value: T | undefined, condition: (value: T) => Condition) =>
+        value === undefined ? undefined : condition(value)
+      return database.read
+        .select()
+        .from(audit)
+        .where(
+          and(
+            given(type, (value) => eq(audit.type, value)),
+            given(principalId, (id) => or(eq(audit.actorId, id), eq(audit.subjectId, id))),
+            given(outcome, (value) => eq(audit.outcome, value)),
+            given(since, (time) => gte(audit.time, time)),
+            given(until, (time) => lt(audit.time, time)),
+            given(before, (id) => lt(audit.id, id)),
+          ),
+        )
+        .orderBy(desc(audit.id))
+        .limit(limit)
+    },
+    async removeExpired() {
+      const end = new Date(clock.now() - deps.ttlSeconds * 1000)
+      await database.write(async (tx) => {
+        await tx.delete(audit).where(lt(audit.time, end))
+      })
+    },
+  }
+}
+
+/** To whom it was done: a person, or a program. */
+function subjectOf(details: object): string | null {
+  for (const name of ['user_id', 'service_account_id']) {
+    const id = (details as Record<string, unknown>)[name]
+    if (typeof id === 'string') return id
+  }
+  return null
+}

@@ -1,0 +1,54 @@
+import { and, eq, gt, isNull, or, sql } from 'drizzle-orm'
+
+import { roleScopes } from '../../gateway/scopes.ts'
+import type { Clock } from '../../platform/clock.ts'
+import type { Database } from '../../platform/database/database.ts'
+import { placeholder } from '../../platform/database/prepared.ts'
+import type { Keys } from '../keys/keys.ts'
+import type { AuthTables } from '../tables.ts'
+import { invalidToken, type Tokens } from './tokens.ts'
+import type { ReadCredential } from './verified-tokens.ts'
+
+/** The tokens of sessions: each is good while its session is, and the key that signed it. */
+export function createSessionTokens(deps: {
+  database: Database
+  tables: AuthTables
+  tokens: Tokens
+  keys: Keys
+  clock: Clock
+}): ReadCredential {
+  const { database, tokens, keys, clock } = deps
+  const { accounts, sessions } = deps.tables
+
+  const bySession = database.read
+    .select({ id: accounts.id, username: accounts.username, role: accounts.role })
+    .from(sessions)
+    .innerJoin(accounts, eq(accounts.id, sessions.accountId))
+    .where(
+      and(
+        eq(sessions.id, sql.placeholder('id')),
+        gt(sessions.expiresAt, placeholder('now', sessions.expiresAt)),
+        or(
+          isNull(sessions.idleUntil),
+          gt(sessions.idleUntil, placeholder('now', sessions.idleUntil)),
+        ),
+        isNull(accounts.disabledAt),
+      ),
+    )
+    .prepare('account_by_session')
+
+  return async (token) => {
+    const { sessionId, keyId, expiresAt } = await tokens.verify(token)
+    return {
+      expiresAtMs: expiresAt * 1000,
+      async load() {
+        // The key may be removed before the token expires.
+        const isKeyGone = keyId !== undefined && (await keys.verifying(keyId)) === undefined
+        if (isKeyGone) throw invalidToken()
+        const [account] = await bySession.execute({ id: sessionId, now: new Date(clock.now()) })
+        if (account === undefined) throw invalidToken()
+        return { kind: 'account', ...account, sessionId, scopes: new Set(roleScopes[account.role]) }
+      },
+    }
+  }
+}

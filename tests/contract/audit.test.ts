@@ -1,0 +1,194 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+
+import { authTables } from '../../src/auth/tables.ts'
+import { type Harness, openHarness, PASSWORD } from '../support/harness.ts'
+import { refusal } from '../support/refusal.ts'
+import { testRequests } from '../support/request-table.ts'
+import { until } from '../support/until.ts'
+
+const AUDIT = '/api/v1/audit'
+const DAY_MS = 86_400_000
+
+interface Entry {
+  id: string
+  type: string
+  time: string
+  actor: { id: string; name: string } | null
+  subject_id: string | null
+  address: string | null
+  outcome: string
+  details: Record<string, unknown>
+}
+
+let harness: Harness
+let adminId: string
+let adaId: string
+let adaToken: string
+
+async function entries(query: Record<string, string> = {}): Promise<Entry[]> {
+  const path = `${AUDIT}?${new URLSearchParams({ limit: '100', ...query }).toString()}`
+  const response = await harness.request({ path, token: harness.adminToken })
+  expect(response.status).toBe(200)
+  return ((await response.json()) as { entries: Entry[] }).entries
+}
+
+beforeAll(async () => {
+  harness = await openHarness()
+  const me = await harness.request({ path: '/api/v1/me', token: harness.adminToken })
+  adminId = ((await me.json()) as { id: string }).id
+  const created = await harness.request({
+    path: '/api/v1/users',
+    body: { username: 'Ada', password: PASSWORD },
+    token: harness.adminToken,
+  })
+  adaId = ((await created.json()) as { id: string }).id
+  adaToken = await harness.logIn('Ada')
+})
+afterAll(() => harness.close())
+
+describe('the audit', () => {
+  testRequests(
+    () => harness,
+    [
+      { name: 'is for whoever says who they are', path: AUDIT, status: 401 },
+      { name: 'is for administrators', as: 'ada', path: AUDIT, status: 403 },
+      { name: 'is not written by callers', as: 'admin', path: AUDIT, body: {}, status: 405 },
+      ...[
+        'type=auth.unheard_of',
+        'type=jobs.updated',
+        'outcome=perhaps',
+        'since=yesterday',
+        'until=2026-13-01T00:00:00Z',
+        'limit=0',
+        'limit=101',
+        `principal=${'x'.repeat(65)}`,
+        'type=auth.login&type=auth.logout',
+        'actor=me',
+      ].map((query) => ({
+        name: `refuses ${query}`,
+        as: 'admin',
+        path: `${AUDIT}?${query}`,
+        status: 422,
+      })),
+      {
+        name: 'is shown to administrators',
+        as: 'admin',
+        path: AUDIT,
+        status: 200,
+        has: { entries: expect.any(Array), next: null },
+        mustNotContain: [PASSWORD],
+      },
+    ],
+    () => ({ ada: adaToken }),
+  )
+
+  test('tells who did what to whom, from where', async () => {
+    const [created] = await entries({ type: 'auth.user_created', principal: adaId })
+    expect(created).toEqual({
+      id: expect.any(String),
+      type: 'auth.user_created',
+      time: expect.any(String),
+      actor: { id: adminId, name: 'admin' },
+      subject_id: adaId,
+      address: '203.0.113.7',
+      outcome: 'success',
+      details: { user_id: adaId },
+    })
+    expect(Date.parse(created!.time)).toBe(harness.clock.now())
+  })
+
+  test('tells of who was refused, and not what they typed', async () => {
+    const body = { username: 'ada', password: 'wrong secret' }
+    await harness.request({ path: '/api/v1/auth/login', body })
+    const nobody = { username: 'typed-by-mistake', password: 'x' }
+    await harness.request({ path: '/api/v1/auth/login', body: nobody })
+    const [second, first] = await entries({ outcome: 'failure' })
+    const failed = { type: 'auth.login_failed', actor: null, outcome: 'failure' }
+    expect(first).toMatchObject({ ...failed, subject_id: adaId, address: '203.0.113.7' })
+    expect(second).toMatchObject({ ...failed, subject_id: null })
+    const everything = JSON.stringify(await entries())
+    for (const typed of ['wrong secret', 'typed-by-mistake'])
+      expect(everything).not.toContain(typed)
+  })
+
+  test('has an event for each entry, and an entry for each event', async () => {
+    await harness.published()
+    const told = harness.events
+      .filter(({ type }) => type.startsWith('auth.'))
+      .map(({ type, data }) => ({ type, time: (data as { time: string }).time }))
+    const kept = (await entries()).toReversed().map(({ type, time }) => ({ type, time }))
+    // The events of the start were published before anybody listened.
+    expect(kept.slice(-told.length)).toEqual(told)
+    expect(told.length).toBeGreaterThan(2)
+  })
+
+  test('is listed page by page, the newest first', async () => {
+    const all = await entries()
+    const paged: Entry[] = []
+    let next: string | null = ''
+    while (next !== null) {
+      const before: string = next === '' ? '' : `&before=${next}`
+      const path = `${AUDIT}?limit=2${before}`
+      const response = await harness.request({ path, token: harness.adminToken })
+      const page = (await response.json()) as { entries: Entry[]; next: string | null }
+      paged.push(...page.entries)
+      next = page.next
+    }
+    expect(paged).toEqual(all)
+    expect(all.map(({ id }) => id)).toEqual(
+      all
+        .map(({ id }) => id)
+        .toSorted()
+        .toReversed(),
+    )
+  })
+
+  test('is found by time', async () => {
+    const then = new Date(harness.clock.now() + 1).toISOString()
+    const before = await entries()
+    expect(await entries({ since: then })).toEqual([])
+    expect(await entries({ until: then })).toEqual(before)
+  })
+
+  test('can not be changed, not even by who has the database', async () => {
+    const { database } = harness.platform
+    const { audit } = authTables(database.kit)
+    const before = await entries()
+    const error = await refusal(
+      database.write(async (tx) => {
+        await tx.update(audit).set({ actorId: adaId })
+      }),
+    )
+    expect(String((error as Error).cause ?? error)).toContain('never changed')
+    expect(await entries()).toEqual(before)
+  })
+
+  test('keeps what was done by who is gone', async () => {
+    await harness.request({
+      method: 'DELETE',
+      path: `/api/v1/users/${adaId}`,
+      token: harness.adminToken,
+    })
+    const [deleted] = await entries({ principal: adaId })
+    expect(deleted).toMatchObject({ type: 'auth.user_deleted', subject_id: adaId })
+    const [login] = await entries({ type: 'auth.login', principal: adaId })
+    expect(login!.actor).toEqual({ id: adaId, name: 'Ada' })
+  })
+})
+
+test('an entry is forgotten once it is as old as the setting says', async () => {
+  const fresh = await openHarness({ AUDIT_TTL_SECONDS: String((2 * DAY_MS) / 1000) })
+  const { audit } = authTables(fresh.platform.database.kit)
+  const stored = () => fresh.platform.database.read.select().from(audit)
+  const created = (await stored()).filter(({ type }) => type === 'auth.user_created')
+  expect(created).toHaveLength(1)
+  const isKept = async () => (await stored()).some(({ id }) => id === created[0]!.id)
+  fresh.clock.advance(DAY_MS)
+  await fresh.logIn('admin')
+  expect(await isKept()).toBe(true)
+  fresh.clock.advance(2 * DAY_MS)
+  await fresh.logIn('admin')
+  await until(async () => !(await isKept()))
+  expect((await stored()).length).toBeGreaterThan(0)
+  await fresh.close()
+})
