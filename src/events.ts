@@ -1,7 +1,7 @@
 import { z } from 'zod'
 
 /** By what somebody has logged in, all of them together. */
-export const loginMethods = ['password'] as const
+const loginMethods = ['password'] as const
 export type LoginMethod = (typeof loginMethods)[number]
 
 /** Of each act that the audit tells of. `actor_id` is null for the server itself and for who has its machine. */

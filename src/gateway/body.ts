@@ -4,6 +4,7 @@ import { Problem } from './problem.ts'
 import { type Fault, invalid, problems, within } from './problems.ts'
 
 const JSON_MEDIA_TYPE = /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i
+const FORM_MEDIA_TYPE = /^application\/x-www-form-urlencoded\s*(?:;|$)/i
 /** Each costs its whole path. */
 const FAULTS_NAMED_MAX = 3
 const STEPS_NAMED_MAX = 20
@@ -34,6 +35,26 @@ export async function readJson(request: Request, bytesMax: number): Promise<unkn
   // Only an escape can spell half a character or none, so only such bodies are searched.
   if (DOUBTFUL_ESCAPE.test(text)) refuseBadCharacters(value)
   return value
+}
+
+/**
+ * Reads a form of at most `bytesMax` bytes, as HTML and OAuth send it.
+ *
+ * @throws {Problem} 400 malformed, 413 too large, 415 no form, 422 a field that stands twice (RFC 6749,
+ * section 3.2), or with a character that is none.
+ */
+export async function readForm(request: Request, bytesMax: number): Promise<unknown> {
+  const type = request.headers.get('content-type')
+  if (type === null || !FORM_MEDIA_TYPE.test(type)) {
+    throw problems.unsupportedMediaType({
+      detail: 'Send a form, with the header Content-Type: application/x-www-form-urlencoded.',
+    })
+  }
+  refuseEncoding(request)
+  const fields = new URLSearchParams(await readText(request, bytesMax))
+  const faults = faultsOfParameters(fields)
+  if (faults.length > 0) throw invalid(faults)
+  return Object.fromEntries(fields)
 }
 
 /**
@@ -163,16 +184,21 @@ export function checkedQuery<Schema extends z.ZodType>(
   url: string,
 ): z.output<Schema> {
   const { searchParams } = new URL(url)
-  const faults = [...new Set(searchParams.keys())]
-    .filter((name) => searchParams.getAll(name).length > 1)
-    .map((name) => ({ path: [name], detail: 'stands more than once' }))
-  for (const [name, value] of searchParams) {
-    if (value.includes(NUL)) faults.push({ path: [name], detail: 'has the character U+0000' })
-  }
   const parsed = schema.safeParse(Object.fromEntries(searchParams))
-  faults.push(...((parsed.error?.issues ?? []).flatMap(faultsOf) as typeof faults))
+  const issues = parsed.error?.issues ?? []
+  const faults = [...faultsOfParameters(searchParams), ...issues.flatMap(faultsOf)]
   if (parsed.success && faults.length === 0) return parsed.data
   throw invalid(faults.map((fault) => within(fault, 'query')))
+}
+
+function faultsOfParameters(parameters: URLSearchParams): Fault[] {
+  const twice = [...new Set(parameters.keys())]
+    .filter((name) => parameters.getAll(name).length > 1)
+    .map((name) => ({ path: [name], detail: 'stands more than once' }))
+  const broken = [...parameters]
+    .filter(([name, value]) => name.includes(NUL) || value.includes(NUL))
+    .map(([name]) => ({ path: [name], detail: 'has the character U+0000' }))
+  return [...twice, ...broken]
 }
 
 /** @throws {Problem} 404 where a parameter has a character that no name has. */

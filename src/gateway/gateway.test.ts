@@ -45,6 +45,22 @@ const routes: Route[] = [
   route({ ...documented, method: 'get', path: '/login', access: 'open', rate: 'auth' }, () => ({
     body: {},
   })),
+  route(
+    {
+      ...documented,
+      method: 'post',
+      path: '/form',
+      access: 'open',
+      bodyBytesMax: 100,
+      body: { schema: echoBody, example: {}, isForm: true },
+      refusal: ({ kind, message }) => ({
+        status: kind.status,
+        body: { refused: message },
+        headers: { 'x-refused': 'by the route' },
+      }),
+    },
+    ({ body }) => ({ body }),
+  ),
   route({ ...documented, method: 'get', path: '/unlimited', access: 'open', rate: 'none' }, () => ({
     body: {},
   })),
@@ -303,6 +319,36 @@ describe('body', () => {
   test.each(['application/jsonp', 'text/json', ''])('%p is not', async (type) => {
     const headers = { 'content-type': type }
     expect((await request({ path: '/echo', body: '{"text":"x"}', headers })).status).toBe(415)
+  })
+})
+
+describe('a form', () => {
+  const { request } = createTestGateway(routes)
+  const headers = { 'content-type': 'application/x-www-form-urlencoded' }
+  const send = (body: string | Uint8Array, more: Record<string, string> = {}) =>
+    request({ path: '/form', body, headers: { ...headers, ...more } })
+
+  test('is read as HTML sends it', async () => {
+    const response = await send('text=a+b%26%C3%A9')
+    expect(await response.json()).toEqual({ text: 'a b&é' })
+    const typed = { 'content-type': 'Application/X-WWW-Form-Urlencoded; charset=UTF-8' }
+    expect((await send('text=x', typed)).status).toBe(200)
+  })
+  test.each([
+    ['that is JSON', '{"text":"x"}', { 'content-type': 'application/json' }, 415],
+    ['that is none', 'text=x', { 'content-type': 'text/plain' }, 415],
+    ['that is encoded', 'text=x', { 'content-encoding': 'gzip' }, 415],
+    ['that is too long', `text=${'x'.repeat(96)}`, {}, 413],
+    ['that is no UTF-8', Uint8Array.from([...Buffer.from('text='), 0xe9]), {}, 400],
+    ['with a field twice', 'text=x&text=y', {}, 422],
+    ['with the character U+0000', 'text=%00', {}, 422],
+    ['without what it must have', 'test=x', {}, 422],
+  ])('%s is refused, in the way of the route', async (_, body, more, status) => {
+    const response = await send(body, more)
+    expect(response.status).toBe(status)
+    expect(response.headers.get('x-refused')).toBe('by the route')
+    expect(response.headers.get('x-request-id')).not.toBeNull()
+    expect(await response.json()).toEqual({ refused: expect.any(String) })
   })
 })
 

@@ -10,7 +10,7 @@ import { continueTrace, traceparentOf } from '../platform/tracing/trace-context.
 import { isRecorded, type Tracing } from '../platform/tracing/tracing.ts'
 import { Unavailable } from '../platform/unavailable.ts'
 import { createAddressReader, limitKey } from './address.ts'
-import { checked, checkedPath, checkedQuery, readJson, readStream } from './body.ts'
+import { checked, checkedPath, checkedQuery, readForm, readJson, readStream } from './body.ts'
 import { createCors } from './cors.ts'
 import { createGuard, requireAccess } from './guard.ts'
 import { createOutageLog } from './outage-log.ts'
@@ -128,7 +128,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
       const result = await pass(mounted, visit)
       response = render(result, visit.headers)
     } catch (error) {
-      response = renderProblem(asProblem(error), visit)
+      response = refuse(mounted.route, asProblem(error), visit)
     }
     requestMetrics.active.dec()
     if (visit.request.method === 'HEAD') await sayLength(response)
@@ -187,7 +187,8 @@ export function createGateway(deps: GatewayDeps): Gateway {
     const { body } = route
     if (body === undefined) return call(undefined)
     if (body === 'stream') return call(readStream(request, bodyBytesMax))
-    return readJson(request, bodyBytesMax).then((value) => call(checked(body.schema, value)))
+    const read = body.isForm ? readForm : readJson
+    return read(request, bodyBytesMax).then((value) => call(checked(body.schema, value)))
   }
 
   /** At once for a token that is known, which is most of them. */
@@ -296,6 +297,13 @@ export function createGateway(deps: GatewayDeps): Gateway {
       )
     },
   }
+}
+
+/** As the route's protocol tells it, with the headers of every refusal. */
+function refuse({ refusal }: Route, problem: Problem, visit: Visit): Response {
+  if (refusal === undefined) return renderProblem(problem, visit)
+  const { headers } = problem.options
+  return render(refusal(problem, visit.request), { ...visit.headers, ...headers })
 }
 
 /** A route with what the gateway looks up once. */

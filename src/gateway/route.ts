@@ -1,7 +1,7 @@
 import type { z } from '@hono/zod-openapi'
 
 import { type Account, type Actor, type Identity, isIdentity, type Principal } from './principal.ts'
-import type { ProblemConstructor } from './problem.ts'
+import type { Problem, ProblemConstructor } from './problem.ts'
 import type { Scope } from './scopes.ts'
 
 type Method = 'get' | 'post' | 'put' | 'patch' | 'delete'
@@ -59,11 +59,18 @@ interface RouteDefinition<Body extends z.ZodType, Path extends z.ZodType, Query 
   description?: string
   pathParameters?: Path
   query?: Query
-  /** JSON by a schema; or `'stream'`, raw bytes that are handed over as they come in. */
-  body?: { schema: Body; example: unknown } | 'stream'
+  /**
+   * JSON by a schema, or a form as HTML and OAuth send it; or `'stream'`, raw bytes that are handed over
+   * as they come in.
+   */
+  body?: { schema: Body; example: unknown; isForm?: true } | 'stream'
   answers: Record<number, Documented>
   /** Beside those that follow from access, rate and body. */
   problems?: ProblemConstructor[]
+  /** How a refusal is told where the route's protocol has its own way. A problem document unless said. */
+  refusal?: (problem: Problem, request: Request) => Answer
+  /** For people, by a browser: not in the API document. */
+  isPage?: true
 }
 
 interface Input<Body, Path, Query> {

@@ -39,7 +39,7 @@ export function createDocument(routes: readonly Route[]) {
     scheme: 'bearer',
     bearerFormat: 'JWT',
   })
-  for (const route of routes) {
+  for (const route of routes.filter(({ isPage }) => !isPage)) {
     registry.registerPath({
       method: route.method,
       // OpenAPI knows no parameter with slashes in it.
@@ -74,7 +74,12 @@ export function createDocument(routes: readonly Route[]) {
 }
 
 function contentOf(body: NonNullable<Route['body']>) {
-  if (body !== 'stream') return { 'application/json': body }
+  if (body !== 'stream') {
+    const { schema, example, isForm } = body
+    return {
+      [isForm ? 'application/x-www-form-urlencoded' : 'application/json']: { schema, example },
+    }
+  }
   const schema = { type: 'string', format: 'binary' } as const
   return { 'application/octet-stream': { schema, example: 'the bytes of the file' } }
 }
@@ -120,6 +125,7 @@ const fault = { pointer: '#/features/body_mass_g/0', detail: 'expected a number'
 const faultsExample = { detail: `${fault.pointer}: ${fault.detail}`, errors: [fault] }
 
 function refusalsOf(route: Route) {
+  if (route.refusal !== undefined) return {}
   const byStatus = Map.groupBy(problemsOf(route), ({ kind }) => kind.status)
   const responses = [...byStatus].map(([status, kinds]) => {
     const { type, title } = kinds[0]!.kind
