@@ -15,9 +15,12 @@ export const events = {
   /** `user_id` is null where there is no such user. */
   'auth.login_failed': z.object({
     user_id: z.string().nullable(),
-    reason: z.enum(['credentials', 'disabled']),
+    /** `held_back`: the first of those who came while wrong passwords had to be waited for. */
+    reason: z.enum(['credentials', 'disabled', 'unverified', 'held_back']),
     ...act,
   }),
+  /** Who has logged in did not know the password that some changes ask for. */
+  'auth.reauthentication_failed': ofUser.extend({ reason: z.enum(['credentials', 'held_back']) }),
   'auth.logout': ofSession,
   /** A refresh token came a second time: somebody has a copy, and the session is over. */
   'auth.refresh_reused': ofSession,
@@ -27,6 +30,18 @@ export const events = {
   }),
   'auth.user_deleted': ofUser,
   'auth.password_changed': ofUser,
+  /** `user_id` is null where there is no such user. */
+  'auth.password_reset_requested': z.object({ user_id: z.string().nullable(), ...act }),
+  'auth.email_verified': ofUser,
+  /** A link that is none, or not any more. */
+  'auth.ticket_refused': z.object({
+    purpose: z.enum(['reset_password', 'verify_email']),
+    ...act,
+  }),
+  /** The mail server will never take it. */
+  'auth.mail_refused': ofUser.extend({ letter: z.string() }),
+  /** An administrator has read a message with a link that lets its owner in. */
+  'auth.mail_shown': ofUser.extend({ mail_id: z.string() }),
   'auth.keys_rotated': z.object({ key_id: z.string(), is_compromised: z.boolean(), ...act }),
   /** Told on the way, so not through the outbox: the job itself says how it stands. */
   'jobs.updated': z.object({

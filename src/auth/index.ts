@@ -6,26 +6,37 @@ import type { Config } from '../platform/config.ts'
 import type { Database } from '../platform/database/database.ts'
 import type { Jobs } from '../platform/jobs/jobs.ts'
 import type { Log } from '../platform/log.ts'
+import type { Mail } from '../platform/mail/mail.ts'
 import type { Outbox } from '../platform/outbox/outbox.ts'
 import { createAdministrators } from './accounts/administrators.ts'
+import { createEmailVerification } from './accounts/email-verification.ts'
+import { createPasswordResets } from './accounts/password-resets.ts'
 import { createUserImport } from './accounts/user-import.ts'
 import { createUserList } from './accounts/user-list.ts'
 import { createUserPasswords, randomPassword } from './accounts/user-passwords.ts'
 import { createUsers } from './accounts/users.ts'
 import { auditRoutes } from './audit.routes.ts'
 import { createAudit } from './audit/audit.ts'
+import { emailVerificationRoutes } from './email-verification.routes.ts'
 import { keyRoutes } from './keys.routes.ts'
 import { activeFromMs } from './keys/key-life.ts'
 import { createKeyStore } from './keys/key-store.ts'
 import { createKeys } from './keys/keys.ts'
 import { createSecrets } from './keys/secrets.ts'
+import { mailRoutes } from './mail.routes.ts'
+import { createKeptMail } from './mail/kept-mail.ts'
+import { createMailQuota } from './mail/mail-quota.ts'
+import { createMailedTickets } from './mail/mailed-tickets.ts'
+import { createMailings } from './mail/mailings.ts'
 import { meRoutes } from './me.routes.ts'
+import { passwordResetRoutes } from './password-reset.routes.ts'
 import { createPasswords } from './passwords/passwords.ts'
 import { sessionRoutes } from './sessions.routes.ts'
 import { createLogins } from './sessions/logins.ts'
 import { createRefreshTokens } from './sessions/refresh-tokens.ts'
 import { createSessionTokens } from './sessions/session-tokens.ts'
 import { createSessions } from './sessions/sessions.ts'
+import { createThrottle } from './sessions/throttle.ts'
 import { createTokens } from './sessions/tokens.ts'
 import { createVerifiedTokens } from './sessions/verified-tokens.ts'
 import { signupRoutes } from './signup.routes.ts'
@@ -61,6 +72,7 @@ export function createAuth(deps: {
   jobs: Jobs
   clock: Clock
   log: Log
+  mail: Mail | undefined
 }): Auth {
   const { config, database, jobs, clock, log } = deps
   const tables = authTables(database.kit)
@@ -98,14 +110,60 @@ export function createAuth(deps: {
     perAccountMax: config.SESSIONS_PER_ACCOUNT_MAX,
     forget: verified.forget,
   })
-  const logins = createLogins({ database, tables, sessions, passwords, audit, log })
+  const keptMail = createKeptMail({
+    database,
+    tables,
+    secrets,
+    audit,
+    clock,
+    messagesMax: config.MAIL_KEPT_MAX,
+  })
+  const quota = createMailQuota({ ...deps, tables, lettersMax: config.MAILS_PER_ACCOUNT_MAX })
+  const mailedTickets = createMailedTickets({ database, tables, tickets, audit })
+  const mailings = createMailings({
+    ...deps,
+    tables,
+    mailedTickets,
+    audit,
+    quota,
+    mail: deps.mail ?? keptMail,
+    isKept: deps.mail === undefined,
+    publicUrl: config.PUBLIC_URL,
+  })
+  const throttle = createThrottle({
+    database,
+    tables,
+    secrets,
+    clock,
+    failuresMax: config.LOGIN_FAILURES_MAX,
+    failuresPerAddressMax: config.LOGIN_FAILURES_PER_ADDRESS_MAX,
+    holdSecondsMax: config.LOGIN_HOLD_SECONDS,
+    queueMax: config.PASSWORD_QUEUE_MAX,
+    rowsMax: config.LOGIN_THROTTLES_MAX,
+  })
   const { forget } = verified
-  const common = { database, tables, passwords, sessions, audit, clock, forget }
+  const common = {
+    database,
+    tables,
+    passwords,
+    sessions,
+    mailedTickets,
+    mailings,
+    throttle,
+    audit,
+    clock,
+    forget,
+    requiresVerified:
+      (config.UNVERIFIED_LOGIN ?? (deps.mail === undefined ? 'allow' : 'refuse')) === 'refuse',
+  }
+  const logins = createLogins({ ...common, log })
   const administrators = createAdministrators(common)
   const users = createUsers({ ...common, administrators })
   const userPasswords = createUserPasswords(common)
   const userImport = createUserImport(common)
   const userList = createUserList(common)
+  const passwordResets = createPasswordResets(common)
+  const emailVerification = createEmailVerification(common)
 
   const upkeep = (type: string, pattern: string, run: () => Promise<void>) => {
     jobs.handle(type, { run })
@@ -114,13 +172,19 @@ export function createAuth(deps: {
   upkeep('keys.maintain', '37 * * * *', () => keyStore.maintain())
   upkeep('sessions.expire', '17 * * * *', () => sessions.removeExpired())
   upkeep('tickets.expire', '27 * * * *', () => tickets.removeExpired())
+  upkeep('throttles.expire', '*/10 * * * *', () => throttle.removeExpired())
+  upkeep('mail.expire', '7 * * * *', () => keptMail.removeExpired())
+  upkeep('signups.expire', '57 * * * *', () => users.removePending())
   upkeep('audit.expire', '47 3 * * *', () => audit.removeExpired())
 
   return {
     routes: [
       ...tokenRoutes({ logins, sessions, verified }),
       ...sessionRoutes(sessions),
-      ...signupRoutes({ users, isOpen: config.SIGNUP === 'open' }),
+      ...signupRoutes({ ...common, users, isOpen: config.SIGNUP === 'open' }),
+      ...passwordResetRoutes(passwordResets),
+      ...emailVerificationRoutes(emailVerification),
+      ...mailRoutes(keptMail),
       ...meRoutes({ users, userPasswords }),
       ...userImportRoutes({ userImport, usersMax: config.IMPORT_USERS_MAX }),
       ...userRoutes({ users, userList, userPasswords }),

@@ -65,7 +65,7 @@ export function tokenRoutes(deps: {
         tag: 'auth',
         summary: 'Log in',
         description:
-          'Exchanges a password for a token. The answer to a wrong pair does not tell which half was wrong.',
+          'Exchanges a password for a token. The answer to a wrong pair does not tell which half was wrong. After several of them there is a wait, longer each time, of which `Retry-After` tells.',
         body: {
           schema: credentials,
           example: { username: 'ada', password: 'correct horse battery' },
@@ -80,7 +80,13 @@ export function tokenRoutes(deps: {
             },
           },
         },
-        problems: [authProblems.badCredentials, authProblems.accountDisabled, authProblems.busy],
+        problems: [
+          authProblems.badCredentials,
+          authProblems.accountDisabled,
+          authProblems.addressUnverified,
+          authProblems.tooManyFailures,
+          authProblems.busy,
+        ],
       },
       async ({ body }, context) => {
         const { account, ...granted } = await logins.byPassword(

@@ -135,7 +135,10 @@ describe('open without a token', () => {
     expect(open.toSorted()).toEqual([
       '/',
       '/.well-known/jwks.json',
+      '/api/v1/auth/email/verify',
       '/api/v1/auth/login',
+      '/api/v1/auth/password/forgot',
+      '/api/v1/auth/password/reset',
       '/api/v1/auth/refresh',
       '/api/v1/auth/signup',
       '/api/v1/auth/validate',
@@ -204,8 +207,12 @@ describe('metrics', () => {
 })
 
 test('login allows its hundred a minute an address, and says when to come back', async () => {
-  const body = { username: 'vera', password: 'wrong password' }
-  const attempt = (peer: string) => harness.request({ path: '/api/v1/auth/login', body, peer })
+  // A name each: that one name has to wait is another limit.
+  let names = 0
+  const attempt = (peer: string) => {
+    const body = { username: `vera ${(names += 1)}`, password: 'wrong password' }
+    return harness.request({ path: '/api/v1/auth/login', body, peer })
+  }
   for (let count = 0; count < 5; count++) expect((await attempt('198.51.100.9')).status).toBe(401)
   const refused = await attempt('198.51.100.9')
   expect(refused.status).toBe(429)

@@ -10,6 +10,9 @@ export interface NewUser {
   role: Role
 }
 
+/** In the place of a hash: nothing matches it, and it takes its time. */
+export const NO_PASSWORD = ''
+
 /** The names of an account as they are kept, each beside the form in which it is unique. */
 export const usernameColumns = (username: string) => ({
   username,
@@ -34,6 +37,7 @@ export const newUserRow = (
   passwordHash,
   role,
   disabledAt: null,
+  pendingSince: null,
   createdAt: now,
   updatedAt: now,
 })

@@ -1,16 +1,18 @@
 import { and, eq, or, sql } from 'drizzle-orm'
 
 import type { Events } from '../../events.ts'
-import type { Database } from '../../platform/database/database.ts'
+import type { Database, Writes } from '../../platform/database/database.ts'
 import type { Log } from '../../platform/log.ts'
 import { foldName } from '../accounts/names.ts'
 import type { User } from '../accounts/new-user.ts'
 import type { Audit } from '../audit/audit.ts'
+import type { Mailings } from '../mail/mailings.ts'
 import { isCurrent } from '../passwords/password-hashes.ts'
 import type { Passwords } from '../passwords/passwords.ts'
 import { authProblems } from '../problems.ts'
 import type { AuthTables } from '../tables.ts'
 import type { Client, Grant, Sessions } from './sessions.ts'
+import type { Guess, Throttle } from './throttle.ts'
 
 /** How people prove who they are, and get a session for it. */
 export interface Logins {
@@ -18,7 +20,7 @@ export interface Logins {
    * By password. `login` is the user name or the e-mail address.
    *
    * @throws {Problem} 401, the same and after the same time whether or not the user exists; 403 when
-   * the password is right and the account may not be used.
+   * the password is right and the account may not be used; 429 while too many wrong ones came before.
    */
   byPassword(login: string, password: string, client: Client): Promise<Grant & { account: User }>
 }
@@ -28,10 +30,14 @@ export function createLogins(deps: {
   tables: AuthTables
   sessions: Sessions
   passwords: Passwords
+  throttle: Throttle
+  mailings: Mailings
   audit: Audit
   log: Log
+  /** Whether who signed up must verify the address first. */
+  requiresVerified: boolean
 }): Logins {
-  const { database, sessions, passwords, audit, log } = deps
+  const { database, sessions, passwords, throttle, mailings, audit, log } = deps
   const { accounts } = deps.tables
 
   const byName = database.read
@@ -46,15 +52,14 @@ export function createLogins(deps: {
     .limit(1)
     .prepare('account_by_name')
 
-  /** Written whether or not there is such an account, so that the time tells nothing. */
-  async function recordFailure(
+  const tell = (
+    tx: Writes,
     account: User | undefined,
     reason: Events['auth.login_failed']['reason'],
     { address }: Client,
-  ): Promise<void> {
+  ) => {
     const actor = { id: null, name: null, address }
-    const details = { user_id: account?.id ?? null, reason }
-    await database.write((tx) => audit.record(tx, actor, 'auth.login_failed', details))
+    return audit.record(tx, actor, 'auth.login_failed', { user_id: account?.id ?? null, reason })
   }
 
   /** A login that succeeded stays one: what fails here is tried again at the next. */
@@ -73,27 +78,66 @@ export function createLogins(deps: {
     }
   }
 
-  return {
-    async byPassword(login, password, client) {
-      for (;;) {
-        const [account] = await byName.execute({ name: foldName(login) })
-        const isRight = await passwords.verify(password, account?.passwordHash)
-        if (account === undefined || !isRight) {
-          await recordFailure(account, 'credentials', client)
-          throw authProblems.badCredentials({ detail: 'The user name or the password is wrong.' })
-        }
-        if (account.disabledAt !== null) {
-          await recordFailure(account, 'disabled', client)
-          throw authProblems.accountDisabled()
-        }
-        const grant = await sessions.open(account, ['password'], client)
-        // Else it was disabled meanwhile, or its hash replaced: by another password, or by another
-        // login that renewed it.
-        if (grant !== undefined) {
-          await renewHash(account, password)
-          return { ...grant, account }
-        }
+  /** Who logs in unverified, since that is allowed by now, is not removed for it later. */
+  async function admit({ id }: User): Promise<void> {
+    await database.write(async (tx) => {
+      await tx.update(accounts).set({ pendingSince: null }).where(eq(accounts.id, id))
+    })
+  }
+
+  async function attempt(
+    login: string,
+    password: string,
+    client: Client,
+    guess: Guess,
+  ): Promise<Grant & { account: User }> {
+    for (;;) {
+      const [account] = await byName.execute({ name: foldName(login) })
+      const isRight = await passwords.verify(password, account?.passwordHash)
+      if (account === undefined || !isRight) {
+        // Written whether or not there is such an account, so that the time tells nothing.
+        await database.write(async (tx) => {
+          await tell(tx, account, 'credentials', client)
+          await guess.failed(tx)
+        })
+        throw authProblems.badCredentials({ detail: 'The user name or the password is wrong.' })
       }
+      if (account.disabledAt !== null) {
+        await database.write((tx) => tell(tx, account, 'disabled', client))
+        throw authProblems.accountDisabled()
+      }
+      if (deps.requiresVerified && account.pendingSince !== null) {
+        await database.write(async (tx) => {
+          await tell(tx, account, 'unverified', client)
+          await mailings.enqueue(tx, { letter: 'verify_email', accountId: account.id })
+        })
+        throw authProblems.addressUnverified({
+          detail: 'Open the link that was sent to your address. It was sent once more just now.',
+        })
+      }
+      const grant = await sessions.open(account, ['password'], client)
+      // Else it was disabled meanwhile, or its hash replaced: by another password, or by another
+      // login that renewed it.
+      if (grant !== undefined) {
+        await guess.succeeded()
+        if (account.pendingSince !== null) await admit(account)
+        await renewHash(account, password)
+        return { ...grant, account }
+      }
+    }
+  }
+
+  return {
+    byPassword(login, password, client) {
+      const name = foldName(login)
+      return throttle.atLogin(
+        { name, address: client.address },
+        (guess) => attempt(login, password, client, guess),
+        async (tx) => {
+          const [account] = await byName.execute({ name })
+          await tell(tx, account, 'held_back', client)
+        },
+      )
     },
   }
 }
