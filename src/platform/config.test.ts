@@ -24,6 +24,7 @@ describe('settings that are used', () => {
       'REDIS_URL',
       'ADMIN_PASSWORD',
       'JWT_SECRET',
+      'COOKIE_DOMAIN',
       'METRICS_TOKEN',
       'S3_BUCKET',
       'S3_ENDPOINT',
