@@ -4,8 +4,9 @@ import type { Problem } from '../gateway/problem.ts'
 import { problems } from '../gateway/problems.ts'
 import { actorOf, personOf, type Route, route } from '../gateway/route.ts'
 import type { Users } from './accounts/users.ts'
-import { AccountPage, RefusalPage } from './pages/account.tsx'
+import { AccountPage } from './pages/account.tsx'
 import { pageOf } from './pages/layout.tsx'
+import { refusalPage } from './pages/refusal.tsx'
 import { signInPath } from './sessions/return-addresses.ts'
 import type { Sessions } from './sessions/sessions.ts'
 
@@ -67,11 +68,8 @@ export function accountRoutes(deps: { users: Users; sessions: Sessions }): Route
 }
 
 /** Who is not signed in is asked to; everybody else is told what is wrong. */
-function refusal({ kind, options }: Problem): Response {
-  if (kind.status === 401) return seeOther(signInPath(ACCOUNT))
-  const { title, status } = kind
-  return pageOf(RefusalPage({ title, detail: options.detail ?? `${title}.` }), { status })
-}
+const refusal = (problem: Problem) =>
+  problem.kind.status === 401 ? seeOther(signInPath(ACCOUNT)) : refusalPage(problem)
 
 const seeOther = (location: string) => new Response(null, { status: 303, headers: { location } })
 

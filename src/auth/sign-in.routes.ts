@@ -4,6 +4,7 @@ import { Problem } from '../gateway/problem.ts'
 import { type RequestContext, type Route, route } from '../gateway/route.ts'
 import type { SessionCookie } from '../gateway/session-cookie.ts'
 import { pageOf } from './pages/layout.tsx'
+import { refusalPage } from './pages/refusal.tsx'
 import { SignInPage, SignOutPage } from './pages/sign-in.tsx'
 import { PASSWORD_TYPED_MAX } from './passwords/password-rules.ts'
 import type { BrowserSessions } from './sessions/browser-sessions.ts'
@@ -119,6 +120,7 @@ export function signInRoutes(deps: {
         path: SIGN_OUT,
         summary: 'Sign out',
         answers: { 303: { description: 'Signed out, and on to the form to sign in' } },
+        refusal: refusalPage,
       },
       async (_, context) => {
         await endCurrent(context)

@@ -448,6 +448,7 @@ describe('sign-out', () => {
         body: '',
         headers: { ...form, 'sec-fetch-site': 'cross-site' },
         status: 403,
+        isPage: true,
       },
     ],
   )

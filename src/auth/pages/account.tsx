@@ -61,14 +61,3 @@ function SessionItem({ id, device, address, usedAt, isCurrent }: ShownSession) {
     </li>
   )
 }
-
-/** What could not be done, and the way back. */
-export function RefusalPage({ title, detail }: { title: string; detail: string }) {
-  return (
-    <Layout title={title} fault={detail}>
-      <p>
-        <a href="/account">Your account</a>
-      </p>
-    </Layout>
-  )
-}

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'bun:test'
 
-import { AccountPage, RefusalPage } from './account.tsx'
+import { AccountPage } from './account.tsx'
 import { pageOf, textOf } from './layout.tsx'
 import { ForgotPasswordPage, NewPasswordPage } from './passwords.tsx'
+import { RefusalPage } from './refusal.tsx'
 import { SecondFactorPage } from './second-factor.tsx'
 import { SignInPage, SignOutPage } from './sign-in.tsx'
 import { VerifyEmailPage } from './verify-email.tsx'
