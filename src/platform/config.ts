@@ -25,7 +25,8 @@ const list = () =>
 const block = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()])
 const isBlock = (value: string) => block.safeParse(value).success
 
-const origin = (value: string) => URL.canParse(value) && new URL(value).origin === value
+const origin = (value: string) =>
+  /^https?:[^*]+$/.test(value) && URL.canParse(value) && new URL(value).origin === value
 const DOMAIN =
   /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+$/
 const webAddress = z
@@ -185,7 +186,7 @@ export const settings = z
     ),
     COOKIE_DOMAIN: z
       .string()
-      .regex(DOMAIN, 'expected a domain such as example.com')
+      .regex(DOMAIN, { error: 'expected a domain such as example.com', abort: true })
       .optional()
       .describe(
         'Parent domain whose applications get the cookie of a signed-in browser too, for forward-auth; each of them can then act as whoever visits it',
