@@ -52,7 +52,7 @@ export function forwardRoutes(deps: { returns: ReturnAddresses; publicUrl: strin
         tag: 'auth',
         summary: 'Who asks, for a proxy',
         description:
-          'Traefik, nginx or Caddy asks here with the headers of a request to another application, and hands on who it is: `X-User` and `X-Role`, and `X-User-Id`, which stays when the name changes. In a name, `%` and what is not ASCII are percent-encoded as UTF-8. A program has the role `service-account`.',
+          'Traefik, nginx or Caddy asks here with the headers of a request to another application, a token or the cookie of a signed-in browser among them, and hands on who it is: `X-User` and `X-Role`, and `X-User-Id`, which stays when the name changes. In a name, `%` and what is not ASCII are percent-encoded as UTF-8. A program has the role `service-account`.',
         query,
         answers: {
           200: { description: 'Somebody who may; the headers say who' },

@@ -27,7 +27,7 @@ export function AccountPage(props: {
         <button>Sign out</button>
       </form>
       <h2 id="sessions">Your sessions</h2>
-      <ul aria-labelledby="sessions">
+      <ul role="list" aria-labelledby="sessions">
         {sessions.map((session) => (
           <SessionItem {...session} />
         ))}

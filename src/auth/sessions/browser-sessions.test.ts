@@ -19,6 +19,7 @@ let sessionId: string
 const lines: string[] = []
 /** Whether what is written gets lost on the way. */
 let isDiskFull = false
+let writes = 0
 
 beforeAll(async () => {
   harness = await openHarness({ TOKEN_CACHE_MAX: '2', RATE_LIMIT_AUTH: '1000' })
@@ -30,7 +31,10 @@ beforeAll(async () => {
       ...database,
       kit: database.kit,
       read: database.read,
-      write: (run) => (isDiskFull ? Promise.reject(new DatabaseSilent()) : database.write(run)),
+      write(run) {
+        writes++
+        return isDiskFull ? Promise.reject(new DatabaseSilent()) : database.write(run)
+      },
     },
     tables: authTables(database.kit),
     sessions: {} as Sessions,
@@ -63,6 +67,17 @@ test('a session has one secret: with the next one the last is void', async () =>
   expect(await refusal(browserSessions.read(first))).toBeInstanceOf(Problem)
   const identity = await (await browserSessions.read(second)).load()
   expect(identity).toMatchObject({ kind: 'account', username: 'ada', sessionId })
+})
+
+test('that a session is used is written down once a minute', async () => {
+  const credential = await browserSessions.read(await adopt())
+  harness.clock.advance(MINUTE_MS)
+  const before = writes
+  for (let second = 0; second < 120; second++) {
+    await credential.load()
+    harness.clock.advance(1000)
+  }
+  expect(writes - before).toBe(2)
 })
 
 test('where it can’t be written down that a session is used, it is good all the same', async () => {
