@@ -33,6 +33,7 @@ import { authTables } from './tables.ts'
 import { createTickets } from './tickets/tickets.ts'
 import { tokenRoutes } from './tokens.routes.ts'
 import { userImportRoutes } from './user-import.routes.ts'
+import { userSessionRoutes } from './user-sessions.routes.ts'
 import { userRoutes } from './users.routes.ts'
 
 export { usernameFault } from './accounts/names.ts'
@@ -68,7 +69,10 @@ export function createAuth(deps: {
   const audit = createAudit({ ...deps, tables, ttlSeconds: config.AUDIT_TTL_SECONDS })
   const keyStore = createKeyStore({ database, tables, audit, clock, rotationSeconds })
   const keys = createKeys({ store: keyStore, clock })
-  const passwords = createPasswords({ queueMax: config.PASSWORD_QUEUE_MAX })
+  const passwords = createPasswords({
+    queueMax: config.PASSWORD_QUEUE_MAX,
+    words: config.PASSWORD_WORDS,
+  })
   const tokens = createTokens({
     keys,
     issuer: config.PUBLIC_URL,
@@ -123,6 +127,7 @@ export function createAuth(deps: {
       ...signupRoutes({ users, isOpen: config.SIGNUP === 'open' }),
       ...meRoutes({ users, userPasswords }),
       ...userImportRoutes({ userImport, usersMax: config.IMPORT_USERS_MAX }),
+      ...userSessionRoutes({ users, sessions }),
       ...userRoutes({ users, userList, userPasswords }),
       ...auditRoutes(audit),
       ...keyRoutes(keys),

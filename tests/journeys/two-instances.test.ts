@@ -69,6 +69,30 @@ describe.skipIf(!isComplete)('two processes over one Postgres, one Redis and one
     expect(keys[0]).toEqual(keys[1])
   })
 
+  /** It would miss every message of the others: it listens on channels of its own. */
+  test('refuse who is disabled within 2 s, also where Redis loses the message', async () => {
+    const admin = await one.logIn()
+    const deaf = await startServer({ ...settings, REDIS_PREFIX: `deaf-${Bun.randomUUIDv7()}` })
+    const user = { username: 'leaver', password: 'a good long one' }
+    const created = await one.post('/api/v1/users', user, admin)
+    const { id } = (await created.json()) as { id: string }
+    const token = await one.logIn(user.username, user.password)
+    for (const server of [other, deaf]) {
+      expect((await get(server, '/api/v1/me', token)).status).toBe(200)
+    }
+    const disabled = await fetch(`${one.url}/api/v1/users/${id}`, {
+      method: 'PATCH',
+      headers: { authorization: `Bearer ${admin}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ disabled: true }),
+    })
+    expect(disabled.status).toBe(200)
+    const refuses = (server: TestServer) => async () =>
+      (await get(server, '/api/v1/me', token)).status === 401
+    await Promise.all([until(refuses(other), 2000), until(refuses(deaf), 2000)])
+    expect(await refuses(one)()).toBe(true)
+    await deaf.stop()
+  })
+
   test('log in on one, predict on the other; log in again after a change of the password', async () => {
     const token = await one.logIn()
     expect((await other.post('/api/v1/predict', points, token)).status).toBe(200)

@@ -82,12 +82,12 @@ export function createUsers(deps: {
 
   return {
     async create({ password, ...user }, actor) {
-      const passwordHash = await passwords.hash(password)
+      const passwordHash = await passwords.hashNew(password, user)
       const row = newUserRow(user, passwordHash, new Date(clock.now()))
       return refusingTakenNames(() => database.write((tx) => insert(tx, row, actor)))
     },
     async signUp({ password, ...names }, address) {
-      const passwordHash = await passwords.hash(password)
+      const passwordHash = await passwords.hashNew(password, names)
       const asked = { ...names, role: 'viewer' as const }
       const row = newUserRow(asked, passwordHash, new Date(clock.now()))
       const actor = { id: row.id, name: row.username, address }
