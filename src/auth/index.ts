@@ -1,5 +1,6 @@
 import type { Events } from '../events.ts'
-import { type Authenticate, SERVER } from '../gateway/principal.ts'
+import type { Access } from '../gateway/access.ts'
+import { type Authenticate, type FindIdentity, SERVER } from '../gateway/principal.ts'
 import type { Route } from '../gateway/route.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Config } from '../platform/config.ts'
@@ -14,6 +15,10 @@ import { createUserPasswords, randomPassword } from './accounts/user-passwords.t
 import { createUsers } from './accounts/users.ts'
 import { auditRoutes } from './audit.routes.ts'
 import { createAudit } from './audit/audit.ts'
+import { grantRoutes } from './grants.routes.ts'
+import { createAccess } from './grants/access.ts'
+import { accountGrantees, allGrantees } from './grants/grantees.ts'
+import { createGrants } from './grants/grants.ts'
 import { keyRoutes } from './keys.routes.ts'
 import { activeFromMs } from './keys/key-life.ts'
 import { createKeyStore } from './keys/key-store.ts'
@@ -41,6 +46,8 @@ export { usernameFault } from './accounts/names.ts'
 export interface Auth {
   routes: Route[]
   authenticate: Authenticate
+  access: Access
+  identity: FindIdentity
   /** Creates the administrator on the first start, and says how to log in when it made up a password. */
   start(): Promise<{ username: string; password: string } | undefined>
   /** A token for the first administrator, always by the key in the database. */
@@ -106,7 +113,10 @@ export function createAuth(deps: {
   const { forget } = verified
   const common = { database, tables, passwords, sessions, audit, clock, forget }
   const administrators = createAdministrators(common)
-  const users = createUsers({ ...common, administrators })
+  const access = createAccess({ database, tables, clock })
+  const grantees = allGrantees([accountGrantees({ database, tables })])
+  const grants = createGrants({ database, tables, access, grantees, audit })
+  const users = createUsers({ ...common, administrators, grants })
   const userPasswords = createUserPasswords(common)
   const userImport = createUserImport(common)
   const userList = createUserList(common)
@@ -129,10 +139,13 @@ export function createAuth(deps: {
       ...userImportRoutes({ userImport, usersMax: config.IMPORT_USERS_MAX }),
       ...userSessionRoutes({ users, sessions }),
       ...userRoutes({ users, userList, userPasswords }),
+      ...grantRoutes({ grants, access }),
       ...auditRoutes(audit),
       ...keyRoutes(keys),
     ],
     authenticate: verified.authenticate,
+    access,
+    identity: grantees.identity,
     async start() {
       await keys.signing()
       await secrets.ensure()

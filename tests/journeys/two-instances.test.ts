@@ -114,6 +114,35 @@ describe.skipIf(!isComplete)('two processes over one Postgres, one Redis and one
     expect(performance.now() - loggedOutAt).toBeLessThan(2000)
   })
 
+  test('keep a model private on one, and it is not there on the other within two seconds', async () => {
+    const admin = await one.logIn()
+    const viewer = { username: 'grants-viewer', password: PASSWORD }
+    expect((await one.post('/api/v1/users', viewer, admin)).status).toBe(201)
+    const login = await (await one.post('/api/v1/auth/login', viewer)).json()
+    const { token } = login as { token: string }
+    const share = async (team: string) => {
+      const response = await fetch(`${one.url}/api/v1/grants/model/${points.model_type}`, {
+        method: 'PUT',
+        headers: { authorization: `Bearer ${admin}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ team, principals: [] }),
+      })
+      expect(response.status).toBe(200)
+    }
+    const answers = (server: TestServer, status: number) =>
+      until(async () => (await server.post('/api/v1/predict', points, token)).status === status)
+    await answers(other, 200)
+    for (const [team, status] of [
+      ['none', 404],
+      ['read', 200],
+    ] as const) {
+      await share(team)
+      const sharedAt = performance.now()
+      expect((await one.post('/api/v1/predict', points, token)).status).toBe(status)
+      await answers(other, status)
+      expect(performance.now() - sharedAt).toBeLessThan(2000)
+    }
+  })
+
   test('refresh on both at once by one token, and get the same next one', async () => {
     const credentials = { username: 'admin', password: PASSWORD }
     const login = await (await one.post('/api/v1/auth/login', credentials)).json()
