@@ -24,7 +24,11 @@ export async function openApp(platform: Platform) {
   const { database, jobs, outbox } = platform
 
   const auth = createAuth(platform)
-  const inference = await openInference(platform)
+  const inference = await openInference({
+    ...platform,
+    access: auth.access,
+    identity: auth.identity,
+  })
   const system = createSystem({
     ...platform,
     routes: [...auth.routes, ...inference.routes],

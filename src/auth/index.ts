@@ -1,5 +1,6 @@
 import type { Events } from '../events.ts'
-import { type Authenticate, SERVER } from '../gateway/principal.ts'
+import type { Access } from '../gateway/access.ts'
+import { type Authenticate, type FindIdentity, SERVER } from '../gateway/principal.ts'
 import type { Route } from '../gateway/route.ts'
 import { createSessionCookie } from '../gateway/session-cookie.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -17,6 +18,10 @@ import { createUsers } from './accounts/users.ts'
 import { auditRoutes } from './audit.routes.ts'
 import { createAudit } from './audit/audit.ts'
 import { forwardRoutes } from './forward.routes.ts'
+import { grantRoutes } from './grants.routes.ts'
+import { createAccess } from './grants/access.ts'
+import { accountGrantees, allGrantees } from './grants/grantees.ts'
+import { createGrants } from './grants/grants.ts'
 import { keyRoutes } from './keys.routes.ts'
 import { activeFromMs } from './keys/key-life.ts'
 import { createKeyStore } from './keys/key-store.ts'
@@ -39,6 +44,7 @@ import { authTables } from './tables.ts'
 import { createTickets } from './tickets/tickets.ts'
 import { tokenRoutes } from './tokens.routes.ts'
 import { userImportRoutes } from './user-import.routes.ts'
+import { userSessionRoutes } from './user-sessions.routes.ts'
 import { userRoutes } from './users.routes.ts'
 
 export { usernameFault } from './accounts/names.ts'
@@ -47,6 +53,8 @@ export interface Auth {
   routes: Route[]
   authenticate: Authenticate
   authenticateCookie: Authenticate
+  access: Access
+  identity: FindIdentity
   /** Creates the administrator on the first start, and says how to log in when it made up a password. */
   start(): Promise<{ username: string; password: string } | undefined>
   /** A token for the first administrator, always by the key in the database. */
@@ -75,7 +83,10 @@ export function createAuth(deps: {
   const audit = createAudit({ ...deps, tables, ttlSeconds: config.AUDIT_TTL_SECONDS })
   const keyStore = createKeyStore({ database, tables, audit, clock, rotationSeconds })
   const keys = createKeys({ store: keyStore, clock })
-  const passwords = createPasswords({ queueMax: config.PASSWORD_QUEUE_MAX })
+  const passwords = createPasswords({
+    queueMax: config.PASSWORD_QUEUE_MAX,
+    words: config.PASSWORD_WORDS,
+  })
   const tokens = createTokens({
     keys,
     issuer: config.PUBLIC_URL,
@@ -127,7 +138,10 @@ export function createAuth(deps: {
   const logins = createLogins({ database, tables, sessions, passwords, audit, log })
   const common = { database, tables, passwords, sessions, audit, clock, forget }
   const administrators = createAdministrators(common)
-  const users = createUsers({ ...common, administrators })
+  const access = createAccess({ database, tables, clock })
+  const grantees = allGrantees([accountGrantees({ database, tables })])
+  const grants = createGrants({ database, tables, access, grantees, audit })
+  const users = createUsers({ ...common, administrators, grants })
   const userPasswords = createUserPasswords(common)
   const userImport = createUserImport(common)
   const userList = createUserList(common)
@@ -155,7 +169,9 @@ export function createAuth(deps: {
       ...signupRoutes({ users, isOpen: config.SIGNUP === 'open' }),
       ...meRoutes({ users, userPasswords }),
       ...userImportRoutes({ userImport, usersMax: config.IMPORT_USERS_MAX }),
+      ...userSessionRoutes({ users, sessions }),
       ...userRoutes({ users, userList, userPasswords }),
+      ...grantRoutes({ grants, access }),
       ...auditRoutes(audit),
       ...signInRoutes({ logins, browserSessions, returns, cookie, ttlSeconds }),
       ...accountRoutes({ users, sessions }),
@@ -164,6 +180,8 @@ export function createAuth(deps: {
     ],
     authenticate: verified.authenticate,
     authenticateCookie: verifiedCookies.authenticate,
+    access,
+    identity: grantees.identity,
     async start() {
       await keys.signing()
       await secrets.ensure()

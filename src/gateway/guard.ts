@@ -126,7 +126,7 @@ export function requireAccess({ access }: Route, principal: Principal): void {
 }
 
 /** @throws {Problem} 403 naming the scope that is missing. */
-function requireScope(principal: Principal, scope: Scope): void {
+export function requireScope(principal: Principal, scope: Scope): void {
   if (principal.scopes.has(scope)) return
   throw problems.forbidden({
     detail: `This needs the scope ${scope}.`,

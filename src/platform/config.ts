@@ -203,6 +203,11 @@ export const settings = z
     PASSWORD_QUEUE_MAX: count(64).describe(
       'Password checks that may wait; above it login answers 503',
     ),
+    PASSWORD_WORDS: list()
+      .describe(
+        'Words that no password may be made of, such as your organisation’s name; `quintet` and the account’s own names are none anyway',
+      )
+      .meta({ shownDefault: 'none' }),
     ANONYMOUS_SCOPES: list()
       .describe('What callers without a token may do, such as `predict models:read`')
       .meta({ shownDefault: 'nothing' }),

@@ -8,6 +8,7 @@ import type { Passwords } from '../passwords/passwords.ts'
 import { authProblems } from '../problems.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { AuthTables } from '../tables.ts'
+import type { User } from './new-user.ts'
 
 export interface UserPasswords {
   /**
@@ -43,24 +44,19 @@ export function createUserPasswords(deps: {
   const { database, passwords, sessions, audit, clock, forget } = deps
   const { accounts } = deps.tables
 
-  async function hashOf(id: string): Promise<string | undefined> {
-    const [account] = await database.read
-      .select({ passwordHash: accounts.passwordHash })
-      .from(accounts)
-      .where(eq(accounts.id, id))
-    return account?.passwordHash
+  async function get(id: string): Promise<User | undefined> {
+    const [account] = await database.read.select().from(accounts).where(eq(accounts.id, id))
+    return account
   }
 
-  /** @returns false when there is no such account, or when its hash is not `known` any more. */
-  async function set(options: {
-    id: string
-    password: string
-    actor: Actor
-    known?: string
-    keptSession?: string
-  }): Promise<boolean> {
-    const { id, password, actor, known, keptSession } = options
-    const passwordHash = await passwords.hash(password)
+  /** @returns false when there is no such account any more, or when its hash is not `known` any more. */
+  async function set(
+    account: User,
+    options: { password: string; actor: Actor; known?: string; keptSession?: string },
+  ): Promise<boolean> {
+    const { id } = account
+    const { password, actor, known, keptSession } = options
+    const passwordHash = await passwords.hashNew(password, account)
     const isSet = await database.write(async (tx) => {
       const isKnown = known === undefined ? undefined : eq(accounts.passwordHash, known)
       const rows = await tx
@@ -82,18 +78,18 @@ export function createUserPasswords(deps: {
       let isSet = false
       // Once more where the hash was replaced meanwhile: an administrator may have shut this one out.
       while (!isSet) {
-        const known = await hashOf(id)
+        const account = await get(id)
+        const known = account?.passwordHash
         const isRight = await passwords.verify(currentPassword, known)
-        if (known === undefined || !isRight) {
+        if (account === undefined || known === undefined || !isRight) {
           throw authProblems.wrongPassword({ detail: 'The current password is wrong.' })
         }
-        isSet = await set({ id, password, actor, known, keptSession })
+        isSet = await set(account, { password, actor, known, keptSession })
       }
     },
     async reset(id, password, actor) {
-      // Before the hash, which costs 40 ms.
-      if ((await hashOf(id)) === undefined) return false
-      return set({ id, password, actor })
+      const account = await get(id)
+      return account !== undefined && set(account, { password, actor })
     },
   }
 }

@@ -5,6 +5,7 @@ import type { Role } from '../../gateway/scopes.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { type Database, isUniqueViolation, type Writes } from '../../platform/database/database.ts'
 import type { Audit } from '../audit/audit.ts'
+import type { Grants } from '../grants/grants.ts'
 import type { Passwords } from '../passwords/passwords.ts'
 import { authProblems } from '../problems.ts'
 import type { Sessions } from '../sessions/sessions.ts'
@@ -47,7 +48,7 @@ export interface Users {
    */
   change(id: string, change: UserChange, actor: Actor): Promise<User | undefined>
   /**
-   * Removes an account and its sessions.
+   * Removes an account, its sessions and what it was granted.
    *
    * @returns whether there was one.
    * @throws {Problem} 409 when no administrator would be left.
@@ -61,12 +62,13 @@ export function createUsers(deps: {
   passwords: Passwords
   sessions: Sessions
   administrators: Administrators
+  grants: Grants
   audit: Audit
   clock: Clock
   /** Called after a commit that changed what tokens of an account say. */
   forget: (accountId: string) => void
 }): Users {
-  const { database, passwords, sessions, administrators, audit, clock, forget } = deps
+  const { database, passwords, sessions, administrators, grants, audit, clock, forget } = deps
   const { accounts } = deps.tables
 
   async function lock(tx: Writes, id: string): Promise<User | undefined> {
@@ -82,12 +84,12 @@ export function createUsers(deps: {
 
   return {
     async create({ password, ...user }, actor) {
-      const passwordHash = await passwords.hash(password)
+      const passwordHash = await passwords.hashNew(password, user)
       const row = newUserRow(user, passwordHash, new Date(clock.now()))
       return refusingTakenNames(() => database.write((tx) => insert(tx, row, actor)))
     },
     async signUp({ password, ...names }, address) {
-      const passwordHash = await passwords.hash(password)
+      const passwordHash = await passwords.hashNew(password, names)
       const asked = { ...names, role: 'viewer' as const }
       const row = newUserRow(asked, passwordHash, new Date(clock.now()))
       const actor = { id: row.id, name: row.username, address }
@@ -147,6 +149,7 @@ export function createUsers(deps: {
         if (account === undefined) return false
         if (isAdministrator(account)) await administrators.requireAnother(tx, id)
         await sessions.revoke(tx, id)
+        await grants.revoke(tx, id)
         await tx.delete(accounts).where(eq(accounts.id, id))
         await audit.record(tx, actor, 'auth.user_deleted', { user_id: id })
         return true
