@@ -40,7 +40,11 @@ export async function openApp(platform: Platform) {
   })
 
   const app: App = new OpenAPIHono()
-  const gateway = createGateway({ ...platform, authenticate: auth.authenticate })
+  const gateway = createGateway({
+    ...platform,
+    authenticate: auth.authenticate,
+    authenticateCookie: auth.authenticateCookie,
+  })
   gateway.mount(app, system.routes)
 
   return {

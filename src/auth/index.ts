@@ -2,12 +2,14 @@ import type { Events } from '../events.ts'
 import type { Access } from '../gateway/access.ts'
 import { type Authenticate, type FindIdentity, SERVER } from '../gateway/principal.ts'
 import type { Route } from '../gateway/route.ts'
+import { createSessionCookie } from '../gateway/session-cookie.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Config } from '../platform/config.ts'
 import type { Database } from '../platform/database/database.ts'
 import type { Jobs } from '../platform/jobs/jobs.ts'
 import type { Log } from '../platform/log.ts'
 import type { Outbox } from '../platform/outbox/outbox.ts'
+import { accountRoutes } from './account.routes.ts'
 import { createAdministrators } from './accounts/administrators.ts'
 import { createUserImport } from './accounts/user-import.ts'
 import { createUserList } from './accounts/user-list.ts'
@@ -15,6 +17,7 @@ import { createUserPasswords, randomPassword } from './accounts/user-passwords.t
 import { createUsers } from './accounts/users.ts'
 import { auditRoutes } from './audit.routes.ts'
 import { createAudit } from './audit/audit.ts'
+import { forwardRoutes } from './forward.routes.ts'
 import { grantRoutes } from './grants.routes.ts'
 import { createAccess } from './grants/access.ts'
 import { accountGrantees, allGrantees } from './grants/grantees.ts'
@@ -27,12 +30,15 @@ import { createSecrets } from './keys/secrets.ts'
 import { meRoutes } from './me.routes.ts'
 import { createPasswords } from './passwords/passwords.ts'
 import { sessionRoutes } from './sessions.routes.ts'
+import { createBrowserSessions } from './sessions/browser-sessions.ts'
 import { createLogins } from './sessions/logins.ts'
 import { createRefreshTokens } from './sessions/refresh-tokens.ts'
+import { createReturnAddresses } from './sessions/return-addresses.ts'
 import { createSessionTokens } from './sessions/session-tokens.ts'
 import { createSessions } from './sessions/sessions.ts'
 import { createTokens } from './sessions/tokens.ts'
 import { createVerifiedTokens } from './sessions/verified-tokens.ts'
+import { signInRoutes } from './sign-in.routes.ts'
 import { signupRoutes } from './signup.routes.ts'
 import { authTables } from './tables.ts'
 import { createTickets } from './tickets/tickets.ts'
@@ -46,6 +52,7 @@ export { usernameFault } from './accounts/names.ts'
 export interface Auth {
   routes: Route[]
   authenticate: Authenticate
+  authenticateCookie: Authenticate
   access: Access
   identity: FindIdentity
   /** Creates the administrator on the first start, and says how to log in when it made up a password. */
@@ -91,6 +98,11 @@ export function createAuth(deps: {
     clock,
     cacheMax: config.TOKEN_CACHE_MAX,
   })
+  /** After what ended sessions of an account, or changed what it may do. */
+  const forget = (identityId: string) => {
+    verified.forget(identityId)
+    verifiedCookies.forget(identityId)
+  }
   const secrets = createSecrets({ database, tables })
   const tickets = createTickets({ database, tables, clock })
   const refreshTokens = createRefreshTokens(secrets)
@@ -107,10 +119,23 @@ export function createAuth(deps: {
     ttlSeconds: config.SESSION_TTL_SECONDS,
     idleSeconds: config.SESSION_IDLE_SECONDS,
     perAccountMax: config.SESSIONS_PER_ACCOUNT_MAX,
-    forget: verified.forget,
+    forget,
+  })
+  const browserSessions = createBrowserSessions({
+    database,
+    tables,
+    sessions,
+    clock,
+    log,
+    idleSeconds: config.SESSION_IDLE_SECONDS,
+  })
+  // Beside that of the tokens, so that neither a token is taken for a cookie nor a cookie for a token.
+  const verifiedCookies = createVerifiedTokens({
+    read: browserSessions.read,
+    clock,
+    cacheMax: config.TOKEN_CACHE_MAX,
   })
   const logins = createLogins({ database, tables, sessions, passwords, audit, log })
-  const { forget } = verified
   const common = { database, tables, passwords, sessions, audit, clock, forget }
   const administrators = createAdministrators(common)
   const access = createAccess({ database, tables, clock })
@@ -120,6 +145,13 @@ export function createAuth(deps: {
   const userPasswords = createUserPasswords(common)
   const userImport = createUserImport(common)
   const userList = createUserList(common)
+
+  const cookie = createSessionCookie({
+    publicUrl: config.PUBLIC_URL,
+    domain: config.COOKIE_DOMAIN,
+  })
+  const returns = createReturnAddresses(config.FORWARD_AUTH_ORIGINS)
+  const ttlSeconds = config.SESSION_TTL_SECONDS
 
   const upkeep = (type: string, pattern: string, run: () => Promise<void>) => {
     jobs.handle(type, { run })
@@ -141,9 +173,13 @@ export function createAuth(deps: {
       ...userRoutes({ users, userList, userPasswords }),
       ...grantRoutes({ grants, access }),
       ...auditRoutes(audit),
+      ...signInRoutes({ logins, browserSessions, returns, cookie, ttlSeconds }),
+      ...accountRoutes({ users, sessions }),
+      ...forwardRoutes({ returns, publicUrl: config.PUBLIC_URL }),
       ...keyRoutes(keys),
     ],
     authenticate: verified.authenticate,
+    authenticateCookie: verifiedCookies.authenticate,
     access,
     identity: grantees.identity,
     async start() {

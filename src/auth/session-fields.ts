@@ -6,7 +6,10 @@ import type { SessionView } from './sessions/sessions.ts'
 export const session = z.object({
   id: z.string(),
   created_at: z.iso.datetime(),
-  used_at: z.iso.datetime().nullable().meta({ description: 'When it was refreshed last' }),
+  used_at: z.iso
+    .datetime()
+    .nullable()
+    .meta({ description: 'When it was refreshed last, or used by cookie, to the minute' }),
   expires_at: z.iso.datetime().meta({ description: 'However often it is refreshed' }),
   device: z.string().nullable().meta({ description: 'What the client calls itself' }),
   address: z.string().nullable(),

@@ -46,11 +46,14 @@ export const authTables = ({ table, column, index, uniqueIndex }: Kit) => ({
       refreshHash: column.text(),
       parentHash: column.text(),
       rotatedAt: column.timestamp(),
+      /** Of the cookie, where a browser has it. */
+      cookieHash: column.text(),
     },
     (session) => [
       index('sessions_account_id').on(session.accountId),
       index('sessions_expires_at').on(session.expiresAt),
       index('sessions_idle_until').on(session.idleUntil),
+      uniqueIndex('sessions_cookie_hash').on(session.cookieHash),
     ],
   ),
 

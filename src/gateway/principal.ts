@@ -48,7 +48,7 @@ export interface Actor {
 export const SERVER: Actor = { id: null, name: null, address: null }
 
 /**
- * What the gateway needs to know and auth provides: whom a bearer token stands for.
+ * What the gateway needs to know and auth provides: whom a bearer token, or a cookie, stands for.
  *
  * @throws {Problem} `invalidToken` or `tokenExpired`.
  */

@@ -32,6 +32,7 @@ export interface Grant {
   refreshToken: string
   /** Life of `token`. */
   expiresInSeconds: number
+  sessionId: string
 }
 
 /** A session as its owner sees it. */
@@ -221,7 +222,8 @@ export function createSessions(deps: {
         },
       )
       if (!isOpen) return undefined
-      return { ...(await sign(account, session, deps.loginSeconds)), refreshToken }
+      const signed = await sign(account, session, deps.loginSeconds)
+      return { ...signed, refreshToken, sessionId: session.id }
     },
     async openFor(account) {
       const session = { id: Bun.randomUUIDv7(), expiresAt: later(deps.loginSeconds) }
@@ -239,7 +241,8 @@ export function createSessions(deps: {
         throw badRefreshToken()
       }
       const { account, session } = outcome
-      return { ...(await sign(account, session, deps.refreshedSeconds)), refreshToken: next }
+      const signed = await sign(account, session, deps.refreshedSeconds)
+      return { ...signed, refreshToken: next, sessionId: session.id }
     },
     async list(accountId) {
       return database.read

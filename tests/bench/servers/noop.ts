@@ -21,8 +21,8 @@ const auth = createAuth(platform)
 await auth.start()
 
 const app: App = new OpenAPIHono()
-const { authenticate } = auth
-createGateway({ ...platform, authenticate }).mount(app, [...auth.routes, noop])
+const { authenticate, authenticateCookie } = auth
+createGateway({ ...platform, authenticate, authenticateCookie }).mount(app, [...auth.routes, noop])
 
 Bun.serve({
   port: config.PORT,
