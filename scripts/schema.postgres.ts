@@ -7,6 +7,7 @@ import { outboxTables } from '../src/platform/outbox/tables.ts'
 export const {
   accounts,
   audit,
+  grants,
   keptMail,
   knownAddresses,
   secrets,

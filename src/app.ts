@@ -24,7 +24,11 @@ export async function openApp(platform: Platform) {
   const { database, jobs, outbox } = platform
 
   const auth = createAuth(platform)
-  const inference = await openInference(platform)
+  const inference = await openInference({
+    ...platform,
+    access: auth.access,
+    identity: auth.identity,
+  })
   const system = createSystem({
     ...platform,
     routes: [...auth.routes, ...inference.routes],
@@ -36,7 +40,11 @@ export async function openApp(platform: Platform) {
   })
 
   const app: App = new OpenAPIHono()
-  const gateway = createGateway({ ...platform, authenticate: auth.authenticate })
+  const gateway = createGateway({
+    ...platform,
+    authenticate: auth.authenticate,
+    authenticateCookie: auth.authenticateCookie,
+  })
   gateway.mount(app, system.routes)
 
   return {

@@ -42,6 +42,15 @@ export const events = {
   'auth.mail_refused': ofUser.extend({ letter: z.string() }),
   /** An administrator has read a message with a link that lets its owner in. */
   'auth.mail_shown': ofUser.extend({ mail_id: z.string() }),
+  /** Who may do what to a resource from now on. */
+  'auth.grants_changed': z.object({
+    kind: z.string(),
+    resource_id: z.string(),
+    owner_id: z.string().nullable(),
+    team: z.enum(['none', 'read', 'write']),
+    principals: z.array(z.object({ id: z.string(), access: z.enum(['read', 'write']) })),
+    ...act,
+  }),
   'auth.keys_rotated': z.object({ key_id: z.string(), is_compromised: z.boolean(), ...act }),
   /** Told on the way, so not through the outbox: the job itself says how it stands. */
   'jobs.updated': z.object({

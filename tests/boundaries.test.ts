@@ -8,7 +8,7 @@ const features = ['auth', 'inference', 'data', 'reports', 'stream', 'system']
 const IMPORT =
   /(?:from|import)\s*\(?\s*'(\.{1,2}\/[^']+)'|new URL\('([^']+\.ts)', import\.meta\.url\)/g
 
-const sources = [...new Bun.Glob('**/*.ts').scanSync(SRC)].filter(
+const sources = [...new Bun.Glob('**/*.{ts,tsx}').scanSync(SRC)].filter(
   (file) => !/\.test\.ts$|\.fixture\./.test(file) && !file.endsWith('contract.test.ts'),
 )
 

@@ -37,9 +37,9 @@ test('the committed document is the served one (`bun scripts/openapi.ts` writes 
 })
 
 test('it describes every route, and no other', () => {
-  const mounted = harness.app.routes.map(
-    ({ method, path }) => `${method} ${path.replace('{+', '{')}`,
-  )
+  const mounted = harness.app.routes
+    .filter(({ isPage }) => !isPage)
+    .map(({ method, path }) => `${method} ${path.replace('{+', '{')}`)
   expect(
     operations()
       .map(({ name }) => name)
@@ -68,7 +68,8 @@ describe('every route', () => {
       )
       expect({ name, success: success.length }).toEqual({ name, success: expect.any(Number) })
       for (const [status, { content }] of success) {
-        if (status === '204') continue
+        // What is said by headers alone has no body.
+        if (status === '204' || name === 'get /api/v1/auth/forward') continue
         const examples = Object.values(content ?? {}).map(({ example }) => example)
         expect({ name, examples }).toEqual({ name, examples: [expect.anything()] })
       }

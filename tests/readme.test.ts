@@ -79,6 +79,8 @@ test('the shell lines work as they stand', async () => {
     { predictions: [[expect.any(Number), expect.any(Number), expect.any(Number)]] },
     { username: 'ada', role: 'viewer' },
     { token: expect.any(String), user: { username: 'ada' } },
+    { kind: 'model', team: 'none', principals: [{ name: 'ada', access: 'read' }] },
+    { id: 'regression', team: 'none', principals: [{ name: 'ada' }] },
     { token: expect.any(String), refresh_token: expect.any(String), expires_in: 900 },
     { type: 'predictions.batch', state: expect.stringMatching(/^(ready|active|done)$/) },
   ])
@@ -107,7 +109,7 @@ testWith('python3', 'the Python lines work as they stand', async () => {
 
 describe('what is written', () => {
   test('there are blocks in each language', () => {
-    expect(['sh', 'r', 'python'].map((language) => blocksOf(language).length)).toEqual([5, 1, 1])
+    expect(['sh', 'r', 'python'].map((language) => blocksOf(language).length)).toEqual([6, 1, 1])
   })
 
   test('the table of settings is the schema’s (`bun scripts/settings.ts` writes it)', () => {

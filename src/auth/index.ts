@@ -1,6 +1,8 @@
 import type { Events } from '../events.ts'
-import { type Authenticate, SERVER } from '../gateway/principal.ts'
+import type { Access } from '../gateway/access.ts'
+import { type Authenticate, type FindIdentity, SERVER } from '../gateway/principal.ts'
 import type { Route } from '../gateway/route.ts'
+import { createSessionCookie } from '../gateway/session-cookie.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Config } from '../platform/config.ts'
 import type { Database } from '../platform/database/database.ts'
@@ -8,6 +10,7 @@ import type { Jobs } from '../platform/jobs/jobs.ts'
 import type { Log } from '../platform/log.ts'
 import type { Mail } from '../platform/mail/mail.ts'
 import type { Outbox } from '../platform/outbox/outbox.ts'
+import { accountRoutes } from './account.routes.ts'
 import { createAdministrators } from './accounts/administrators.ts'
 import { createEmailVerification } from './accounts/email-verification.ts'
 import { createPasswordResets } from './accounts/password-resets.ts'
@@ -18,6 +21,11 @@ import { createUsers } from './accounts/users.ts'
 import { auditRoutes } from './audit.routes.ts'
 import { createAudit } from './audit/audit.ts'
 import { emailVerificationRoutes } from './email-verification.routes.ts'
+import { forwardRoutes } from './forward.routes.ts'
+import { grantRoutes } from './grants.routes.ts'
+import { createAccess } from './grants/access.ts'
+import { accountGrantees, allGrantees } from './grants/grantees.ts'
+import { createGrants } from './grants/grants.ts'
 import { keyRoutes } from './keys.routes.ts'
 import { activeFromMs } from './keys/key-life.ts'
 import { createKeyStore } from './keys/key-store.ts'
@@ -32,18 +40,22 @@ import { meRoutes } from './me.routes.ts'
 import { passwordResetRoutes } from './password-reset.routes.ts'
 import { createPasswords } from './passwords/passwords.ts'
 import { sessionRoutes } from './sessions.routes.ts'
+import { createBrowserSessions } from './sessions/browser-sessions.ts'
 import { createLogins } from './sessions/logins.ts'
 import { createRefreshTokens } from './sessions/refresh-tokens.ts'
+import { createReturnAddresses } from './sessions/return-addresses.ts'
 import { createSessionTokens } from './sessions/session-tokens.ts'
 import { createSessions } from './sessions/sessions.ts'
 import { createThrottle } from './sessions/throttle.ts'
 import { createTokens } from './sessions/tokens.ts'
 import { createVerifiedTokens } from './sessions/verified-tokens.ts'
+import { signInRoutes } from './sign-in.routes.ts'
 import { signupRoutes } from './signup.routes.ts'
 import { authTables } from './tables.ts'
 import { createTickets } from './tickets/tickets.ts'
 import { tokenRoutes } from './tokens.routes.ts'
 import { userImportRoutes } from './user-import.routes.ts'
+import { userSessionRoutes } from './user-sessions.routes.ts'
 import { userRoutes } from './users.routes.ts'
 
 export { usernameFault } from './accounts/names.ts'
@@ -51,6 +63,9 @@ export { usernameFault } from './accounts/names.ts'
 export interface Auth {
   routes: Route[]
   authenticate: Authenticate
+  authenticateCookie: Authenticate
+  access: Access
+  identity: FindIdentity
   /** Creates the administrator on the first start, and says how to log in when it made up a password. */
   start(): Promise<{ username: string; password: string } | undefined>
   /** A token for the first administrator, always by the key in the database. */
@@ -80,7 +95,10 @@ export function createAuth(deps: {
   const audit = createAudit({ ...deps, tables, ttlSeconds: config.AUDIT_TTL_SECONDS })
   const keyStore = createKeyStore({ database, tables, audit, clock, rotationSeconds })
   const keys = createKeys({ store: keyStore, clock })
-  const passwords = createPasswords({ queueMax: config.PASSWORD_QUEUE_MAX })
+  const passwords = createPasswords({
+    queueMax: config.PASSWORD_QUEUE_MAX,
+    words: config.PASSWORD_WORDS,
+  })
   const tokens = createTokens({
     keys,
     issuer: config.PUBLIC_URL,
@@ -92,6 +110,11 @@ export function createAuth(deps: {
     clock,
     cacheMax: config.TOKEN_CACHE_MAX,
   })
+  /** After what ended sessions of an account, or changed what it may do. */
+  const forget = (identityId: string) => {
+    verified.forget(identityId)
+    verifiedCookies.forget(identityId)
+  }
   const secrets = createSecrets({ database, tables })
   const tickets = createTickets({ database, tables, clock })
   const refreshTokens = createRefreshTokens(secrets)
@@ -108,7 +131,21 @@ export function createAuth(deps: {
     ttlSeconds: config.SESSION_TTL_SECONDS,
     idleSeconds: config.SESSION_IDLE_SECONDS,
     perAccountMax: config.SESSIONS_PER_ACCOUNT_MAX,
-    forget: verified.forget,
+    forget,
+  })
+  const browserSessions = createBrowserSessions({
+    database,
+    tables,
+    sessions,
+    clock,
+    log,
+    idleSeconds: config.SESSION_IDLE_SECONDS,
+  })
+  // Beside that of the tokens, so that neither a token is taken for a cookie nor a cookie for a token.
+  const verifiedCookies = createVerifiedTokens({
+    read: browserSessions.read,
+    clock,
+    cacheMax: config.TOKEN_CACHE_MAX,
   })
   const keptMail = createKeptMail({
     database,
@@ -141,7 +178,6 @@ export function createAuth(deps: {
     queueMax: config.PASSWORD_QUEUE_MAX,
     rowsMax: config.LOGIN_THROTTLES_MAX,
   })
-  const { forget } = verified
   const common = {
     database,
     tables,
@@ -158,12 +194,22 @@ export function createAuth(deps: {
   }
   const logins = createLogins({ ...common, log })
   const administrators = createAdministrators(common)
-  const users = createUsers({ ...common, administrators })
+  const access = createAccess({ database, tables, clock })
+  const grantees = allGrantees([accountGrantees({ database, tables })])
+  const grants = createGrants({ database, tables, access, grantees, audit })
+  const users = createUsers({ ...common, administrators, grants })
   const userPasswords = createUserPasswords(common)
   const userImport = createUserImport(common)
   const userList = createUserList(common)
   const passwordResets = createPasswordResets(common)
   const emailVerification = createEmailVerification(common)
+
+  const cookie = createSessionCookie({
+    publicUrl: config.PUBLIC_URL,
+    domain: config.COOKIE_DOMAIN,
+  })
+  const returns = createReturnAddresses(config.FORWARD_AUTH_ORIGINS)
+  const ttlSeconds = config.SESSION_TTL_SECONDS
 
   const upkeep = (type: string, pattern: string, run: () => Promise<void>) => {
     jobs.handle(type, { run })
@@ -187,11 +233,19 @@ export function createAuth(deps: {
       ...mailRoutes(keptMail),
       ...meRoutes({ users, userPasswords }),
       ...userImportRoutes({ userImport, usersMax: config.IMPORT_USERS_MAX }),
+      ...userSessionRoutes({ users, sessions }),
       ...userRoutes({ users, userList, userPasswords }),
+      ...grantRoutes({ grants, access }),
       ...auditRoutes(audit),
+      ...signInRoutes({ logins, browserSessions, returns, cookie, ttlSeconds }),
+      ...accountRoutes({ users, sessions }),
+      ...forwardRoutes({ returns, publicUrl: config.PUBLIC_URL }),
       ...keyRoutes(keys),
     ],
     authenticate: verified.authenticate,
+    authenticateCookie: verifiedCookies.authenticate,
+    access,
+    identity: grantees.identity,
     async start() {
       await keys.signing()
       await secrets.ensure()

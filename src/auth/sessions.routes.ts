@@ -2,29 +2,13 @@ import { z } from '@hono/zod-openapi'
 
 import { problems } from '../gateway/problems.ts'
 import { actorOf, personOf, type Route, route } from '../gateway/route.ts'
+import { documentOf, session, sessionExample } from './session-fields.ts'
 import type { Sessions } from './sessions/sessions.ts'
 
-const session = z
-  .object({
-    id: z.string(),
-    created_at: z.iso.datetime(),
-    used_at: z.iso.datetime().nullable().meta({ description: 'When it was refreshed last' }),
-    expires_at: z.iso.datetime().meta({ description: 'However often it is refreshed' }),
-    device: z.string().nullable().meta({ description: 'What the client calls itself' }),
-    address: z.string().nullable(),
-    current: z.boolean().meta({ description: 'Whether it is the one that asks' }),
-  })
-  .openapi('Session')
-
-const example = {
-  id: '0198c5a2-7d31-7c9e-9f1b-2f6a1f0c8e11',
-  created_at: '2026-01-02T03:04:05.678Z',
-  used_at: '2026-01-02T03:19:05.678Z',
-  expires_at: '2026-02-01T03:04:05.678Z',
-  device: 'httr2/1.1.0 r-curl/6.0.1 libcurl/8.5.0',
-  address: '203.0.113.7',
-  current: true,
-}
+const mine = session.extend({
+  current: z.boolean().meta({ description: 'Whether it is the one that asks' }),
+})
+const example = { ...sessionExample, current: true }
 
 /** Where I am logged in. */
 export function sessionRoutes(sessions: Sessions): Route[] {
@@ -40,7 +24,7 @@ export function sessionRoutes(sessions: Sessions): Route[] {
         answers: {
           200: {
             description: 'All that are not over',
-            schema: z.object({ sessions: z.array(session) }),
+            schema: z.object({ sessions: z.array(mine) }),
             example: { sessions: [example] },
           },
         },
@@ -51,12 +35,7 @@ export function sessionRoutes(sessions: Sessions): Route[] {
         return {
           body: {
             sessions: found.map((each) => ({
-              id: each.id,
-              created_at: each.createdAt,
-              used_at: each.usedAt,
-              expires_at: each.expiresAt,
-              device: each.device,
-              address: each.address,
+              ...documentOf(each),
               current: each.id === sessionId,
             })),
           },
@@ -75,7 +54,7 @@ export function sessionRoutes(sessions: Sessions): Route[] {
       },
       async (_, context) => {
         const { id, sessionId } = personOf(context)
-        await sessions.closeOthers(id, sessionId, actorOf(context))
+        await sessions.closeAll(id, actorOf(context), sessionId)
         return new Response(null, { status: 204 })
       },
     ),

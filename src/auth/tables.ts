@@ -1,3 +1,4 @@
+import { sql } from 'drizzle-orm'
 import type { JWK } from 'jose'
 
 import type { Kit } from '../platform/database/columns.ts'
@@ -48,11 +49,14 @@ export const authTables = ({ table, column, index, uniqueIndex }: Kit) => ({
       refreshHash: column.text(),
       parentHash: column.text(),
       rotatedAt: column.timestamp(),
+      /** Of the cookie, where a browser has it. */
+      cookieHash: column.text(),
     },
     (session) => [
       index('sessions_account_id').on(session.accountId),
       index('sessions_expires_at').on(session.expiresAt),
       index('sessions_idle_until').on(session.idleUntil),
+      uniqueIndex('sessions_cookie_hash').on(session.cookieHash),
     ],
   ),
 
@@ -141,6 +145,29 @@ export const authTables = ({ table, column, index, uniqueIndex }: Kit) => ({
       index('audit_actor_id').on(entry.actorId, entry.id),
       index('audit_subject_id').on(entry.subjectId, entry.id),
       index('audit_time').on(entry.time),
+    ],
+  ),
+
+  /**
+   * Who may do what to which resource. What the team may is a grant to `team`; without one it is what the
+   * kind says.
+   */
+  grants: table(
+    'grants',
+    {
+      kind: column.text().notNull(),
+      resourceId: column.text().notNull(),
+      /** An account's, a service account's, or `team`. */
+      principalId: column.text().notNull(),
+      /** `none` for the team only: that it may nothing is a decision too. */
+      access: column.text().$type<'own' | 'write' | 'read' | 'none'>().notNull(),
+    },
+    (grant) => [
+      uniqueIndex('grants_resource').on(grant.kind, grant.resourceId, grant.principalId),
+      uniqueIndex('grants_owner')
+        .on(grant.kind, grant.resourceId)
+        .where(sql`access = 'own'`),
+      index('grants_principal').on(grant.principalId, grant.kind, grant.resourceId),
     ],
   ),
 

@@ -21,9 +21,11 @@ import { createRateLimit, type RateLimit } from './rate-limit.ts'
 import { render, renderProblem } from './render.ts'
 import { createRequestMetrics, type RouteMetrics } from './request-metrics.ts'
 import type { Answer, RequestContext, Route } from './route.ts'
+import { createSameOrigin } from './same-origin.ts'
 import { isScope } from './scopes.ts'
 import { securityHeaders } from './security-headers.ts'
 import { type Endpoint, serverSpan } from './server-span.ts'
+import { createSessionCookie } from './session-cookie.ts'
 import { inTime, type Patience } from './time-limit.ts'
 import { type Arrival, type Connection, Context, type Visit } from './visit.ts'
 
@@ -34,6 +36,7 @@ export interface GatewayDeps {
   tracing: Tracing
   limits: Limits
   authenticate: Authenticate
+  authenticateCookie: Authenticate
 }
 
 export type App = OpenAPIHono<{ Bindings: { connection: Connection } }>
@@ -55,11 +58,14 @@ const JOBS_RETRY_AFTER_SECONDS = 10
  * rebuilding the response; here the headers are known before the response is made.
  */
 export function createGateway(deps: GatewayDeps): Gateway {
-  const { config, log, metrics, tracing, limits: counters, authenticate } = deps
+  const { config, log, metrics, tracing, limits: counters } = deps
   const addresses = createAddressReader(config.TRUSTED_PROXIES)
   const cors = createCors(config.CORS_ORIGINS)
   const guard = createGuard({
-    authenticate,
+    authenticate: deps.authenticate,
+    authenticateCookie: deps.authenticateCookie,
+    cookie: createSessionCookie({ publicUrl: config.PUBLIC_URL, domain: config.COOKIE_DOMAIN }),
+    sameOrigin: createSameOrigin(config.PUBLIC_URL),
     isProxy: (peer) => addresses.isProxy(peer),
     anonymousScopes: config.ANONYMOUS_SCOPES.filter(isScope),
     metricsToken: config.METRICS_TOKEN,
@@ -73,6 +79,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     principal: limit('principal', config.RATE_LIMIT_PRINCIPAL),
     auth: limit('auth', config.RATE_LIMIT_AUTH),
     validate: limit('validate', config.RATE_LIMIT_VALIDATE),
+    forward: limit('forward', config.RATE_LIMIT_FORWARD),
   }
 
   const prepare = (route: Route, method: string, endpoint: string): Mounted => ({
@@ -144,7 +151,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
   /** Each step waits only where there is something to wait for, and all of them within the time limit. */
   function pass(mounted: Mounted, visit: Visit): Answer | Promise<Answer> {
     return inTime(mounted.timeoutMs, visit.request, (patience) => {
-      const identity = identify(mounted.route, visit)
+      const identity = identify(mounted, visit)
       return identity instanceof Promise
         ? identity.then((principal) => admit(mounted, visit, principal, patience))
         : admit(mounted, visit, identity, patience)
@@ -160,7 +167,8 @@ export function createGateway(deps: GatewayDeps): Gateway {
     const { limit } = mounted
     visit.principal = principal
     if (limit === undefined) return handle(mounted, visit, principal, patience)
-    const isByPrincipal = limit === limits.principal && principal.kind !== 'anonymous'
+    const isByPrincipal =
+      (limit === limits.principal || limit === limits.forward) && principal.kind !== 'anonymous'
     const key = isByPrincipal ? principal.id : limitKey(visit.address)
     return limit.count(key).then((headers) => {
       Object.assign(visit.headers, headers)
@@ -192,10 +200,11 @@ export function createGateway(deps: GatewayDeps): Gateway {
   }
 
   /** At once for a token that is known, which is most of them. */
-  function identify(route: Route, visit: Visit): Principal | Promise<Principal> {
+  function identify({ route, limit }: Mounted, visit: Visit): Principal | Promise<Principal> {
     // A guess at a token costs a signature check, so guesses are counted too.
     const refuse = async (refusal: unknown): Promise<never> => {
-      Object.assign(visit.headers, await limits.principal.count(limitKey(visit.address)))
+      const counted = limit === limits.forward ? limits.forward : limits.principal
+      Object.assign(visit.headers, await counted.count(limitKey(visit.address)))
       throw refusal
     }
     try {
@@ -301,9 +310,9 @@ export function createGateway(deps: GatewayDeps): Gateway {
 
 /** As the route's protocol tells it, with the headers of every refusal. */
 function refuse({ refusal }: Route, problem: Problem, visit: Visit): Response {
-  if (refusal === undefined) return renderProblem(problem, visit)
-  const { headers } = problem.options
-  return render(refusal(problem, visit.request), { ...visit.headers, ...headers })
+  const answer = refusal?.(problem, visit.request)
+  if (answer === undefined) return renderProblem(problem, visit)
+  return render(answer, { ...visit.headers, ...problem.options.headers })
 }
 
 /** A route with what the gateway looks up once. */

@@ -2,13 +2,16 @@ import { timingSafeEqual } from 'node:crypto'
 
 import { isLoopback } from './address.ts'
 import { type Authenticate, isIdentity, type Principal } from './principal.ts'
+import { Problem } from './problem.ts'
 import { problems } from './problems.ts'
 import type { Route } from './route.ts'
+import type { SameOrigin } from './same-origin.ts'
 import { isScope, type Scope } from './scopes.ts'
+import type { SessionCookie } from './session-cookie.ts'
 
 /** Says who asks, and whether the route lets them. */
 export interface Guard {
-  /** @throws {Problem} 401 without a token that counts. */
+  /** @throws {Problem} 401 without a token or cookie that counts, 403 for a forged request. */
   identify(
     route: Route,
     headers: Headers,
@@ -26,17 +29,39 @@ const METRICS: ReadonlySet<Scope> = new Set(['metrics:read'])
 
 export function createGuard(deps: {
   authenticate: Authenticate
+  authenticateCookie: Authenticate
+  cookie: SessionCookie
+  sameOrigin: SameOrigin
   /** Whether a proxy that the operator trusts is at the other end. */
   isProxy: (peer: string) => boolean
   anonymousScopes: readonly Scope[]
   metricsToken: string | undefined
 }): Guard {
-  const { authenticate, isProxy, metricsToken } = deps
+  const { authenticate, authenticateCookie, cookie, sameOrigin, isProxy, metricsToken } = deps
   const anonymousScopes: ReadonlySet<Scope> = new Set(deps.anonymousScopes)
   const scraper: Principal = { kind: 'scraper', id: 'scraper', scopes: METRICS }
 
+  const anonymousFor = ({ access }: Route, address: string): Principal | undefined =>
+    isScope(access) && anonymousScopes.has(access)
+      ? { kind: 'anonymous', id: address, scopes: anonymousScopes }
+      : undefined
+
+  function byCookie(
+    secret: string,
+    route: Route,
+    headers: Headers,
+    address: string,
+  ): Principal | Promise<Principal> {
+    if (doesMore(route, headers)) sameOrigin.require(headers)
+    const anonymous = anonymousFor(route, address)
+    return anonymous === undefined
+      ? authenticateCookie(secret)
+      : byCookieOr(anonymous, () => authenticateCookie(secret))
+  }
+
   return {
     identify(route, headers, peer, address) {
+      if (route.isPage && doesMore(route, headers)) sameOrigin.require(headers)
       if (route.access === 'open') return { kind: 'anonymous', id: address, scopes: NOTHING }
 
       const authorization = headers.get('authorization')
@@ -44,9 +69,10 @@ export function createGuard(deps: {
         if (route.isOpenToLoopback && !isProxy(peer) && isDirectLoopback(peer, headers)) {
           return scraper
         }
-        if (isScope(route.access) && anonymousScopes.has(route.access)) {
-          return { kind: 'anonymous', id: address, scopes: anonymousScopes }
-        }
+        const secret = cookie.read(headers.get('cookie'))
+        if (secret !== undefined) return byCookie(secret, route, headers, address)
+        const anonymous = anonymousFor(route, address)
+        if (anonymous !== undefined) return anonymous
         throw problems.unauthenticated({
           detail:
             'Send the header Authorization: Bearer TOKEN, with a token from /api/v1/auth/login.',
@@ -66,6 +92,26 @@ export function createGuard(deps: {
   }
 }
 
+/**
+ * Whether more comes of a request than an answer, which only a page of the same origin reads. A
+ * WebSocket opens by GET, and its answers any page reads; but one that a proxy asks about is not ours.
+ */
+const doesMore = (route: Route, headers: Headers) =>
+  route.method !== 'get' || (headers.has('upgrade') && route.rate !== 'forward')
+
+/** A browser sends the cookie of a session that is over on and on: there it counts as none. */
+async function byCookieOr(
+  anonymous: Principal,
+  authenticate: () => Principal | Promise<Principal>,
+): Promise<Principal> {
+  try {
+    return await authenticate()
+  } catch (error) {
+    if (error instanceof Problem && error.kind.status === 401) return anonymous
+    throw error
+  }
+}
+
 /** @throws {Problem} 403 when the principal lacks what the route asks for. */
 export function requireAccess({ access }: Route, principal: Principal): void {
   if (access === 'open') return
@@ -80,7 +126,7 @@ export function requireAccess({ access }: Route, principal: Principal): void {
 }
 
 /** @throws {Problem} 403 naming the scope that is missing. */
-function requireScope(principal: Principal, scope: Scope): void {
+export function requireScope(principal: Principal, scope: Scope): void {
   if (principal.scopes.has(scope)) return
   throw problems.forbidden({
     detail: `This needs the scope ${scope}.`,

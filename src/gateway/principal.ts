@@ -31,6 +31,11 @@ export type Principal =
 export const isIdentity = (principal: Principal): principal is Identity =>
   principal.kind === 'account' || principal.kind === 'service-account'
 
+/**
+ * Who somebody is now, for work that they have left behind; `undefined` where they are gone or shut out.
+ */
+export type FindIdentity = (id: string) => Promise<Identity | undefined>
+
 /** Who does something, and from where, as far as is known. */
 export interface Actor {
   /** None for the server itself, for who has its machine, and for who has not said. */
@@ -43,7 +48,7 @@ export interface Actor {
 export const SERVER: Actor = { id: null, name: null, address: null }
 
 /**
- * What the gateway needs to know and auth provides: whom a bearer token stands for.
+ * What the gateway needs to know and auth provides: whom a bearer token, or a cookie, stands for.
  *
  * @throws {Problem} `invalidToken` or `tokenExpired`.
  */

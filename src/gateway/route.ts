@@ -23,8 +23,11 @@ export interface RequestContext {
 /** A JSON answer, or a response as it is. */
 export type Answer = { status?: number; body: unknown; headers?: Record<string, string> } | Response
 
-/** Which limit counts a request: by principal, by address for guesses at a secret, or none. */
-type Rate = 'principal' | 'auth' | 'validate' | 'none'
+/**
+ * Which limit counts a request: by principal, by address for guesses at a secret, by principal for
+ * what a proxy asks on behalf of everybody, or none.
+ */
+type Rate = 'principal' | 'auth' | 'validate' | 'forward' | 'none'
 
 interface Documented {
   description: string
@@ -68,8 +71,11 @@ interface RouteDefinition<Body extends z.ZodType, Path extends z.ZodType, Query 
   /** Beside those that follow from access, rate and body. */
   problems?: ProblemConstructor[]
   /** How a refusal is told where the route's protocol has its own way. A problem document unless said. */
-  refusal?: (problem: Problem, request: Request) => Answer
-  /** For people, by a browser: not in the API document. */
+  refusal?: (problem: Problem, request: Request) => Answer | undefined
+  /**
+   * For people, by a browser: not in the API document, and what it is sent must come from a page of
+   * this server.
+   */
   isPage?: true
 }
 

@@ -2,9 +2,11 @@
 export const scopes = {
   predict: 'Ask a model for predictions',
   'models:read': 'See models and their figures',
+  'models:write': 'Decide who may use the models that one owns',
   'users:read': 'See users',
   'users:write': 'Create, import, change and remove users, and reset their passwords',
   'jobs:admin': 'See, cancel and replay everybody’s jobs',
+  'grants:admin': 'Use everything, whoever owns it, and decide who else may',
   'audit:read': 'See who did what',
   'metrics:read': 'Read the metrics of the process',
 } as const
@@ -21,7 +23,7 @@ export function scopesFault(names: readonly string[]): string | undefined {
 export const isScope = (name: string): name is Scope => Object.hasOwn(scopes, name)
 
 const viewer: Scope[] = ['predict', 'models:read']
-const editor: Scope[] = [...viewer]
+const editor: Scope[] = [...viewer, 'models:write']
 
 /** What each role may do. */
 export const roleScopes = {

@@ -1,3 +1,4 @@
+import { type FindIdentity, type Identity } from '../gateway/principal.ts'
 import { Problem } from '../gateway/problem.ts'
 import { type Clock, isoTime } from '../platform/clock.ts'
 import type { Database } from '../platform/database/database.ts'
@@ -21,24 +22,35 @@ export interface BatchJobs {
    * @returns the id of the job.
    * @throws {Problem} 404 or 422 at once when one of the requests does not fit.
    */
-  enqueue(order: BatchOrder, ownerId: string): Promise<string>
+  enqueue(order: BatchOrder, owner: Identity): Promise<string>
 }
 
 export function createBatchJobs(deps: {
   predictions: Predictions
+  identity: FindIdentity
   database: Database
   jobs: Jobs
   storage: Storage
   clock: Clock
 }): BatchJobs {
-  const { predictions, database, jobs, storage, clock } = deps
+  const { predictions, identity, database, jobs, storage, clock } = deps
+
+  /** As they are now: what was taken from them meanwhile is not computed for them. */
+  async function requireOwner(id: string | null): Promise<Identity> {
+    const owner = id === null ? undefined : await identity(id)
+    if (owner?.scopes.has('predict')) return owner
+    throw new JobRefused('Its owner may not predict any more.')
+  }
 
   jobs.handle<BatchOrder>(TYPE, {
-    async run({ id, payload: { batchId, requests }, signal, progress }) {
+    async run({ id, ownerId, payload: { batchId, requests }, signal, progress }) {
+      const owner = await requireOwner(ownerId)
       const results: object[] = []
       for (let at = 0; at < requests.length; at += GROUP_REQUESTS) {
         const group = requests.slice(at, at + GROUP_REQUESTS)
-        const computed = await predictions.predictBatch(group, () => signal.aborted).catch(explain)
+        const computed = await predictions
+          .predictBatch(group, owner, () => signal.aborted)
+          .catch(explain)
         signal.throwIfAborted()
         const timestamp = isoTime(clock.now())
         results.push(...computed.map((prediction) => ({ ...prediction, timestamp })))
@@ -54,9 +66,10 @@ export function createBatchJobs(deps: {
   })
 
   return {
-    enqueue(order, ownerId) {
-      predictions.requireFit(order.requests)
-      return database.write((tx) => jobs.enqueue(tx, { type: TYPE, payload: order, ownerId }))
+    async enqueue(order, owner) {
+      await predictions.requireFit(order.requests, owner)
+      const job = { type: TYPE, payload: order, ownerId: owner.id }
+      return database.write((tx) => jobs.enqueue(tx, job))
     },
   }
 }

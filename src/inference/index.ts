@@ -1,5 +1,7 @@
 import type { Registry } from 'prom-client'
 
+import type { Access } from '../gateway/access.ts'
+import type { FindIdentity } from '../gateway/principal.ts'
 import type { Route } from '../gateway/route.ts'
 import type { Cache } from '../platform/cache/cache.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -20,6 +22,7 @@ import { inputWidth, outputWidth } from './manifest.ts'
 import { modelRoutes } from './models.routes.ts'
 import { predictionRoutes } from './predictions.routes.ts'
 import { createPredictions, type ServedModel } from './predictions.ts'
+import { createReadableModels } from './readable-models.ts'
 import { type ModelEntry, readModels } from './registry.ts'
 
 export interface Inference {
@@ -46,6 +49,8 @@ export async function openInference(deps: {
   jobs: Jobs
   storage: Storage
   tracing: Tracing
+  access: Access
+  identity: FindIdentity
 }): Promise<Inference> {
   const { config, cache, clock, log, tracing } = deps
   const entries = (await readModels(config.MODELS_DIR)).map((entry) => ({
@@ -84,8 +89,9 @@ export async function openInference(deps: {
     threads: () => pool.threads,
     stuckThreads: () => pool.stuckThreads,
   })
+  const readable = createReadableModels({ models, access: deps.access })
   const predictions = createPredictions({
-    models,
+    models: readable,
     cache,
     cacheTtlSeconds: config.PREDICTION_CACHE_TTL_SECONDS,
     rowsMax: config.PREDICT_ROWS_MAX,
@@ -95,7 +101,7 @@ export async function openInference(deps: {
 
   return {
     routes: [
-      ...modelRoutes({ models, cache, clock }),
+      ...modelRoutes({ models: readable, modelsLoaded: models.size, cache, clock }),
       ...predictionRoutes({
         predictions,
         batchJobs,

@@ -4,8 +4,8 @@ import { type Route, route } from '../gateway/route.ts'
 import type { Cache } from '../platform/cache/cache.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Manifest } from './manifest.ts'
-import type { ServedModel } from './predictions.ts'
 import { inferenceProblems } from './problems.ts'
+import type { ReadableModels } from './readable-models.ts'
 
 const card = z
   .looseObject({
@@ -44,11 +44,13 @@ const figures = z.object({
 })
 
 export function modelRoutes(deps: {
-  models: ReadonlyMap<string, ServedModel>
+  models: ReadableModels
+  /** Whoever may see them. */
+  modelsLoaded: number
   cache: Cache
   clock: Clock
 }): Route[] {
-  const { models, cache, clock } = deps
+  const { models, modelsLoaded, cache, clock } = deps
   const startedAt = clock.now()
   return [
     route(
@@ -60,13 +62,16 @@ export function modelRoutes(deps: {
         summary: 'List the models',
         answers: {
           200: {
-            description: 'Every model that serves',
+            description: 'Every model that serves and that the caller may use',
             schema: z.object({ models: z.array(card) }),
             example: { models: [example] },
           },
         },
       },
-      () => ({ body: { models: [...models.values()].map(({ manifest }) => cardOf(manifest)) } }),
+      async (_, { principal }) => {
+        const readable = await models.list(principal)
+        return { body: { models: readable.map(({ manifest }) => cardOf(manifest)) } }
+      },
     ),
 
     route(
@@ -82,12 +87,9 @@ export function modelRoutes(deps: {
         },
         problems: [inferenceProblems.unknownModel],
       },
-      ({ path: { name } }) => {
-        const model = models.get(name)
-        if (model === undefined) {
-          throw inferenceProblems.unknownModel({ detail: `There is no model "${name}".` })
-        }
-        return { body: cardOf(model.manifest) }
+      async ({ path: { name } }, { principal }) => {
+        const { manifest } = await models.get(principal, name)
+        return { body: cardOf(manifest) }
       },
     ),
 
@@ -113,7 +115,7 @@ export function modelRoutes(deps: {
       },
       async () => ({
         body: {
-          models_loaded: models.size,
+          models_loaded: modelsLoaded,
           cache_size: (await cache.size()) ?? null,
           uptime: (clock.now() - startedAt) / 1000,
           memory_usage: process.memoryUsage.rss(),

@@ -120,7 +120,9 @@ export function predictionRoutes(deps: {
         problems: failures,
       },
       async ({ body }, context) => {
-        const prediction = await predictions.predict(body, () => context.isAbandoned())
+        const prediction = await predictions.predict(body, context.principal, () =>
+          context.isAbandoned(),
+        )
         return { body: { ...prediction, timestamp: now() } }
       },
     ),
@@ -167,12 +169,14 @@ export function predictionRoutes(deps: {
         const isPatient = RESPOND_ASYNC.test(request.headers.get('prefer') ?? '')
         if (isPatient && isIdentity(principal)) {
           const order = { batchId, requests: body.batches }
-          const id = await batchJobs.enqueue(order, principal.id)
+          const id = await batchJobs.enqueue(order, principal)
           const location = `/api/v1/jobs/${id}`
           const headers = { location, 'preference-applied': 'respond-async' }
           return { status: 202, body: { id, state: 'ready' }, headers }
         }
-        const computed = await predictions.predictBatch(body.batches, () => context.isAbandoned())
+        const computed = await predictions.predictBatch(body.batches, principal, () =>
+          context.isAbandoned(),
+        )
         const timestamp = now()
         const results = computed.map((prediction) => ({ ...prediction, timestamp }))
         return { body: { batch_id: batchId, results, processed_at: timestamp } }

@@ -1,10 +1,11 @@
+import type { Principal } from '../gateway/principal.ts'
 import { invalid, within } from '../gateway/problems.ts'
 import type { Cache } from '../platform/cache/cache.ts'
 import type { Batcher, IsAbandoned } from './batcher.ts'
 import type { Encoder, Features, Matrix } from './features.ts'
 import type { ModelMetrics } from './inference-metrics.ts'
 import { type Manifest, outputWidth } from './manifest.ts'
-import { inferenceProblems } from './problems.ts'
+import type { ReadableModels } from './readable-models.ts'
 
 /** A model that serves. */
 export interface ServedModel {
@@ -30,40 +31,46 @@ export interface PredictionRequest {
 }
 
 export interface Predictions {
-  /** @throws {Problem} 404 unknown model, 422 features that do not fit, 503, 504. */
-  predict(request: PredictionRequest, isAbandoned: IsAbandoned): Promise<Prediction>
+  /** @throws {Problem} 404 no model that the reader may use, 422 features that do not fit, 503, 504. */
+  predict(
+    request: PredictionRequest,
+    reader: Principal,
+    isAbandoned: IsAbandoned,
+  ): Promise<Prediction>
   /** @throws {Problem} as `predictBatch` would, without computing anything. */
-  requireFit(requests: readonly PredictionRequest[]): void
+  requireFit(requests: readonly PredictionRequest[], reader: Principal): Promise<void>
   /** Several requests at once; none is computed when one does not fit. */
   predictBatch(
     requests: readonly PredictionRequest[],
+    reader: Principal,
     isAbandoned: IsAbandoned,
   ): Promise<Prediction[]>
 }
 
 export function createPredictions(deps: {
-  models: ReadonlyMap<string, ServedModel>
+  models: ReadableModels
   cache: Cache
   cacheTtlSeconds: number
   rowsMax: number
 }): Predictions {
   const { models, cache, cacheTtlSeconds, rowsMax } = deps
 
-  function check({ model_type: name, features }: PredictionRequest, path: readonly PropertyKey[]) {
-    const model = models.get(name)
-    if (model === undefined) {
-      const known = [...models.keys()].join(', ')
-      throw inferenceProblems.unknownModel({
-        detail: `There is no model "${name}". There are: ${known}.`,
-      })
-    }
+  async function check(
+    { model_type: name, features }: PredictionRequest,
+    reader: Principal,
+    path: readonly PropertyKey[],
+  ) {
+    const model = await models.get(reader, name)
     const matrix = model.encode(features, rowsMax)
     if (Array.isArray(matrix)) throw invalid(matrix.map((fault) => within(fault, ...path)))
     return { model, matrix }
   }
 
-  function checkAll(requests: readonly PredictionRequest[]) {
-    const checked = requests.map((request, index) => check(request, ['batches', index, 'features']))
+  async function checkAll(requests: readonly PredictionRequest[], reader: Principal) {
+    const checked: { model: ServedModel; matrix: Matrix }[] = []
+    for (const [index, request] of requests.entries()) {
+      checked.push(await check(request, reader, ['batches', index, 'features']))
+    }
     const rows = checked.reduce((sum, { matrix }) => sum + matrix.rows, 0)
     if (rows <= rowsMax) return checked
     throw invalid([
@@ -108,15 +115,16 @@ export function createPredictions(deps: {
   }
 
   return {
-    async predict(request, isAbandoned) {
-      const { model, matrix } = check(request, ['features'])
+    async predict(request, reader, isAbandoned) {
+      const { model, matrix } = await check(request, reader, ['features'])
       return compute(model, matrix, isAbandoned)
     },
-    requireFit: (requests) => void checkAll(requests),
-    async predictBatch(requests, isAbandoned) {
-      return Promise.all(
-        checkAll(requests).map(({ model, matrix }) => compute(model, matrix, isAbandoned)),
-      )
+    async requireFit(requests, reader) {
+      await checkAll(requests, reader)
+    },
+    async predictBatch(requests, reader, isAbandoned) {
+      const checked = await checkAll(requests, reader)
+      return Promise.all(checked.map(({ model, matrix }) => compute(model, matrix, isAbandoned)))
     },
   }
 }

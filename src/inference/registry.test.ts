@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 
 import { refusal } from '../../tests/support/refusal.ts'
+import { createAuth } from '../auth/index.ts'
 import { parseConfig } from '../platform/config.ts'
 import { openLog } from '../platform/log.ts'
 import { openPlatform } from '../platform/platform.ts'
@@ -240,7 +241,8 @@ describe('a manifest that does not fit its model keeps the server from starting:
       openLog({ LOG_LEVEL: 'silent' }, { write() {} }).log,
     )
     try {
-      return await openInference(platform)
+      const { access, identity } = createAuth(platform)
+      return await openInference({ ...platform, access, identity })
     } finally {
       await platform.close()
       rmSync(DATA_DIR, { recursive: true })

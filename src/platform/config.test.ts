@@ -25,6 +25,7 @@ describe('settings that are used', () => {
       'ADMIN_PASSWORD',
       'UNVERIFIED_LOGIN',
       'JWT_SECRET',
+      'COOKIE_DOMAIN',
       'METRICS_TOKEN',
       'SMTP_URL',
       'MAIL_FROM',
@@ -131,6 +132,14 @@ describe('settings that are refused', () => {
     ['OTEL_TRACES_SAMPLER_ARG', '-0.1', 'a number from 0 to 1'],
     ['OTEL_TRACES_SAMPLER_ARG', 'all', 'a number from 0 to 1'],
     ['UNVERIFIED_LOGIN', 'maybe', 'expected allow or refuse'],
+    ['CORS_ORIGINS', 'ftp://a.example', 'origins such as'],
+    ['COOKIE_DOMAIN', 'localhost', 'a domain such as'],
+    ['COOKIE_DOMAIN', '.example.com', 'a domain such as'],
+    ['COOKIE_DOMAIN', 'example.com; Secure', 'a domain such as'],
+    ['COOKIE_DOMAIN', 'example.com', 'the host of PUBLIC_URL or a parent'],
+    ['FORWARD_AUTH_ORIGINS', 'grafana.example.com', 'origins such as'],
+    ['FORWARD_AUTH_ORIGINS', 'https://*.example.com', 'origins such as'],
+    ['FORWARD_AUTH_ORIGINS', 'https://grafana.example.com/', 'origins such as'],
     ['CORS_ORIGINS', '*', 'origins such as'],
     ['CORS_ORIGINS', 'null', 'origins such as'],
     ['CORS_ORIGINS', 'https://a.example/', 'origins such as'],
@@ -141,6 +150,18 @@ describe('settings that are refused', () => {
     expect(faults).toContain(`\n  ${name}: `)
     expect(faults).toContain(expected)
     expect(faults.split('\n')).toHaveLength(2)
+  })
+
+  test.each([
+    ['https://q.example.com', 'other.example'],
+    ['https://q.example.com', 'a.q.example.com'],
+    ['https://notexample.com', 'example.com'],
+    ['https://10.0.0.1', '0.0.1'],
+  ])('at %s a cookie for %s', (PUBLIC_URL, COOKIE_DOMAIN) => {
+    expect(faultsOf({ PUBLIC_URL, COOKIE_DOMAIN })).toContain('\n  COOKIE_DOMAIN: ')
+    expect(
+      parseConfig({ PUBLIC_URL: 'https://q.example.com', COOKIE_DOMAIN: 'example.com' }),
+    ).toHaveProperty('COOKIE_DOMAIN', 'example.com')
   })
 
   test('several instances without the address that they stand behind', () => {

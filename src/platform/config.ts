@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { availableParallelism } from 'node:os'
 
 import { z } from 'zod'
@@ -24,7 +25,10 @@ const list = () =>
 const block = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()])
 const isBlock = (value: string) => block.safeParse(value).success
 
-const origin = (value: string) => URL.canParse(value) && new URL(value).origin === value
+const origin = (value: string) =>
+  /^https?:[^*]+$/.test(value) && URL.canParse(value) && new URL(value).origin === value
+const DOMAIN =
+  /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+$/
 const webAddress = z
   .url({ protocol: /^https?$/, error: 'expected an address such as https://api.example.com' })
   .transform((url) => url.replace(/\/+$/, ''))
@@ -62,6 +66,10 @@ function isMailServer(value: string): boolean {
 }
 
 const SENDER = /^(?:"?[^"<>\p{C}]*"? ?<[^\s<>@,;]+@[^\s<>@,;]+>|[^\s<>@,;]+@[^\s<>@,;]+)$/u
+
+function isWithin(host: string, domain: string): boolean {
+  return isIP(host) === 0 && (host === domain || host.endsWith(`.${domain}`))
+}
 
 function isEncoded(text: string): boolean {
   try {
@@ -197,6 +205,21 @@ export const settings = z
     AUDIT_TTL_SECONDS: count(365 * 86_400, { min: 86_400 }).describe(
       'How long it is remembered who did what',
     ),
+    COOKIE_DOMAIN: z
+      .string()
+      .regex(DOMAIN, { error: 'expected a domain such as example.com', abort: true })
+      .optional()
+      .describe(
+        'Parent domain whose applications get the cookie of a signed-in browser too, for forward-auth; each of them can then act as whoever visits it',
+      )
+      .meta({ shownDefault: 'this host alone' }),
+    FORWARD_AUTH_ORIGINS: list()
+      .refine(
+        (origins) => origins.every(origin),
+        'expected origins such as https://grafana.example.com',
+      )
+      .describe('Origins of the applications behind forward-auth, to which sign-in may lead back')
+      .meta({ shownDefault: 'none' }),
     TOKEN_CACHE_MAX: count(10_000).describe('Verified tokens kept in memory'),
     PASSWORD_QUEUE_MAX: count(64).describe(
       'Password checks that may wait; above it login answers 503',
@@ -211,6 +234,11 @@ export const settings = z
     LOGIN_THROTTLES_MAX: count(100_000).describe(
       'User names and addresses whose wrong passwords are counted at once',
     ),
+    PASSWORD_WORDS: list()
+      .describe(
+        'Words that no password may be made of, such as your organisation’s name; `quintet` and the account’s own names are none anyway',
+      )
+      .meta({ shownDefault: 'none' }),
     ANONYMOUS_SCOPES: list()
       .describe('What callers without a token may do, such as `predict models:read`')
       .meta({ shownDefault: 'nothing' }),
@@ -237,6 +265,9 @@ export const settings = z
       .meta({ shownDefault: 'none' }),
     RATE_LIMIT_AUTH: count(100).describe('Login attempts a minute and address'),
     RATE_LIMIT_VALIDATE: count(6_000).describe('Token validations a minute and address'),
+    RATE_LIMIT_FORWARD: count(60_000).describe(
+      'Questions of a proxy (forward-auth) a minute and principal (not signed in: and address)',
+    ),
     RATE_LIMIT_PRINCIPAL: count(30_000).describe(
       'Requests a minute and principal (without a token: and address)',
     ),
@@ -350,6 +381,15 @@ export const settings = z
     path: ['PREDICT_QUEUE_ROWS_MAX'],
     message: 'expected at least PREDICT_ROWS_MAX, or the largest request could never wait',
   })
+
+  .refine(
+    ({ COOKIE_DOMAIN, PUBLIC_URL }) =>
+      COOKIE_DOMAIN === undefined || isWithin(new URL(PUBLIC_URL).hostname, COOKIE_DOMAIN),
+    {
+      path: ['COOKIE_DOMAIN'],
+      message: 'expected the host of PUBLIC_URL or a parent of it, or no browser keeps the cookie',
+    },
+  )
 
   .superRefine((config, context) => {
     const given = new Set(

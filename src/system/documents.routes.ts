@@ -1,11 +1,11 @@
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 
+import { inlineSource, page } from '../gateway/html-page.ts'
 import type { ProblemKind } from '../gateway/problem.ts'
 import { problems } from '../gateway/problems.ts'
 import { type Route, route } from '../gateway/route.ts'
 import { createDocument, problemsOf } from './documents.ts'
-import { inlineSource, page } from './page.ts'
 
 const SCRIPT_MAX_AGE_SECONDS = 86_400
 

@@ -125,7 +125,8 @@ const fault = { pointer: '#/features/body_mass_g/0', detail: 'expected a number'
 const faultsExample = { detail: `${fault.pointer}: ${fault.detail}`, errors: [fault] }
 
 function refusalsOf(route: Route) {
-  if (route.refusal !== undefined) return {}
+  // A route that lists its problems has a way of its own for some only.
+  if (route.refusal !== undefined && route.problems === undefined) return {}
   const byStatus = Map.groupBy(problemsOf(route), ({ kind }) => kind.status)
   const responses = [...byStatus].map(([status, kinds]) => {
     const { type, title } = kinds[0]!.kind

@@ -1,8 +1,8 @@
 import packageJson from '../../package.json' with { type: 'json' }
+import { inlineSource, page } from '../gateway/html-page.ts'
 import { type Route, route } from '../gateway/route.ts'
 import script from './landing/landing.client.js' with { type: 'text' }
 import markup from './landing/landing.html' with { type: 'text' }
-import { inlineSource, page } from './page.ts'
 
 import style from './landing/landing.css' with { type: 'text' }
 

@@ -4,6 +4,7 @@ import { availableParallelism, cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
+import { auth } from './auth.bench.ts'
 import { type Comparison, measure } from './compare.ts'
 import { drivers } from './drivers.bench.ts'
 import { gateway } from './gateway.bench.ts'
@@ -14,6 +15,7 @@ import { report } from './report.ts'
 const EXIT_INTERRUPTED = 130
 const cases: Record<string, (scratch: string) => Promise<(Comparison | Race)[]>> = {
   gateway: async (scratch) => [await gateway(scratch)],
+  auth: async (scratch) => [await auth(scratch)],
   predict: async (scratch) => [await predict(scratch)],
   drivers,
 }

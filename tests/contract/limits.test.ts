@@ -71,6 +71,19 @@ const limits: Limit[] = [
     says: 'At most 1 requests a minute',
   },
   {
+    setting: 'RATE_LIMIT_FORWARD',
+    // What a proxy asks is not counted as the requests of those it asks for.
+    set: { RATE_LIMIT_FORWARD: '2', RATE_LIMIT_PRINCIPAL: '1' },
+    async beyond({ request, adminToken }) {
+      const ask = () => request({ path: '/api/v1/auth/forward', token: adminToken })
+      expect([(await ask()).status, (await ask()).status]).toEqual([200, 200])
+      expect((await request({ path: '/api/v1/models', token: adminToken })).status).toBe(200)
+      return ask()
+    },
+    status: 429,
+    says: 'At most 2 requests a minute',
+  },
+  {
     setting: 'RATE_LIMIT_PRINCIPAL',
     set: { RATE_LIMIT_PRINCIPAL: '1' },
     beyond: afterOne((harness) => post(harness, PREDICT, points(1))),

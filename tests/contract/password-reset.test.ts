@@ -184,6 +184,7 @@ describe('a link', () => {
   test('is left good by a weak password', async () => {
     const ticket = await ticketFor()
     expect((await reset(ticket, 'password1')).status).toBe(422)
+    expect((await reset(ticket, `${name}@${name}`)).status).toBe(422)
     expect((await reset(ticket)).status).toBe(204)
   })
 

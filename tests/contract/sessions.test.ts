@@ -146,7 +146,7 @@ describe('refresh', () => {
     }
   })
 
-  test('of 50 at once by one token gives one next token', async () => {
+  test('RFC 9700 §4.14.2: of 50 at once by one token gives one next token', async () => {
     const { refresh_token } = await logIn()
     const grants = await Promise.all(Array.from({ length: 50 }, () => refreshed(refresh_token)))
     expect(new Set(grants.map((each) => each.refresh_token)).size).toBe(1)
@@ -161,7 +161,7 @@ describe('refresh', () => {
     await refreshed(next.refresh_token)
   })
 
-  test('by a token that was used before ends the session after 10 seconds', async () => {
+  test('RFC 9700 §4.14.2: by a token that was used before ends the session after 10 seconds', async () => {
     const first = await logIn()
     const next = await refreshed(first.refresh_token)
     const before = await eventCount()
@@ -172,7 +172,7 @@ describe('refresh', () => {
     for (const { token } of [first, next]) expect(await isAccepted(token)).toBe(false)
   })
 
-  test('by a grandparent ends the session at once', async () => {
+  test('RFC 9700 §4.14.2: by a grandparent ends the session at once, also within the grace', async () => {
     const first = await logIn()
     const second = await refreshed(first.refresh_token)
     const third = await refreshed(second.refresh_token)
@@ -202,7 +202,7 @@ describe('a session ends', () => {
     short = await open({ SESSION_TTL_SECONDS: '200000', SESSION_IDLE_SECONDS: '90000' })
   })
 
-  test('when it was idle for too long', async () => {
+  test('RFC 9700 §4.14.2: when it was idle for too long', async () => {
     const { refresh_token } = await logIn('ada', short)
     short.clock.advance(89_999_000)
     const next = await refreshed(refresh_token, short)
@@ -242,7 +242,7 @@ describe('a session ends', () => {
     await disable(null)
   })
 
-  test('when the password is changed, but for the one that changed it', async () => {
+  test('RFC 9700 §4.14.2: when the password is changed, but for the one that changed it', async () => {
     const made = await open()
     const [mine, other] = [await logIn('ada', made), await logIn('ada', made)]
     const body = { current_password: PASSWORD, password: 'another long password' }

@@ -152,6 +152,10 @@ describe('open without a token', () => {
       '/livez',
       '/openapi.json',
       '/readyz',
+      '/sign-in',
+      '/sign-in',
+      '/sign-out',
+      '/sign-out',
     ])
   })
 })

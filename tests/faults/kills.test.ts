@@ -1,4 +1,4 @@
 import { testKills } from '../support/killed-databases.ts'
 
 // More of them in tests/long.
-testKills(3)
+testKills({ rounds: 3, refreshesMin: 3 })

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 
 import { SQL } from 'bun'
 
-import { FIXTURE_MODELS_DIR } from '../support/harness.ts'
+import { FIXTURE_MODELS_DIR, PASSWORD } from '../support/harness.ts'
 import { openProxy, type Proxy } from '../support/proxy.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 import { findPostgres, startPostgres } from '../support/services/postgres.ts'
@@ -130,6 +130,28 @@ describe.skipIf(findPostgres() === undefined)('Postgres that falls silent', () =
     })
     await Bun.sleep(100)
     await expectStatus(predict(token), 401, AT_ONCE_MS)
+  })
+
+  test('holds up one prediction where only the grants are locked, and what was taken away is seen at last', async () => {
+    const admin = await server.logIn()
+    const viewer = { username: 'viewer', password: PASSWORD }
+    expect((await server.post('/api/v1/users', viewer, admin)).status).toBe(201)
+    const { token } = (await (await server.post('/api/v1/auth/login', viewer)).json()) as {
+      token: string
+    }
+    expect((await predict(token)).status).toBe(200)
+    await using administrator = new SQL(postgres.url, { max: 1 })
+    await Bun.sleep(1100)
+    await administrator.begin(async (tx) => {
+      await tx`lock table grants in access exclusive mode`
+      await tx`insert into grants values ('model', 'classification', 'team', 'none')`
+      const together = Array.from({ length: 20 }, () => answered(predict(token)))
+      const slow = (await Promise.all(together)).filter(({ ms }) => ms > AT_ONCE_MS)
+      expect(slow.map(({ status, ms }) => [status, ms < NOTICED_WITHIN_MS])).toEqual([[200, true]])
+      await expectStatus(predict(token), 200, AT_ONCE_MS)
+    })
+    await Bun.sleep(1100)
+    await expectStatus(predict(token), 404, AT_ONCE_MS)
   })
 
   test.each([0, 3000])('holds up no shutdown, %d ms after it fell silent', async (ms) => {

@@ -69,6 +69,30 @@ describe.skipIf(!isComplete)('two processes over one Postgres, one Redis and one
     expect(keys[0]).toEqual(keys[1])
   })
 
+  /** It would miss every message of the others: it listens on channels of its own. */
+  test('refuse who is disabled within 2 s, also where Redis loses the message', async () => {
+    const admin = await one.logIn()
+    const deaf = await startServer({ ...settings, REDIS_PREFIX: `deaf-${Bun.randomUUIDv7()}` })
+    const user = { username: 'leaver', password: 'a good long one' }
+    const created = await one.post('/api/v1/users', user, admin)
+    const { id } = (await created.json()) as { id: string }
+    const token = await one.logIn(user.username, user.password)
+    for (const server of [other, deaf]) {
+      expect((await get(server, '/api/v1/me', token)).status).toBe(200)
+    }
+    const disabled = await fetch(`${one.url}/api/v1/users/${id}`, {
+      method: 'PATCH',
+      headers: { authorization: `Bearer ${admin}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ disabled: true }),
+    })
+    expect(disabled.status).toBe(200)
+    const refuses = (server: TestServer) => async () =>
+      (await get(server, '/api/v1/me', token)).status === 401
+    await Promise.all([until(refuses(other), 2000), until(refuses(deaf), 2000)])
+    expect(await refuses(one)()).toBe(true)
+    await deaf.stop()
+  })
+
   test('log in on one, predict on the other; log in again after a change of the password', async () => {
     const token = await one.logIn()
     expect((await other.post('/api/v1/predict', points, token)).status).toBe(200)
@@ -88,6 +112,35 @@ describe.skipIf(!isComplete)('two processes over one Postgres, one Redis and one
     const loggedOutAt = performance.now()
     await until(async () => (await predict()) === 401)
     expect(performance.now() - loggedOutAt).toBeLessThan(2000)
+  })
+
+  test('keep a model private on one, and it is not there on the other within two seconds', async () => {
+    const admin = await one.logIn()
+    const viewer = { username: 'grants-viewer', password: PASSWORD }
+    expect((await one.post('/api/v1/users', viewer, admin)).status).toBe(201)
+    const login = await (await one.post('/api/v1/auth/login', viewer)).json()
+    const { token } = login as { token: string }
+    const share = async (team: string) => {
+      const response = await fetch(`${one.url}/api/v1/grants/model/${points.model_type}`, {
+        method: 'PUT',
+        headers: { authorization: `Bearer ${admin}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ team, principals: [] }),
+      })
+      expect(response.status).toBe(200)
+    }
+    const answers = (server: TestServer, status: number) =>
+      until(async () => (await server.post('/api/v1/predict', points, token)).status === status)
+    await answers(other, 200)
+    for (const [team, status] of [
+      ['none', 404],
+      ['read', 200],
+    ] as const) {
+      await share(team)
+      const sharedAt = performance.now()
+      expect((await one.post('/api/v1/predict', points, token)).status).toBe(status)
+      await answers(other, status)
+      expect(performance.now() - sharedAt).toBeLessThan(2000)
+    }
   })
 
   test('refresh on both at once by one token, and get the same next one', async () => {

@@ -1,3 +1,3 @@
 import { testKills } from '../support/killed-databases.ts'
 
-testKills(50)
+testKills({ rounds: 50, refreshesMin: 500 })

@@ -21,6 +21,11 @@ const principals: Record<string, Identity> = {
   eve: accountCalled('eve'),
 }
 
+/** The cookie of Ada's browser, and one of a session that is over. */
+export const ADAS_COOKIE = `qs_${'a'.repeat(43)}`
+export const OLD_COOKIE = `qs_${'z'.repeat(43)}`
+const cookies = new Map([[ADAS_COOKIE, 'ada']])
+
 function accountCalled(username: string): Identity {
   return {
     kind: 'account',
@@ -51,6 +56,11 @@ export function createTestGateway(
     metrics,
     tracing,
     limits: createMemoryLimits({ keysMax: config.RATE_LIMIT_KEYS_MAX }),
+    authenticateCookie(secret) {
+      const principal = principals[cookies.get(secret) ?? '']
+      if (principal === undefined) throw problems.invalidToken()
+      return principal
+    },
     authenticate(token) {
       if (token === 'unheard-of') return new Promise(() => {})
       if (token === 'late') return Bun.sleep(LATE_MS).then(() => principals['ada']!)

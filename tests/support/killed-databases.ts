@@ -5,7 +5,7 @@ import { join } from 'node:path'
 
 import { SQL } from 'bun'
 
-import { type KilledDatabase, killInMidWrite } from './kills.ts'
+import { type Extent, type KilledDatabase, killInMidWrite } from './kills.ts'
 import { newDirectory } from './server.ts'
 import { createTestDatabase } from './services/postgres.ts'
 
@@ -50,13 +50,13 @@ if (process.env['TEST_DATABASE_URL'] === undefined) {
   process.stderr.write('skipped: kills on Postgres, since TEST_DATABASE_URL is not set\n')
 } else killedDatabases.push(['postgres', onPostgres])
 
-/** The test, for as many rounds as there is time for. */
-export function testKills(rounds: number): void {
+/** The test, for as long as there is time for. */
+export function testKills(extent: Extent): void {
   test.each(killedDatabases)(
     'an instance that is killed in mid-write on %s loses nothing that it acknowledged, and tears nothing',
     async (_, openDatabase) => {
       const database = await openDatabase()
-      await killInMidWrite(database, rounds)
+      await killInMidWrite(database, extent)
       await database.remove()
       expect.hasAssertions()
     },

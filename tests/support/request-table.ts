@@ -18,6 +18,8 @@ export interface Row extends Omit<TestRequest, 'token'> {
   mustNotContain?: string[]
   /** Headers that the answer has; a pattern where the value varies, null where there is none. */
   answerHeaders?: Record<string, string | RegExp | null>
+  /** Whether a refusal is a page for people, and not a problem document. */
+  isPage?: true
   /** Types of the events published by it; none unless said. */
   events?: string[]
 }
@@ -63,12 +65,20 @@ export function testRequests(
     const caused = events.slice(eventsBefore).filter((event) => !isOfServer(event))
     expect(caused.map(({ type }) => type as string)).toEqual(row.events ?? [])
 
-    if (response.status >= 400) expectProblem(response, text)
+    if (response.status < 400) return
+    if (row.isPage) expectPage(response, text)
+    else expectProblem(response, text)
   })
 }
 
 const isOfServer = (event: EventOf<Events>) =>
   event.type === 'jobs.updated' && event.data.owner_id === null
+/** A page says what is wrong where it is heard first. */
+function expectPage(response: Response, text: string): void {
+  expect(response.headers.get('content-type')).toBe('text/html; charset=utf-8')
+  expect(text).toContain('<title>Error: ')
+  expect(text).toContain('role="alert"')
+}
 
 /** Every refusal is a problem document by RFC 9457, with the member that old clients read. */
 function expectProblem(response: Response, text: string): void {

@@ -5,7 +5,7 @@ import type { Clock } from '../../platform/clock.ts'
 import { type Database, isUniqueViolation, type Writes } from '../../platform/database/database.ts'
 import { StartError } from '../../platform/start-error.ts'
 import type { Audit } from '../audit/audit.ts'
-import { passwordFault } from '../passwords/password-rules.ts'
+import { likenessFault, passwordFault } from '../passwords/password-rules.ts'
 import type { Passwords } from '../passwords/passwords.ts'
 import { authProblems } from '../problems.ts'
 import type { AuthTables } from '../tables.ts'
@@ -57,7 +57,7 @@ export function createAdministrators(deps: {
     first,
     async createFirst(username, password) {
       if ((await first()) !== undefined) return undefined
-      const fault = passwordFault(password)
+      const fault = passwordFault(password) ?? likenessFault(password, [username])
       if (fault !== undefined) throw new StartError(`The administrator's password: ${fault}`)
       const passwordHash = await passwords.hash(password)
       const row = newUserRow({ username, role: 'admin' }, passwordHash, new Date(clock.now()))

@@ -7,6 +7,7 @@ import type { MailedTickets } from '../mail/mailed-tickets.ts'
 import type { Mailings } from '../mail/mailings.ts'
 import { authProblems } from '../problems.ts'
 import type { AuthTables } from '../tables.ts'
+import type { User } from './new-user.ts'
 
 /** Showing that an account's address is its owner's. */
 export interface EmailVerification {
@@ -16,8 +17,8 @@ export interface EmailVerification {
    * @throws {Problem} 409 when it has no address.
    */
   request(accountId: string): Promise<void>
-  /** Whether a ticket is good, for a page to say so. */
-  isGood(ticket: string): Promise<boolean>
+  /** Whose ticket it is, where it is good, for a page to say so. */
+  find(ticket: string): Promise<User | undefined>
   /** @throws {Problem} 400 when the ticket is none, or not any more, or the address is another one now. */
   verify(ticket: string, address: string): Promise<void>
 }
@@ -46,7 +47,7 @@ export function createEmailVerification(deps: {
         await mailings.enqueue(tx, { letter: 'verify_email', accountId })
       })
     },
-    isGood: (ticket) => mailedTickets.isGood(['verify_email'], ticket),
+    find: (ticket) => mailedTickets.read(['verify_email'], ticket),
     async verify(ticket, address) {
       await mailedTickets.write('verify_email', address, async (tx) => {
         const { account } = await mailedTickets.redeem(tx, ['verify_email'], ticket)

@@ -10,6 +10,7 @@ import type { Sessions } from '../sessions/sessions.ts'
 import type { Throttle } from '../sessions/throttle.ts'
 import type { AuthTables } from '../tables.ts'
 import { foldName } from './names.ts'
+import type { User } from './new-user.ts'
 
 /** A first password is set as a forgotten one is. */
 export const PASSWORD_TICKETS: MailedPurpose[] = ['reset_password', 'set_password']
@@ -21,14 +22,14 @@ export interface PasswordResets {
    * long, where there is none.
    */
   request(login: string, address: string): Promise<void>
-  /** Whether a ticket is good, for a page to say so before it asks for a password. */
-  isGood(ticket: string): Promise<boolean>
+  /** Whose ticket it is, where it is good, for a page to say so before it asks for a password. */
+  find(ticket: string): Promise<User | undefined>
   /**
    * Sets the password, ends all sessions and voids all other links for it. The password is known to
-   * be fit. Where it does not come to it the ticket stays good.
+   * be fit in itself. Where it does not come to it the ticket stays good.
    *
-   * @throws {Problem} 400 when the ticket is none, or not any more; 503 when too many passwords are
-   * being hashed.
+   * @throws {Problem} 400 when the ticket is none, or not any more; 422 where the password is made of
+   * the account's names; 503 when too many passwords are being hashed.
    */
   reset(ticket: string, password: string, address: string): Promise<void>
 }
@@ -64,15 +65,15 @@ export function createPasswordResets(deps: {
         await audit.record(tx, actor, 'auth.password_reset_requested', { user_id: accountId })
       })
     },
-    isGood: (ticket) => mailedTickets.isGood(PASSWORD_TICKETS, ticket),
+    find: (ticket) => mailedTickets.read(PASSWORD_TICKETS, ticket),
     async reset(ticket, password, address) {
       // Before the hash, which costs 40 ms; who has none asks the write, which refuses and tells of it.
-      const isGood = await mailedTickets.isGood(PASSWORD_TICKETS, ticket)
-      const passwordHash = isGood ? await passwords.hash(password) : ''
+      const owner = await mailedTickets.read(PASSWORD_TICKETS, ticket)
+      const passwordHash = owner === undefined ? '' : await passwords.hashNew(password, owner)
       const id = await mailedTickets.write('reset_password', address, async (tx) => {
         const { account, isMailed } = await mailedTickets.redeem(
           tx,
-          isGood ? PASSWORD_TICKETS : [],
+          owner === undefined ? [] : PASSWORD_TICKETS,
           ticket,
         )
         const { id, username, usernameFolded, emailFolded } = account

@@ -12,6 +12,7 @@ import { authProblems } from '../problems.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { Guess, Throttle } from '../sessions/throttle.ts'
 import type { AuthTables } from '../tables.ts'
+import type { User } from './new-user.ts'
 import { PASSWORD_TICKETS } from './password-resets.ts'
 
 export interface UserPasswords {
@@ -58,24 +59,19 @@ export function createUserPasswords(deps: {
   const { forget } = deps
   const { accounts } = deps.tables
 
-  async function hashOf(id: string): Promise<string | undefined> {
-    const [account] = await database.read
-      .select({ passwordHash: accounts.passwordHash })
-      .from(accounts)
-      .where(eq(accounts.id, id))
-    return account?.passwordHash
+  async function get(id: string): Promise<User | undefined> {
+    const [account] = await database.read.select().from(accounts).where(eq(accounts.id, id))
+    return account
   }
 
-  /** @returns false when there is no such account, or when its hash is not `known` any more. */
-  async function set(options: {
-    id: string
-    password: string
-    actor: Actor
-    known?: string
-    keptSession?: string
-  }): Promise<boolean> {
-    const { id, password, actor, known, keptSession } = options
-    const passwordHash = await passwords.hash(password)
+  /** @returns false when there is no such account any more, or when its hash is not `known` any more. */
+  async function set(
+    account: User,
+    options: { password: string; actor: Actor; known?: string; keptSession?: string },
+  ): Promise<boolean> {
+    const { id } = account
+    const { password, actor, known, keptSession } = options
+    const passwordHash = await passwords.hashNew(password, account)
     const isSet = await database.write(async (tx) => {
       const isKnown = known === undefined ? undefined : eq(accounts.passwordHash, known)
       const rows = await tx
@@ -101,11 +97,11 @@ export function createUserPasswords(deps: {
     reason: Events['auth.reauthentication_failed']['reason'],
   ) => audit.record(tx, actor, 'auth.reauthentication_failed', { user_id: id, reason })
 
-  /** @returns the hash that the password is right for. */
+  /** @returns the account as it is, with the hash that the password is right for. */
   async function requireRight(id: string, password: string, actor: Actor, guess: Guess) {
-    const known = await hashOf(id)
-    const isRight = await passwords.verify(password, known)
-    if (known !== undefined && isRight) return known
+    const account = await get(id)
+    const isRight = await passwords.verify(password, account?.passwordHash)
+    if (account !== undefined && isRight) return account
     await database.write(async (tx) => {
       await tell(tx, id, actor, 'credentials')
       await guess.failed(tx)
@@ -127,15 +123,15 @@ export function createUserPasswords(deps: {
         let isSet = false
         // Once more where the hash was replaced meanwhile: an administrator may have shut this one out.
         while (!isSet) {
-          const known = await requireRight(id, currentPassword, actor, guess)
-          isSet = await set({ id, password, actor, known, keptSession })
+          const account = await requireRight(id, currentPassword, actor, guess)
+          const { passwordHash: known } = account
+          isSet = await set(account, { password, actor, known, keptSession })
         }
         await guess.succeeded()
       }),
     async reset(id, password, actor) {
-      // Before the hash, which costs 40 ms.
-      if ((await hashOf(id)) === undefined) return false
-      return set({ id, password, actor })
+      const account = await get(id)
+      return account !== undefined && set(account, { password, actor })
     },
   }
 }

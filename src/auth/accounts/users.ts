@@ -5,6 +5,7 @@ import type { Role } from '../../gateway/scopes.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { type Database, isUniqueViolation, type Writes } from '../../platform/database/database.ts'
 import type { Audit } from '../audit/audit.ts'
+import type { Grants } from '../grants/grants.ts'
 import type { MailedTickets } from '../mail/mailed-tickets.ts'
 import type { Mailings } from '../mail/mailings.ts'
 import type { Passwords } from '../passwords/passwords.ts'
@@ -67,7 +68,7 @@ export interface Users {
    */
   change(id: string, change: UserChange, actor: Actor): Promise<User | undefined>
   /**
-   * Removes an account and its sessions.
+   * Removes an account, its sessions and what it was granted.
    *
    * @returns whether there was one.
    * @throws {Problem} 409 when no administrator would be left.
@@ -88,6 +89,7 @@ export function createUsers(deps: {
   administrators: Administrators
   mailedTickets: MailedTickets
   mailings: Mailings
+  grants: Grants
   audit: Audit
   clock: Clock
   /** Whether who signs up must verify the address before they log in. */
@@ -95,7 +97,7 @@ export function createUsers(deps: {
   /** Called after a commit that changed what tokens of an account say. */
   forget: (accountId: string) => void
 }): Users {
-  const { database, passwords, sessions, administrators, audit, clock, forget } = deps
+  const { database, passwords, sessions, administrators, grants, audit, clock, forget } = deps
   const { mailedTickets, mailings } = deps
   const { accounts } = deps.tables
 
@@ -125,7 +127,7 @@ export function createUsers(deps: {
 
   return {
     async create({ password, ...user }, actor) {
-      const passwordHash = await passwords.hash(password)
+      const passwordHash = await passwords.hashNew(password, user)
       const row = newUserRow(user, passwordHash, new Date(clock.now()))
       return refusingTakenNames(() => database.write((tx) => insert(tx, row, actor)))
     },
@@ -143,7 +145,7 @@ export function createUsers(deps: {
       )
     },
     async signUp({ password, ...names }, address) {
-      const passwordHash = await passwords.hash(password)
+      const passwordHash = await passwords.hashNew(password, names)
       const now = new Date(clock.now())
       const asked = { ...names, role: 'viewer' as const }
       const row = {
@@ -214,6 +216,7 @@ export function createUsers(deps: {
         if (account === undefined) return false
         if (isAdministrator(account)) await administrators.requireAnother(tx, id)
         await sessions.revoke(tx, id)
+        await grants.revoke(tx, id)
         await tx.delete(accounts).where(eq(accounts.id, id))
         await audit.record(tx, actor, 'auth.user_deleted', { user_id: id })
         return true

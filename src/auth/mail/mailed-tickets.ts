@@ -2,12 +2,12 @@ import { eq } from 'drizzle-orm'
 
 import type { Actor } from '../../gateway/principal.ts'
 import { Problem } from '../../gateway/problem.ts'
-import type { Database, Writes } from '../../platform/database/database.ts'
+import type { Database, Reads, Writes } from '../../platform/database/database.ts'
 import type { User } from '../accounts/new-user.ts'
 import type { Audit } from '../audit/audit.ts'
 import { authProblems } from '../problems.ts'
 import type { AuthTables } from '../tables.ts'
-import type { Tickets } from '../tickets/tickets.ts'
+import type { StoredTicket, Tickets } from '../tickets/tickets.ts'
 import { LINK_TTL_SECONDS } from './letters.ts'
 
 export type MailedPurpose = keyof typeof LINK_TTL_SECONDS
@@ -28,8 +28,8 @@ export interface MailedTickets {
     account: User,
     options: { isMailed: boolean },
   ): Promise<string>
-  /** Looks at a ticket and leaves it good. */
-  isGood(purposes: MailedPurpose[], secret: string): Promise<boolean>
+  /** Whose ticket it is, which stays good; `undefined` where it is none, or not any more. */
+  read(purposes: MailedPurpose[], secret: string): Promise<User | undefined>
   /**
    * Takes a ticket for one of these purposes.
    *
@@ -60,6 +60,12 @@ export function createMailedTickets(deps: {
   const { database, tickets, audit } = deps
   const { accounts } = deps.tables
 
+  const accountOf = (reads: Reads, { accountId }: StoredTicket) =>
+    reads
+      .select()
+      .from(accounts)
+      .where(eq(accounts.id, accountId ?? ''))
+
   async function take(tx: Writes, purposes: MailedPurpose[], secret: string) {
     for (const purpose of purposes) {
       const ticket = await tickets.redeem(tx, purpose, secret)
@@ -78,23 +84,21 @@ export function createMailedTickets(deps: {
         ttlSeconds: LINK_TTL_SECONDS[purpose],
       })
     },
-    async isGood(purposes, secret) {
-      const found = await Promise.all(purposes.map((purpose) => tickets.read(purpose, secret)))
-      return found.some((ticket) => ticket !== undefined)
+    async read(purposes, secret) {
+      for (const purpose of purposes) {
+        const ticket = await tickets.read(purpose, secret)
+        if (ticket === undefined) continue
+        const [account] = await accountOf(database.read, ticket)
+        return isFor(account, ticket) ? account : undefined
+      }
+      return undefined
     },
     async redeem(tx, purposes, secret) {
       const ticket = await take(tx, purposes, secret)
       if (ticket === undefined) throw badTicket()
-      const [account] = await database.lock(
-        tx
-          .select()
-          .from(accounts)
-          .where(eq(accounts.id, ticket.accountId ?? '')),
-      )
-      const { email, isMailed } = ticket.data as Sent
-      if (account === undefined || account.disabledAt !== null) throw badTicket()
-      if (account.email !== email) throw badTicket()
-      return { account, isMailed }
+      const [account] = await database.lock(accountOf(tx, ticket))
+      if (!isFor(account, ticket)) throw badTicket()
+      return { account, isMailed: (ticket.data as Sent).isMailed }
     },
     async revoke(tx, purposes, accountId) {
       for (const purpose of purposes) await tickets.revoke(tx, purpose, accountId)
@@ -111,6 +115,9 @@ export function createMailedTickets(deps: {
     },
   }
 }
+
+const isFor = (account: User | undefined, { data }: StoredTicket): account is User =>
+  account !== undefined && account.disabledAt === null && account.email === (data as Sent).email
 
 const badTicket = () =>
   authProblems.badTicket({

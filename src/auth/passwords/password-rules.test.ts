@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 
 import commonPasswords from './common-passwords.txt' with { type: 'text' }
-import { comparable, passwordFault } from './password-rules.ts'
+import { comparable, likenessFault, passwordFault } from './password-rules.ts'
 
 describe('a password may be', () => {
   test.each([
@@ -35,4 +35,29 @@ test('the list is sorted, without doubles, and holds only what could be set', ()
   expect(list).toEqual([...new Set(list)].toSorted())
   expect(list.filter((each) => comparable(each) !== each || each.length < 8)).toEqual([])
   for (const each of [list[0]!, list.at(-1)!]) expect(passwordFault(each)).toContain('most common')
+})
+
+describe('ASVS 6.2.11: a password that is little more than a name', () => {
+  const words = ['Ada.Lovelace', 'countess', 'analytical.example']
+  test.each([
+    'ada.lovelace1815',
+    'ADA.LOVELACE!',
+    'Quintet-2026!',
+    'countess2026',
+    'quintet countess',
+    'analytical.example1',
+    '2026ada.lovelacequintet',
+    'ａｄａ．ｌｏｖｅｌａｃｅ',
+  ])('is refused: %s', (password) => {
+    expect(likenessFault(password, words)).toContain('easy to guess')
+  })
+  test.each(['ada.lovelace and her engine', 'x7-quintet-9f2kq', 'correct horse battery'])(
+    'is not one with enough beside: %s',
+    (password) => {
+      expect(likenessFault(password, words)).toBeUndefined()
+    },
+  )
+  test('is not told from a word of two letters, or of none', () => {
+    expect(likenessFault('abababab', ['ab', ''])).toBeUndefined()
+  })
 })

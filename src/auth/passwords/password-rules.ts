@@ -29,3 +29,21 @@ export function passwordFault(password: string): string | undefined {
   const isCommon = commonPasswords.includes(`\n${comparable(password)}\n`)
   return isCommon ? 'is one of the most common passwords, which are tried first' : undefined
 }
+
+/** Words that whoever guesses tries first (ASVS 6.1.2), beside the names of the account and those of the operator. */
+const OBVIOUS_WORDS = ['quintet', 'password', 'passwort']
+const SHORTEST_WORD = 3
+
+/**
+ * What is wrong with a new password in a place where these words are obvious, or nothing: without
+ * them it must still be as long as a password has to be.
+ */
+export function likenessFault(password: string, words: readonly string[]): string | undefined {
+  const obvious = [...OBVIOUS_WORDS, ...words.map(comparable)]
+    .filter((word) => word.length >= SHORTEST_WORD)
+    .toSorted((a, b) => b.length - a.length)
+  const rest = obvious.reduce((text, word) => text.replaceAll(word, ''), comparable(password))
+  return Array.from(rest).length < PASSWORD_LENGTH.min
+    ? 'is little more than a name or a word that is easy to guess here'
+    : undefined
+}

@@ -1,14 +1,22 @@
 import { availableParallelism } from 'node:os'
 
+import { invalid } from '../../gateway/problems.ts'
 import { authProblems } from '../problems.ts'
 import { candidates, PARAMETERS } from './password-hashes.ts'
-import { hashable } from './password-rules.ts'
+import { hashable, likenessFault } from './password-rules.ts'
 
 const RETRY_AFTER_SECONDS = '2'
 
 /** Hashes and verifies passwords, as many at a time as there are cores. */
 export interface Passwords {
   hash(password: string): Promise<string>
+  /**
+   * Hashes a password that an account with these names is to have.
+   *
+   * @throws {Problem} 422 where it is little more than one of them, or than another word that is
+   * obvious here; 503 as `verify` does.
+   */
+  hashNew(password: string, names: Names): Promise<string>
   /**
    * Takes as long for a user that does not exist (`undefined`) as for a wrong password.
    *
@@ -17,7 +25,19 @@ export interface Passwords {
   verify(password: string, hash: string | undefined): Promise<boolean>
 }
 
-export function createPasswords({ queueMax }: { queueMax: number }): Passwords {
+/** Under which an account logs in. */
+interface Names {
+  username: string
+  email?: string | null | undefined
+}
+
+export function createPasswords(deps: {
+  /** Checks that may wait. */
+  queueMax: number
+  /** What is obvious to whoever guesses, by the operator. */
+  words?: readonly string[]
+}): Passwords {
+  const { queueMax, words = [] } = deps
   const slots = createSemaphore(availableParallelism(), queueMax)
   /** Made once, outside the queue: a refusal must not be what is remembered. */
   let decoyHash: Promise<string> | undefined
@@ -26,6 +46,11 @@ export function createPasswords({ queueMax }: { queueMax: number }): Passwords {
 
   return {
     hash,
+    async hashNew(password, { username, email }) {
+      const fault = likenessFault(password, [...words, username, ...(email?.split('@') ?? [])])
+      if (fault !== undefined) throw invalid([{ path: ['password'], detail: fault }])
+      return hash(password)
+    },
     async verify(password, known) {
       const decoy = await (decoyHash ??= Bun.password.hash(crypto.randomUUID(), PARAMETERS))
       // Bun answers an empty hash at once, which would tell that the account exists.

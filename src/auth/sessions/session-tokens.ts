@@ -38,7 +38,7 @@ export function createSessionTokens(deps: {
     .prepare('account_by_session')
 
   return async (token) => {
-    const { sessionId, keyId, expiresAt } = await tokens.verify(token)
+    const { userId, sessionId, keyId, expiresAt } = await tokens.verify(token)
     return {
       expiresAtMs: expiresAt * 1000,
       async load() {
@@ -46,7 +46,7 @@ export function createSessionTokens(deps: {
         const isKeyGone = keyId !== undefined && (await keys.verifying(keyId)) === undefined
         if (isKeyGone) throw invalidToken()
         const [account] = await bySession.execute({ id: sessionId, now: new Date(clock.now()) })
-        if (account === undefined) throw invalidToken()
+        if (account?.id !== userId) throw invalidToken()
         return { kind: 'account', ...account, sessionId, scopes: new Set(roleScopes[account.role]) }
       },
     }

@@ -32,10 +32,11 @@ export interface Grant {
   refreshToken: string
   /** Life of `token`. */
   expiresInSeconds: number
+  sessionId: string
 }
 
 /** A session as its owner sees it. */
-type SessionView = Pick<
+export type SessionView = Pick<
   StoredSession,
   'id' | 'createdAt' | 'usedAt' | 'expiresAt' | 'device' | 'address'
 >
@@ -61,8 +62,8 @@ export interface Sessions {
   list(accountId: string): Promise<SessionView[]>
   /** Ends a session. @returns whether the account had it. */
   close(accountId: string, id: string, actor: Actor): Promise<boolean>
-  /** Ends all sessions of an account but one. */
-  closeOthers(accountId: string, kept: string, actor: Actor): Promise<void>
+  /** Ends all sessions of an account, but one where one is to be kept. */
+  closeAll(accountId: string, actor: Actor, kept?: string): Promise<void>
   /** Removes the sessions whose time is over; nobody can use them any more. */
   removeExpired(): Promise<void>
   /** Ends an account's sessions, within the caller's transaction; `except` lives on. */
@@ -221,7 +222,8 @@ export function createSessions(deps: {
         },
       )
       if (!isOpen) return undefined
-      return { ...(await sign(account, session, deps.loginSeconds)), refreshToken }
+      const signed = await sign(account, session, deps.loginSeconds)
+      return { ...signed, refreshToken, sessionId: session.id }
     },
     async openFor(account) {
       const session = { id: Bun.randomUUIDv7(), expiresAt: later(deps.loginSeconds) }
@@ -239,7 +241,8 @@ export function createSessions(deps: {
         throw badRefreshToken()
       }
       const { account, session } = outcome
-      return { ...(await sign(account, session, deps.refreshedSeconds)), refreshToken: next }
+      const signed = await sign(account, session, deps.refreshedSeconds)
+      return { ...signed, refreshToken: next, sessionId: session.id }
     },
     async list(accountId) {
       return database.read
@@ -269,7 +272,7 @@ export function createSessions(deps: {
       if (isClosed) forget(accountId)
       return isClosed
     },
-    async closeOthers(accountId, kept, actor) {
+    async closeAll(accountId, actor, kept = '') {
       await database.write(async (tx) => {
         const rows = await tx
           .delete(sessions)

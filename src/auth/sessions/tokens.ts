@@ -21,6 +21,7 @@ interface TokenClaims {
 
 /** What is left to check of a token that is good in itself. */
 interface VerifiedToken {
+  userId: string
   sessionId: string
   /** Of the ES256 key that signed it. */
   keyId: string | undefined
@@ -42,7 +43,7 @@ const TOKEN_CHARACTERS_MAX = 4096
 /** An instance whose clock is behind meets tokens that were issued in what it takes for the future. */
 const CLOCK_SKEW_SECONDS_MAX = 10
 
-const verifiedClaims = z.object({ sid: z.string(), exp: z.int() })
+const verifiedClaims = z.object({ sub: z.string(), sid: z.string(), exp: z.int() })
 
 export function createTokens(deps: {
   keys: Keys
@@ -103,10 +104,10 @@ export function createTokens(deps: {
           clockTolerance: CLOCK_SKEW_SECONDS_MAX,
           currentDate: new Date(clock.now()),
         })
-        const { sid, exp } = verifiedClaims.parse(payload)
+        const { sub, sid, exp } = verifiedClaims.parse(payload)
         // The tolerance is for the beginning of a token's life, not for its end.
         if (exp * 1000 <= clock.now()) throw new errors.JWTExpired('expired', payload)
-        return { sessionId: sid, keyId, expiresAt: exp }
+        return { userId: sub, sessionId: sid, keyId, expiresAt: exp }
       } catch (cause) {
         // Nothing is known of the token then.
         if (isDatabaseAway(cause)) throw cause

@@ -8,8 +8,9 @@ import { parseConfig } from '../../../src/platform/config.ts'
 import { openLog } from '../../../src/platform/log.ts'
 import { openPlatform } from '../../../src/platform/platform.ts'
 
+const access = process.env['NOOP_ACCESS'] === 'open' ? 'open' : 'signed-in'
 const noop = route(
-  { method: 'get', path: '/noop', access: 'signed-in', tag: '', summary: '', answers: {} },
+  { method: 'get', path: '/noop', access, tag: '', summary: '', answers: {} },
   () => ({ body: { ok: true } }),
 )
 
@@ -20,8 +21,8 @@ const auth = createAuth(platform)
 await auth.start()
 
 const app: App = new OpenAPIHono()
-const { authenticate } = auth
-createGateway({ ...platform, authenticate }).mount(app, [...auth.routes, noop])
+const { authenticate, authenticateCookie } = auth
+createGateway({ ...platform, authenticate, authenticateCookie }).mount(app, [...auth.routes, noop])
 
 Bun.serve({
   port: config.PORT,

@@ -1,6 +1,8 @@
+export const canAptInstall = () => process.getuid?.() === 0 && Bun.which('apt-get') !== null
+
 /** Debian starts what it installs; the tests start their own, so it is told not to. */
 export async function aptInstall(name: string): Promise<void> {
-  if (process.getuid?.() !== 0 || Bun.which('apt-get') === null) return
+  if (!canAptInstall()) return
   const quietly = ['-y', '-qq', '--no-install-recommends']
   for (const command of [
     ['update', '-qq'],

@@ -2,11 +2,14 @@
 export interface PagePolicy {
   scripts: string
   styles: string
+  /** Where its forms may lead, redirects included. Nowhere unless said. */
+  forms?: string
 }
 
 /** An HTML answer with the Content-Security-Policy that lets it work, and no more. */
-export function page(html: string, { scripts, styles }: PagePolicy): Response {
-  const policy = [
+export function page(html: string, policy: PagePolicy, status = 200): Response {
+  const { scripts, styles, forms = "'none'" } = policy
+  const directives = [
     "default-src 'none'",
     `script-src ${scripts}`,
     `style-src ${styles}`,
@@ -14,13 +17,14 @@ export function page(html: string, { scripts, styles }: PagePolicy): Response {
     "font-src 'self' data:",
     "connect-src 'self'",
     "base-uri 'none'",
-    "form-action 'none'",
+    `form-action ${forms}`,
     "frame-ancestors 'none'",
   ]
   return new Response(html, {
+    status,
     headers: {
       'content-type': 'text/html; charset=utf-8',
-      'content-security-policy': policy.join('; '),
+      'content-security-policy': directives.join('; '),
     },
   })
 }

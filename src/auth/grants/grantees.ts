@@ -1,0 +1,73 @@
+import { and, asc, eq, inArray, isNull } from 'drizzle-orm'
+
+import type { Identity } from '../../gateway/principal.ts'
+import { roleScopes } from '../../gateway/scopes.ts'
+import type { Database, Reads, Writes } from '../../platform/database/database.ts'
+import type { AuthTables } from '../tables.ts'
+
+/** Somebody who can own resources and be granted some, as others see them. */
+export interface Grantee {
+  id: string
+  kind: 'user' | 'service_account'
+  name: string
+}
+
+/** One kind of them. Ids are unique across kinds. */
+export interface Grantees {
+  /** Those of the ids that are of this kind. */
+  find(reads: Reads, ids: readonly string[]): Promise<Grantee[]>
+  /** Within a write the same, and they stay until the commit. */
+  hold(tx: Writes, ids: readonly string[]): Promise<Grantee[]>
+  /** Who one of them is now; `undefined` where there is none, or it may not be used. */
+  identity(id: string): Promise<Identity | undefined>
+}
+
+/** People. */
+export function accountGrantees(deps: { database: Database; tables: AuthTables }): Grantees {
+  const { database } = deps
+  const { accounts } = deps.tables
+
+  const select = (reads: Reads, ids: readonly string[]) =>
+    reads
+      .select({ id: accounts.id, name: accounts.username })
+      .from(accounts)
+      .where(inArray(accounts.id, [...ids]))
+      // Whoever holds several takes them in this order, and nobody waits for each other.
+      .orderBy(asc(accounts.id))
+  const users = (rows: { id: string; name: string }[]): Grantee[] =>
+    rows.map((row) => ({ ...row, kind: 'user' }))
+
+  return {
+    find: async (reads, ids) => users(await select(reads, ids)),
+    hold: async (tx, ids) => users(await database.lock(select(tx, ids))),
+    async identity(id) {
+      const [account] = await database.read
+        .select({ id: accounts.id, username: accounts.username, role: accounts.role })
+        .from(accounts)
+        .where(and(eq(accounts.id, id), isNull(accounts.disabledAt)))
+      if (account === undefined) return undefined
+      const scopes = new Set(roleScopes[account.role])
+      return { kind: 'account', ...account, sessionId: undefined, scopes }
+    },
+  }
+}
+
+/** All kinds as one. */
+export function allGrantees(kinds: readonly Grantees[]): Grantees {
+  return {
+    find: async (reads, ids) =>
+      (await Promise.all(kinds.map((kind) => kind.find(reads, ids)))).flat(),
+    async hold(tx, ids) {
+      const held: Grantee[] = []
+      for (const kind of kinds) held.push(...(await kind.hold(tx, ids)))
+      return held
+    },
+    async identity(id) {
+      for (const kind of kinds) {
+        const found = await kind.identity(id)
+        if (found !== undefined) return found
+      }
+      return undefined
+    },
+  }
+}
