@@ -31,6 +31,7 @@ import { activeFromMs } from './keys/key-life.ts'
 import { createKeyStore } from './keys/key-store.ts'
 import { createKeys } from './keys/keys.ts'
 import { createSecrets } from './keys/secrets.ts'
+import { linkRoutes } from './links.routes.ts'
 import { mailRoutes } from './mail.routes.ts'
 import { createKeptMail } from './mail/kept-mail.ts'
 import { createMailQuota } from './mail/mail-quota.ts'
@@ -231,6 +232,7 @@ export function createAuth(deps: {
       ...passwordResetRoutes(passwordResets),
       ...emailVerificationRoutes(emailVerification),
       ...mailRoutes(keptMail),
+      ...linkRoutes({ passwordResets, emailVerification }),
       ...meRoutes({ users, userPasswords }),
       ...userImportRoutes({ userImport, usersMax: config.IMPORT_USERS_MAX }),
       ...userSessionRoutes({ users, sessions }),

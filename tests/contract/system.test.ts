@@ -148,14 +148,22 @@ describe('open without a token', () => {
       '/docs',
       '/docs/problems',
       '/docs/scalar.js',
+      '/forgot-password',
+      '/forgot-password',
       '/health',
       '/livez',
       '/openapi.json',
       '/readyz',
+      '/reset-password',
+      '/reset-password',
+      '/set-password',
+      '/set-password',
       '/sign-in',
       '/sign-in',
       '/sign-out',
       '/sign-out',
+      '/verify-email',
+      '/verify-email',
     ])
   })
 })
