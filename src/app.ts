@@ -58,6 +58,7 @@ export async function openApp(platform: Platform) {
       await jobs.stop(deadlineMs)
       await outbox.stop()
       await inference.stop()
+      await auth.stop()
     },
   }
 }

@@ -73,6 +73,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     principal: limit('principal', config.RATE_LIMIT_PRINCIPAL),
     auth: limit('auth', config.RATE_LIMIT_AUTH),
     validate: limit('validate', config.RATE_LIMIT_VALIDATE),
+    clients: limit('clients', config.RATE_LIMIT_CLIENTS),
   }
 
   const prepare = (route: Route, method: string, endpoint: string): Mounted => ({

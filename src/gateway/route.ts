@@ -23,8 +23,11 @@ export interface RequestContext {
 /** A JSON answer, or a response as it is. */
 export type Answer = { status?: number; body: unknown; headers?: Record<string, string> } | Response
 
-/** Which limit counts a request: by principal, by address for guesses at a secret, or none. */
-type Rate = 'principal' | 'auth' | 'validate' | 'none'
+/**
+ * Which limit counts a request: by principal, by address for guesses at a secret and for programs that
+ * get tokens, or none.
+ */
+type Rate = 'principal' | 'auth' | 'validate' | 'clients' | 'none'
 
 interface Documented {
   description: string

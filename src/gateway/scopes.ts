@@ -4,6 +4,10 @@ export const scopes = {
   'models:read': 'See models and their figures',
   'users:read': 'See users',
   'users:write': 'Create, import, change and remove users, and reset their passwords',
+  'service-accounts:read': 'See service accounts and what their keys are called',
+  'service-accounts:write':
+    'Create, change and remove service accounts; for people, their API keys too',
+  'tokens:introspect': 'Ask what a token is worth, at /oauth/introspect',
   'jobs:admin': 'See, cancel and replay everybody’s jobs',
   'audit:read': 'See who did what',
   'metrics:read': 'Read the metrics of the process',
