@@ -1,4 +1,4 @@
-import { z } from '@hono/zod-openapi'
+import { z } from 'zod'
 
 import { scalar } from '../gateway/scalar.ts'
 import { isScope, type Scope, scopes, scopesFault } from '../gateway/scopes.ts'
@@ -27,7 +27,6 @@ export const scopeNames = z
     z.array(scopeName).min(1).max(SCOPES_MAX),
   )
   .transform((names) => [...new Set(names)] as Scope[])
-  .openapi({ type: 'array', items: { type: 'string' } })
 
 const apiKey = z.object({
   id: z.string(),

@@ -1,4 +1,4 @@
-import { z } from '@hono/zod-openapi'
+import { z } from 'zod'
 
 import { defineProblems, type Problem } from '../gateway/problem.ts'
 import type { Answer } from '../gateway/route.ts'
@@ -90,7 +90,7 @@ export const invalidClient = () =>
     headers: { 'www-authenticate': 'Basic realm="quintet", charset="UTF-8"' },
   })
 
-export const oauthError = z.object({ error: z.string(), error_description: z.string().optional() })
+const oauthError = z.object({ error: z.string(), error_description: z.string().optional() })
 const example = (error: string, error_description: string) => ({ error, error_description })
 
 /** How OAuth's endpoints refuse, whatever it is that went wrong. */

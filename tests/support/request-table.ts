@@ -16,6 +16,8 @@ export interface Row extends Omit<TestRequest, 'token'> {
   mustNotContain?: string[]
   /** Headers that the answer has; a pattern where the value varies, null where there is none. */
   answerHeaders?: Record<string, string | RegExp | null>
+  /** The code of RFC 6749 by which it is refused, where that is no problem document. */
+  oauthError?: string
   /** Types of the events published by it; none unless said. */
   events?: string[]
 }
@@ -59,7 +61,19 @@ export function testRequests(
     await published()
     expect(events.slice(eventsBefore).map(({ type }) => type as string)).toEqual(row.events ?? [])
 
-    if (response.status >= 400) expectProblem(response, text)
+    if (row.oauthError !== undefined) expectOAuthError(response, text, row.oauthError)
+    else if (response.status >= 400) expectProblem(response, text)
+  })
+}
+
+/** RFC 6749, section 5.2. */
+export function expectOAuthError(response: Response, text: string, code: string): void {
+  expect(response.headers.get('content-type')).toBe('application/json')
+  expect(response.headers.get('cache-control')).toBe('no-store')
+  const { error, ...rest } = JSON.parse(text) as Record<string, unknown>
+  expect(error).toBe(code)
+  expect(rest).toEqual({
+    error_description: expect.stringMatching(/^[\x20\x21\x23-\x5b\x5d-\x7e]+$/),
   })
 }
 

@@ -15,7 +15,7 @@ type StoredApiKey = AuthTables['apiKeys']['$inferSelect']
 export type ApiKeyView = Omit<StoredApiKey, 'hash' | 'ownerId'>
 
 /** Whose keys they are. */
-export interface KeyOwner {
+interface KeyOwner {
   kind: 'account' | 'service-account'
   id: string
 }

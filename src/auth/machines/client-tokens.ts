@@ -12,7 +12,7 @@ import { isOver, scopesOf } from './api-keys.ts'
 import type { Client } from './clients.ts'
 
 /** A token and what its holder must know of it. */
-export interface IssuedToken {
+interface IssuedToken {
   token: string
   expiresInSeconds: number
   scopes: string[]
