@@ -65,6 +65,9 @@ export function sentSecretOf(
   return sent
 }
 
+/** RFC 6749, appendix A.1 and A.2. */
+const VISIBLE = /^[\x20-\x7e]*$/
+
 /** Both parts are encoded as in a form, which is where this differs from Basic elsewhere. */
 function readBasic(authorization: string): SentSecret | undefined {
   const encoded = /^Basic +([A-Za-z0-9+/]+={0,2}) *$/i.exec(authorization)?.[1]
@@ -76,7 +79,9 @@ function readBasic(authorization: string): SentSecret | undefined {
     const [id, secret] = [pair.slice(0, colon), pair.slice(colon + 1)].map((part) =>
       decodeURIComponent(part.replaceAll('+', ' ')),
     )
-    return { id: id!, secret: secret! }
+    return [id!, secret!].every((part) => VISIBLE.test(part))
+      ? { id: id!, secret: secret! }
+      : undefined
   } catch {
     return undefined
   }

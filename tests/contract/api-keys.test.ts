@@ -433,7 +433,8 @@ test('API_KEYS_PER_OWNER_MAX is how many keys somebody may have', async () => {
   const attempt = () =>
     made.request({ path: KEYS, body: { name: 'x', scopes: ['predict'] }, token: made.adminToken })
   const answers = await Promise.all([attempt(), attempt(), attempt(), attempt()])
-  expect(answers.map((answer) => answer.status).toSorted()).toEqual([201, 201, 409, 409])
+  expect(answers.filter((answer) => answer.status === 201)).toHaveLength(2)
+  expect(answers.filter((answer) => answer.status === 409)).toHaveLength(2)
   const refused = answers.find((answer) => answer.status === 409)!
   expect(await refused.json()).toMatchObject({
     title: 'Too many API keys',
