@@ -4,7 +4,17 @@ import { sqliteKit } from '../src/platform/database/columns.ts'
 import { jobTables } from '../src/platform/jobs/tables.ts'
 import { outboxTables } from '../src/platform/outbox/tables.ts'
 
-export const { accounts, audit, grants, secrets, sessions, signingKeys, tickets } =
-  authTables(sqliteKit)
+export const {
+  accounts,
+  apiKeys,
+  audit,
+  grants,
+  revokedTokens,
+  secrets,
+  serviceAccounts,
+  sessions,
+  signingKeys,
+  tickets,
+} = authTables(sqliteKit)
 export const { jobs, schedules } = jobTables(sqliteKit)
 export const { outbox, relays } = outboxTables(sqliteKit)

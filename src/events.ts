@@ -8,6 +8,14 @@ export type LoginMethod = (typeof loginMethods)[number]
 const act = { actor_id: z.string().nullable(), time: z.iso.datetime() }
 const ofUser = z.object({ user_id: z.string(), ...act })
 const ofSession = ofUser.extend({ session_id: z.string() })
+const ofServiceAccount = z.object({ service_account_id: z.string(), ...act })
+/** One of the ids is null: a key is a person's or a service account's. */
+const ofApiKey = z.object({
+  user_id: z.string().nullable(),
+  service_account_id: z.string().nullable(),
+  key_id: z.string(),
+  ...act,
+})
 
 /** Everything that can happen and that others may hear of: event type → what it carries. */
 export const events = {
@@ -36,6 +44,22 @@ export const events = {
     principals: z.array(z.object({ id: z.string(), access: z.enum(['read', 'write']) })),
     ...act,
   }),
+  'auth.service_account_created': ofServiceAccount,
+  'auth.service_account_changed': ofServiceAccount.extend({
+    changed: z.array(z.enum(['name', 'description', 'scopes', 'disabled'])),
+  }),
+  'auth.service_account_deleted': ofServiceAccount,
+  'auth.api_key_created': ofApiKey,
+  'auth.api_key_deleted': ofApiKey,
+  /** `key_id` is that of the key that it was given for. */
+  'auth.token_issued': ofServiceAccount.extend({
+    token_id: z.string(),
+    key_id: z.string(),
+    scopes: z.array(z.string()),
+  }),
+  'auth.token_revoked': ofServiceAccount.extend({ token_id: z.string() }),
+  /** Somebody said to be a service account and was not; null where there is none of that id. */
+  'auth.client_refused': z.object({ service_account_id: z.string().nullable(), ...act }),
   'auth.keys_rotated': z.object({ key_id: z.string(), is_compromised: z.boolean(), ...act }),
   /** Told on the way, so not through the outbox: the job itself says how it stands. */
   'jobs.updated': z.object({

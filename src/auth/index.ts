@@ -15,20 +15,33 @@ import { createUserImport } from './accounts/user-import.ts'
 import { createUserList } from './accounts/user-list.ts'
 import { createUserPasswords, randomPassword } from './accounts/user-passwords.ts'
 import { createUsers } from './accounts/users.ts'
+import { apiKeyRoutes } from './api-keys.routes.ts'
 import { auditRoutes } from './audit.routes.ts'
 import { createAudit } from './audit/audit.ts'
 import { forwardRoutes } from './forward.routes.ts'
 import { grantRoutes } from './grants.routes.ts'
 import { createAccess } from './grants/access.ts'
-import { accountGrantees, allGrantees } from './grants/grantees.ts'
+import { accountGrantees, allGrantees, serviceAccountGrantees } from './grants/grantees.ts'
 import { createGrants } from './grants/grants.ts'
 import { keyRoutes } from './keys.routes.ts'
 import { activeFromMs } from './keys/key-life.ts'
 import { createKeyStore } from './keys/key-store.ts'
 import { createKeys } from './keys/keys.ts'
 import { createSecrets } from './keys/secrets.ts'
+import { createApiKeyTokens } from './machines/api-key-tokens.ts'
+import { looksLikeApiKey } from './machines/api-key.ts'
+import { createApiKeys } from './machines/api-keys.ts'
+import { createClientTokens } from './machines/client-tokens.ts'
+import { createClients } from './machines/clients.ts'
+import { createIntrospection } from './machines/introspection.ts'
+import { createKeyUses } from './machines/key-uses.ts'
+import { createServiceAccounts } from './machines/service-accounts.ts'
 import { meRoutes } from './me.routes.ts'
+import { oauthMetadataRoutes } from './oauth-metadata.routes.ts'
+import { oauthRoutes } from './oauth.routes.ts'
 import { createPasswords } from './passwords/passwords.ts'
+import { serviceAccountKeyRoutes } from './service-account-keys.routes.ts'
+import { serviceAccountRoutes } from './service-accounts.routes.ts'
 import { sessionRoutes } from './sessions.routes.ts'
 import { createBrowserSessions } from './sessions/browser-sessions.ts'
 import { createLogins } from './sessions/logins.ts'
@@ -57,6 +70,8 @@ export interface Auth {
   identity: FindIdentity
   /** Creates the administrator on the first start, and says how to log in when it made up a password. */
   start(): Promise<{ username: string; password: string } | undefined>
+  /** Resolves when what is written beside the requests is written. */
+  stop(): Promise<void>
   /** A token for the first administrator, always by the key in the database. */
   administratorToken(): Promise<string>
   /** Sets a new random password for the first administrator and ends its sessions. */
@@ -94,7 +109,11 @@ export function createAuth(deps: {
     clock,
   })
   const verified = createVerifiedTokens({
-    read: createSessionTokens({ database, tables, tokens, keys, clock }),
+    read: async (token) => {
+      if (looksLikeApiKey(token)) return readApiKey(token)
+      const good = await tokens.verify(token)
+      return good.kind === 'session' ? sessionCredentialOf(good) : clientTokens.credentialOf(good)
+    },
     clock,
     cacheMax: config.TOKEN_CACHE_MAX,
   })
@@ -103,6 +122,29 @@ export function createAuth(deps: {
     verified.forget(identityId)
     verifiedCookies.forget(identityId)
   }
+  const sessionCredentialOf = createSessionTokens({ database, tables, keys, clock })
+  const keyUses = createKeyUses({ database, tables, clock, log })
+  const apiKeys = createApiKeys({
+    database,
+    tables,
+    audit,
+    clock,
+    perOwnerMax: config.API_KEYS_PER_OWNER_MAX,
+    forget,
+  })
+  const readApiKey = createApiKeyTokens({ apiKeys, uses: keyUses, clock })
+  const clientTokens = createClientTokens({
+    database,
+    tables,
+    tokens,
+    keys,
+    audit,
+    clock,
+    ttlSeconds: config.CLIENT_TOKEN_TTL_SECONDS,
+    forget,
+  })
+  const clients = createClients({ database, tables, apiKeys, uses: keyUses, audit, clock })
+  const introspect = createIntrospection({ verified, apiKeys, issuer: config.PUBLIC_URL })
   const secrets = createSecrets({ database, tables })
   const tickets = createTickets({ database, tables, clock })
   const refreshTokens = createRefreshTokens(secrets)
@@ -139,12 +181,16 @@ export function createAuth(deps: {
   const common = { database, tables, passwords, sessions, audit, clock, forget }
   const administrators = createAdministrators(common)
   const access = createAccess({ database, tables, clock })
-  const grantees = allGrantees([accountGrantees({ database, tables })])
+  const grantees = allGrantees([
+    accountGrantees({ database, tables }),
+    serviceAccountGrantees({ database, tables }),
+  ])
   const grants = createGrants({ database, tables, access, grantees, audit })
   const users = createUsers({ ...common, administrators, grants })
   const userPasswords = createUserPasswords(common)
   const userImport = createUserImport(common)
   const userList = createUserList(common)
+  const serviceAccounts = createServiceAccounts({ ...common, grants })
 
   const cookie = createSessionCookie({
     publicUrl: config.PUBLIC_URL,
@@ -160,6 +206,7 @@ export function createAuth(deps: {
   upkeep('keys.maintain', '37 * * * *', () => keyStore.maintain())
   upkeep('sessions.expire', '17 * * * *', () => sessions.removeExpired())
   upkeep('tickets.expire', '27 * * * *', () => tickets.removeExpired())
+  upkeep('client-tokens.expire', '7 * * * *', () => clientTokens.removeExpired())
   upkeep('audit.expire', '47 3 * * *', () => audit.removeExpired())
 
   return {
@@ -172,6 +219,11 @@ export function createAuth(deps: {
       ...userSessionRoutes({ users, sessions }),
       ...userRoutes({ users, userList, userPasswords }),
       ...grantRoutes({ grants, access }),
+      ...apiKeyRoutes({ apiKeys, clock }),
+      ...serviceAccountRoutes(serviceAccounts),
+      ...serviceAccountKeyRoutes({ apiKeys, serviceAccounts, clock }),
+      ...oauthRoutes({ clients, clientTokens, introspect, tokens }),
+      ...oauthMetadataRoutes(config.PUBLIC_URL),
       ...auditRoutes(audit),
       ...signInRoutes({ logins, browserSessions, returns, cookie, ttlSeconds }),
       ...accountRoutes({ users, sessions }),
@@ -190,6 +242,7 @@ export function createAuth(deps: {
       if (created === undefined || config.ADMIN_PASSWORD !== undefined) return undefined
       return { username: created.username, password }
     },
+    stop: () => keyUses.settled(),
     async administratorToken() {
       const account = await administrators.first()
       if (account === undefined) throw new Error('there is no administrator yet')

@@ -7,6 +7,7 @@ export const authProblems = defineProblems('auth', {
   signupClosed: { status: 403, title: 'Sign-up closed' },
   wrongPassword: { status: 403, title: 'Wrong password' },
   nameTaken: { status: 409, title: 'Name taken' },
+  tooManyApiKeys: { status: 409, title: 'Too many API keys' },
   lastAdministrator: { status: 409, title: 'Last administrator' },
   busy: { status: 503, title: 'Too many logins at once' },
 })

@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm'
 import type { JWK } from 'jose'
 
+import type { Scope } from '../gateway/scopes.ts'
 import type { Kit } from '../platform/database/columns.ts'
 
 /** Names under which an account logs in are unique in their folded form (`foldName`). */
@@ -55,6 +56,57 @@ export const authTables = ({ table, column, index, uniqueIndex }: Kit) => ({
       index('sessions_idle_until').on(session.idleUntil),
       uniqueIndex('sessions_cookie_hash').on(session.cookieHash),
     ],
+  ),
+
+  /** Accounts of programs. Names are unique in their folded form. */
+  serviceAccounts: table(
+    'service_accounts',
+    {
+      id: column.text().primaryKey(),
+      name: column.text().notNull(),
+      nameFolded: column.text().notNull(),
+      description: column.text(),
+      scopes: column.json<Scope[]>().notNull(),
+      /** Since when it may not be used. */
+      disabledAt: column.timestamp(),
+      /** Who may be gone by now. */
+      createdBy: column.text(),
+      createdAt: column.timestamp().notNull(),
+      updatedAt: column.timestamp().notNull(),
+    },
+    (account) => [uniqueIndex('service_accounts_name_folded').on(account.nameFolded)],
+  ),
+
+  /** What programs prove themselves with. */
+  apiKeys: table(
+    'api_keys',
+    {
+      id: column.text().primaryKey(),
+      hash: column.text().notNull(),
+      /** An account, or a service account. */
+      ownerId: column.text().notNull(),
+      name: column.text().notNull(),
+      scopes: column.json<Scope[]>().notNull(),
+      /** How the key begins. */
+      hint: column.text().notNull(),
+      createdAt: column.timestamp().notNull(),
+      expiresAt: column.timestamp(),
+      usedAt: column.timestamp(),
+    },
+    (key) => [
+      uniqueIndex('api_keys_hash').on(key.hash),
+      index('api_keys_owner_id').on(key.ownerId),
+    ],
+  ),
+
+  /** Tokens of programs that ended before they expired; by their `jti`, until they would have. */
+  revokedTokens: table(
+    'revoked_tokens',
+    {
+      id: column.text().primaryKey(),
+      expiresAt: column.timestamp().notNull(),
+    },
+    (token) => [index('revoked_tokens_expires_at').on(token.expiresAt)],
   ),
 
   /** Secrets that are good once, for one thing. */

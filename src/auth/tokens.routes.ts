@@ -37,7 +37,9 @@ const textOf = (value: unknown) => (typeof value === 'string' ? value : '')
 const validation = z.object({
   valid: z.literal(true),
   user_id: z.string(),
-  role: role.nullable().meta({ description: 'null for a service account, which has scopes alone' }),
+  role: role.nullable().meta({
+    description: 'null for API keys and service accounts, which have scopes alone',
+  }),
 })
 
 const grantExample = {
@@ -162,7 +164,9 @@ export function tokenRoutes(deps: {
       async ({ body }) => {
         try {
           const identity = await verified.authenticate(body.token)
-          const role = identity.kind === 'account' ? identity.role : null
+          // An API key may do less than its owner, so the role would say too much of it.
+          const isPerson = identity.kind === 'account' && identity.sessionId !== undefined
+          const role = isPerson ? identity.role : null
           return { body: { valid: true, user_id: identity.id, role } }
         } catch (error) {
           if (!(error instanceof Problem)) throw error

@@ -205,6 +205,9 @@ const limits: Limit[] = [
 /** Settings that bound without a refusal, or whose test needs another stage. */
 const elsewhere: Partial<Record<keyof typeof settings.shape, string>> = {
   AUDIT_TTL_SECONDS: 'tests/contract/audit.test.ts',
+  API_KEYS_PER_OWNER_MAX: 'tests/contract/api-keys.test.ts',
+  CLIENT_TOKEN_TTL_SECONDS: 'tests/contract/oauth.test.ts',
+  RATE_LIMIT_CLIENTS: 'tests/contract/oauth.test.ts',
   TOKEN_CACHE_MAX: 'src/auth/sessions/sessions.test.ts',
   SESSIONS_PER_ACCOUNT_MAX: 'tests/contract/sessions.test.ts',
   KEY_ROTATION_SECONDS: 'tests/contract/keys.test.ts',

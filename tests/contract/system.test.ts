@@ -135,6 +135,8 @@ describe('open without a token', () => {
     expect(open.toSorted()).toEqual([
       '/',
       '/.well-known/jwks.json',
+      '/.well-known/oauth-authorization-server',
+      '/.well-known/openid-configuration',
       '/api/v1/auth/login',
       '/api/v1/auth/refresh',
       '/api/v1/auth/signup',
@@ -147,6 +149,10 @@ describe('open without a token', () => {
       '/docs/scalar.js',
       '/health',
       '/livez',
+      // These ask for a client's secret themselves.
+      '/oauth/introspect',
+      '/oauth/revoke',
+      '/oauth/token',
       '/openapi.json',
       '/readyz',
       '/sign-in',

@@ -48,7 +48,7 @@ export interface Users {
    */
   change(id: string, change: UserChange, actor: Actor): Promise<User | undefined>
   /**
-   * Removes an account, its sessions and what it was granted.
+   * Removes an account, its sessions, its API keys and what it was granted.
    *
    * @returns whether there was one.
    * @throws {Problem} 409 when no administrator would be left.
@@ -69,7 +69,7 @@ export function createUsers(deps: {
   forget: (accountId: string) => void
 }): Users {
   const { database, passwords, sessions, administrators, grants, audit, clock, forget } = deps
-  const { accounts } = deps.tables
+  const { accounts, apiKeys } = deps.tables
 
   async function lock(tx: Writes, id: string): Promise<User | undefined> {
     const [account] = await database.lock(tx.select().from(accounts).where(eq(accounts.id, id)))
@@ -150,6 +150,7 @@ export function createUsers(deps: {
         if (isAdministrator(account)) await administrators.requireAnother(tx, id)
         await sessions.revoke(tx, id)
         await grants.revoke(tx, id)
+        await tx.delete(apiKeys).where(eq(apiKeys.ownerId, id))
         await tx.delete(accounts).where(eq(accounts.id, id))
         await audit.record(tx, actor, 'auth.user_deleted', { user_id: id })
         return true

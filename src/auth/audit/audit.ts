@@ -15,7 +15,11 @@ type Outcome = 'success' | 'failure'
 export type AuditEntry = AuthTables['audit']['$inferSelect']
 
 /** Acts by which somebody was refused. All others succeeded. */
-const FAILURES: ReadonlySet<Act> = new Set(['auth.login_failed', 'auth.refresh_reused'])
+const FAILURES: ReadonlySet<Act> = new Set([
+  'auth.login_failed',
+  'auth.refresh_reused',
+  'auth.client_refused',
+])
 
 /**
  * Who did what to whom, from where, and whether it went well. Entries are added and never changed;
