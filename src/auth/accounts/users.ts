@@ -7,6 +7,7 @@ import { type Database, isUniqueViolation, type Writes } from '../../platform/da
 import type { Audit } from '../audit/audit.ts'
 import type { Passwords } from '../passwords/passwords.ts'
 import { authProblems } from '../problems.ts'
+import type { SecondFactors } from '../second-factors/second-factors.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { AuthTables } from '../tables.ts'
 import { type Administrators, isAdministrator } from './administrators.ts'
@@ -63,10 +64,12 @@ export function createUsers(deps: {
   administrators: Administrators
   audit: Audit
   clock: Clock
+  secondFactors: Pick<SecondFactors, 'clear'>
   /** Called after a commit that changed what tokens of an account say. */
   forget: (accountId: string) => void
 }): Users {
   const { database, passwords, sessions, administrators, audit, clock, forget } = deps
+  const { secondFactors } = deps
   const { accounts } = deps.tables
 
   async function lock(tx: Writes, id: string): Promise<User | undefined> {
@@ -147,6 +150,7 @@ export function createUsers(deps: {
         if (account === undefined) return false
         if (isAdministrator(account)) await administrators.requireAnother(tx, id)
         await sessions.revoke(tx, id)
+        await secondFactors.clear(tx, id)
         await tx.delete(accounts).where(eq(accounts.id, id))
         await audit.record(tx, actor, 'auth.user_deleted', { user_id: id })
         return true
