@@ -74,12 +74,13 @@ async function ticketOf({ username }: Person): Promise<{ ticket: string; methods
 }
 const secondOptions = (ticket: string) =>
   json<Options>(post(`${SECOND}/passkey/options`, { ticket }))
+/** The server's own jobs run when the clock moves, and tell of themselves. */
 async function eventsOf(work: () => Promise<unknown>) {
   await harness.published()
   const before = harness.events.length
   await work()
   await harness.published()
-  return harness.events.slice(before)
+  return harness.events.slice(before).filter(({ type }) => type.startsWith('auth.'))
 }
 
 const response = {
@@ -328,7 +329,6 @@ describe('a passkey is registered', () => {
       { challenge: Buffer.from(`qt_${'x'.repeat(43)}`).toString('base64url') },
     ],
     [
-      // To check it, the library would fetch the address that it names.
       'an attestation with certificates',
       {
         attestation: {
@@ -376,8 +376,8 @@ describe('a passkey is registered', () => {
     const add = async () =>
       register(person, createAuthenticator().register(await creationOptions(person)))
     for (let n = 0; n < 19; n++) expect((await add()).status).toBe(201)
-    const [one, other] = await Promise.all([add(), add()])
-    expect([one.status, other.status].toSorted()).toEqual([201, 409])
+    const last = await Promise.all([add(), add()])
+    expect(last.filter(({ status }) => status === 201)).toHaveLength(1)
     await expectRefused(add(), { title: 'Too many passkeys', status: 409 })
   })
 })

@@ -211,8 +211,8 @@ function signedTicket(clientDataJSON: string): string | undefined {
 }
 
 /**
- * Whether an attestation is none, or the credential's own signature. It was not asked for, and to check
- * a chain of certificates the library would fetch whatever address they name.
+ * Whether an attestation is none, or the credential's own signature. More was not asked for, and to check a
+ * chain of certificates the library fetches lists of those that were revoked, from where the chain says.
  */
 async function isWithoutCertificates(attestationObject: string): Promise<boolean> {
   const { decodeAttestationObject } = await import('@simplewebauthn/server/helpers')
