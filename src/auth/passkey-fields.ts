@@ -13,35 +13,27 @@ const credential = {
   id: base64url(1364),
   rawId: base64url(1364),
   type: z.literal('public-key'),
-  authenticatorAttachment: z.enum(['platform', 'cross-platform']).nullish().catch(undefined),
 }
 
 /** What a browser says by `PublicKeyCredential.toJSON()`; what newer ones add is left aside. */
-export const registrationResponse = z
-  .object({
-    ...credential,
-    response: z.object({
-      clientDataJSON: base64url(4096),
-      attestationObject: base64url(8192),
-      transports: z.array(z.string().max(32)).max(8).default([]),
-    }),
-  })
-  .transform(({ authenticatorAttachment: _, ...response }) => response)
+export const registrationResponse = z.object({
+  ...credential,
+  response: z.object({
+    clientDataJSON: base64url(4096),
+    attestationObject: base64url(8192),
+    transports: z.array(z.string().max(32)).max(8).default([]),
+  }),
+})
 
-export const authenticationResponse = z
-  .object({
-    ...credential,
-    response: z.object({
-      clientDataJSON: base64url(4096),
-      authenticatorData: base64url(4096),
-      signature: base64url(2048),
-      userHandle: base64url(128).nullish(),
-    }),
-  })
-  .transform(({ authenticatorAttachment: _, response: { userHandle, ...response }, ...rest }) => ({
-    ...rest,
-    response: { ...response, ...(userHandle ? { userHandle } : {}) },
-  }))
+export const authenticationResponse = z.object({
+  ...credential,
+  response: z.object({
+    clientDataJSON: base64url(4096),
+    authenticatorData: base64url(4096),
+    signature: base64url(2048),
+    userHandle: base64url(128).nullish(),
+  }),
+})
 
 export const registrationExample = {
   id: 'dGhlIGlkIG9mIGEgcGFzc2tleQ',

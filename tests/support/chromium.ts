@@ -23,8 +23,7 @@ export interface Chromium {
   close(): Promise<void>
 }
 
-export const findChromium = () =>
-  Bun.which('chromium') ?? Bun.which('chromium-browser') ?? undefined
+const findChromium = () => Bun.which('chromium') ?? Bun.which('chromium-browser') ?? undefined
 
 /** Installs Chromium where it is missing and can be installed. @returns whether it is there. */
 export async function ensureChromium(): Promise<boolean> {

@@ -9,19 +9,26 @@ import type { Database } from '../../platform/database/database.ts'
 import type { Tickets } from '../tickets/tickets.ts'
 import type { NewPasskey, Passkey, Passkeys } from './passkeys.ts'
 
-export const CHALLENGE_SECONDS = 300
+const CHALLENGE_SECONDS = 300
 /** Ed25519, ES256, RS256: what authenticators make. */
 const ALGORITHMS = [-8, -7, -257]
 
 type Challenge = NonNullable<Awaited<ReturnType<Tickets['read']>>>
-export type CreationOptions = PublicKeyCredentialCreationOptionsJSON
+type CreationOptions = PublicKeyCredentialCreationOptionsJSON
 export type RequestOptions = PublicKeyCredentialRequestOptionsJSON
 /** What a browser's `toJSON()` says of a credential; nothing in it is believed before it is checked. */
-export type RegistrationResponse = Omit<RegistrationResponseJSON, 'clientExtensionResults'>
-export type AuthenticationResponse = Omit<AuthenticationResponseJSON, 'clientExtensionResults'>
+type RegistrationResponse = Omit<RegistrationResponseJSON, 'clientExtensionResults'>
+export interface AuthenticationResponse extends Omit<
+  AuthenticationResponseJSON,
+  'clientExtensionResults' | 'response'
+> {
+  response: Omit<AuthenticationResponseJSON['response'], 'userHandle'> & {
+    userHandle?: string | null | undefined
+  }
+}
 
 /** A signature that is right. Whether it is the right one's to use is for the caller to see. */
-export interface Assertion {
+interface Assertion {
   passkey: Passkey
   /** The account that the authenticator has it for. None where it did not say. */
   userHandle: string | undefined
@@ -165,10 +172,10 @@ export function createPasskeyCeremonies(deps: {
       const passkey = await passkeys.find(response.id)
       if (taken === undefined || passkey === undefined) return undefined
       const { verifyAuthenticationResponse } = await library()
-      const { userHandle } = response.response
+      const { userHandle, ...signed } = response.response
       try {
         const { verified, authenticationInfo } = await verifyAuthenticationResponse({
-          response: { ...response, clientExtensionResults: {} },
+          response: { ...response, response: signed, clientExtensionResults: {} },
           expectedChallenge: taken.expectedChallenge,
           expectedOrigin: origin,
           expectedRPID: rpID,
@@ -183,7 +190,7 @@ export function createPasskeyCeremonies(deps: {
         if (!verified) return undefined
         return {
           passkey,
-          userHandle: userHandle && Buffer.from(userHandle, 'base64url').toString(),
+          userHandle: userHandle ? Buffer.from(userHandle, 'base64url').toString() : undefined,
           challenge: taken.challenge,
           counter: authenticationInfo.newCounter,
           isBackedUp: authenticationInfo.credentialBackedUp,
