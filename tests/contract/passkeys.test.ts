@@ -4,7 +4,7 @@ import { eq } from 'drizzle-orm'
 import { generateSync } from 'otplib'
 
 import { authTables } from '../../src/auth/tables.ts'
-import { createAuthenticator } from '../support/authenticator.ts'
+import { attestByCertificate, createAuthenticator } from '../support/authenticator.ts'
 import { type Harness, openHarness, PASSWORD } from '../support/harness.ts'
 import { testRequests } from '../support/request-table.ts'
 
@@ -90,6 +90,14 @@ const response = {
   response: { clientDataJSON: 'e30', authenticatorData: 'AAAA', signature: 'AAAA' },
 }
 const made = { ...response, response: { clientDataJSON: 'e30', attestationObject: 'AAAA' } }
+
+const selfAttestation = (sig: Uint8Array) => ({
+  format: 'packed',
+  statement: new Map<string, unknown>([
+    ['alg', -7],
+    ['sig', sig],
+  ]),
+})
 
 describe('refuses', () => {
   const tokens: Record<string, string> = {}
@@ -328,31 +336,14 @@ describe('a passkey is registered', () => {
       'a made-up challenge',
       { challenge: Buffer.from(`qt_${'x'.repeat(43)}`).toString('base64url') },
     ],
+    ['an authenticator whose maker vouches for it', { attestation: attestByCertificate }],
     [
-      'an attestation with certificates',
-      {
-        attestation: {
-          format: 'packed',
-          statement: new Map<string, unknown>([
-            ['alg', -7],
-            ['sig', new Uint8Array(8)],
-            ['x5c', [new Uint8Array(8)]],
-          ]),
-        },
-      },
+      'an authenticator with an attestation of a TPM',
+      { attestation: () => ({ format: 'tpm', statement: new Map<string, unknown>() }) },
     ],
-    ['an attestation of a TPM', { attestation: { format: 'tpm', statement: new Map() } }],
     [
-      'a self-attestation that is forged',
-      {
-        attestation: {
-          format: 'packed',
-          statement: new Map<string, unknown>([
-            ['alg', -7],
-            ['sig', new Uint8Array(70)],
-          ]),
-        },
-      },
+      'a key that did not sign for itself',
+      { attestation: () => selfAttestation(new Uint8Array(70)) },
     ],
   ])('WebAuthn §7.1: not from %s', async (_, lies) => {
     const person = await newPerson()
@@ -361,6 +352,14 @@ describe('a passkey is registered', () => {
     expect(await json(harness.request({ path: PASSKEYS, token: person.token }))).toEqual({
       passkeys: [],
     })
+  })
+
+  test('WebAuthn §6.5.4: also where it signs for itself, as some do unasked', async () => {
+    const person = await newPerson()
+    const response = createAuthenticator().register(await creationOptions(person), {
+      attestation: (data, sign) => selfAttestation(sign(data)),
+    })
+    expect((await register(person, response)).status).toBe(201)
   })
 
   test('WebAuthn §7.1: not where it is known, to whomever', async () => {

@@ -336,6 +336,29 @@ describe('a login by password', () => {
     })
   })
 
+  test('that began before TOTP was enabled, and would end after it, is asked for more', async () => {
+    const person = await newPerson()
+    const { secret } = await json<{ secret: string }>(post(TOTP, undefined, person.token))
+    const { database } = harness.platform
+    const { accounts } = tables()
+    const [isHeld, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const held = database.write(async (tx) => {
+      await database.lock(tx.select().from(accounts).where(eq(accounts.id, person.id)))
+      isHeld.resolve()
+      await release.promise
+    })
+    await isHeld.promise
+    const confirmed = post(CONFIRMATION, { code: codeOf(secret) }, person.token)
+    await Bun.sleep(100)
+    const login = post(LOGIN, { username: person.username, password: PASSWORD })
+    // It sees that there is none, and waits to open its session.
+    await Bun.sleep(400)
+    release.resolve()
+    await held
+    expect((await confirmed).status).toBe(200)
+    await expectRefused(login, { title: 'Second factor required' })
+  })
+
   test('of an imported account renews its hash, and its ticket stays good', async () => {
     const username = `person ${++people}`
     const passwordHash = await Bun.password.hash(PASSWORD, { algorithm: 'bcrypt', cost: 4 })

@@ -1,4 +1,10 @@
-import { createHash, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
+import {
+  createHash,
+  createPrivateKey,
+  generateKeyPairSync,
+  type KeyObject,
+  sign,
+} from 'node:crypto'
 
 import { isoCBOR } from '@simplewebauthn/server/helpers'
 
@@ -19,8 +25,11 @@ interface Lies {
   isForged?: boolean
 }
 interface RegistrationLies extends Lies {
-  /** In place of none. */
-  attestation?: { format: string; statement: Map<string, unknown> }
+  /** In place of none; `sign` is by the new key. */
+  attestation?: (
+    data: Buffer,
+    sign: (data: Buffer) => Uint8Array,
+  ) => { format: string; statement: Map<string, unknown> }
 }
 
 interface Options {
@@ -80,18 +89,23 @@ export function createAuthenticator(origin = 'http://localhost:8080') {
       const length = Buffer.alloc(2)
       length.writeUInt16BE(id.length)
       const credential = Buffer.concat([Buffer.alloc(16), length, id, coseOf(publicKey)])
-      const { format, statement } = lies.attestation ?? { format: 'none', statement: new Map() }
+      const client = clientData('webauthn.create', options, lies)
+      const data = authenticatorData(options.rp!.id, lies, credential)
+      const signed = Buffer.concat([data, sha256(client)])
+      const { format, statement } = lies.attestation?.(signed, (bytes) =>
+        signedBy(privateKey, bytes),
+      ) ?? { format: 'none', statement: new Map() }
       const attestationObject = new Map<string, unknown>([
         ['fmt', format],
         ['attStmt', statement],
-        ['authData', new Uint8Array(authenticatorData(options.rp!.id, lies, credential))],
+        ['authData', new Uint8Array(data)],
       ])
       return {
         ...named,
         clientExtensionResults: {},
         authenticatorAttachment: 'platform',
         response: {
-          clientDataJSON: clientData('webauthn.create', options, lies).toString('base64url'),
+          clientDataJSON: client.toString('base64url'),
           attestationObject: encode(attestationObject).toString('base64url'),
           transports: ['internal'],
           publicKeyAlgorithm: -7,
@@ -109,7 +123,7 @@ export function createAuthenticator(origin = 'http://localhost:8080') {
         response: {
           clientDataJSON: client.toString('base64url'),
           authenticatorData: data.toString('base64url'),
-          signature: sign('sha256', signed, privateKey).toString('base64url'),
+          signature: Buffer.from(signedBy(privateKey, signed)).toString('base64url'),
           userHandle: lies.userHandle ?? userHandle,
         },
       }
@@ -118,6 +132,21 @@ export function createAuthenticator(origin = 'http://localhost:8080') {
 }
 
 const sha256 = (data: string | Buffer) => createHash('sha256').update(data).digest()
+
+const signedBy = (key: KeyObject, data: Buffer) => new Uint8Array(sign('sha256', data, key))
+
+/** As the maker of an authenticator signs for it; of a maker that nobody knows, and good for 100 years. */
+export function attestByCertificate(data: Buffer) {
+  const key = createPrivateKey({ key: MAKER.key, format: 'jwk' })
+  return {
+    format: 'packed',
+    statement: new Map<string, unknown>([
+      ['alg', -7],
+      ['sig', signedBy(key, data)],
+      ['x5c', [new Uint8Array(Buffer.from(MAKER.certificate, 'base64'))]],
+    ]),
+  }
+}
 
 const encode = (value: unknown) =>
   Buffer.from(isoCBOR.encode(value as Parameters<typeof isoCBOR.encode>[0]))
@@ -135,4 +164,24 @@ function coseOf(key: KeyObject): Buffer {
       [-3, bytes(y!)],
     ]),
   )
+}
+
+/** Made for this test by openssl; the certificate names a list of those that were revoked. */
+const MAKER = {
+  key: {
+    kty: 'EC',
+    crv: 'P-256',
+    x: '6GLM5kZndUbXz0TnzB788QbqUwPzi9_l3dYOg6jUzP8',
+    y: 'QedLs2OziAb1GS2WS2dIvaBNKAAhKaJwIEO_SVHBbe4',
+    d: 'seT_GefWTw3K2fnj3WJRZZPTO0CokzTBhji5c65nOmQ',
+  },
+  certificate:
+    'MIICAzCCAaigAwIBAgIUVya/87jgUop5UcOuvkYTiGZxr54wCgYIKoZIzj0EAwIwTzELMAkGA1UEBhMCREUxDTALBg' +
+    'NVBAoMBFRlc3QxIjAgBgNVBAsMGUF1dGhlbnRpY2F0b3IgQXR0ZXN0YXRpb24xDTALBgNVBAMMBFRlc3QwIBcNMjYx' +
+    'MTIyMjM0MDEwWhgPMjEyNjEwMjkyMzQwMTBaME8xCzAJBgNVBAYTAkRFMQ0wCwYDVQQKDARUZXN0MSIwIAYDVQQLDB' +
+    'lBdXRoZW50aWNhdG9yIEF0dGVzdGF0aW9uMQ0wCwYDVQQDDARUZXN0MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE' +
+    '6GLM5kZndUbXz0TnzB788QbqUwPzi9/l3dYOg6jUzP9B50uzY7OIBvUZLZZLZ0i9oE0oACEponAgQ79JUcFt7qNgMF' +
+    '4wDAYDVR0TAQH/BAIwADAvBgNVHR8EKDAmMCSgIqAghh5odHRwOi8vMTI3LjAuMC4xOjkvcmV2b2tlZC5jcmwwHQYD' +
+    'VR0OBBYEFAJbRCvD7hIgUR3pZSvL/RvxeCqEMAoGCCqGSM49BAMCA0kAMEYCIQD9I36LSHezcMFc2EVk3KFS5NAZOX' +
+    'CHjXdaCDJ/J6oeAAIhANrrTyJuWP7iZ8h9y0dQPloL/54YwV6eD3Xg8KNMCpCO',
 }

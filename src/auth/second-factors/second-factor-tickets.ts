@@ -45,13 +45,13 @@ export function createSecondFactorTickets(deps: {
 
   return {
     async issue(account, { address }) {
-      const { id, username: name, passwordHash } = account
+      const { id, passwordHash } = account
       return database.write(async (tx) => {
         const [now] = await database.lock(tx.select().from(accounts).where(eq(accounts.id, id)))
         if (now?.passwordHash !== passwordHash || now.disabledAt !== null) return undefined
-        await audit.record(tx, { id: null, name, address }, 'auth.second_factor_required', {
-          user_id: id,
-        })
+        // Not by name: that it is the account's owner is yet to be shown.
+        const actor = { id: null, name: null, address }
+        await audit.record(tx, actor, 'auth.second_factor_required', { user_id: id })
         return tickets.issue(tx, {
           purpose: PURPOSE,
           accountId: id,
