@@ -9,12 +9,15 @@ export const {
   apiKeys,
   audit,
   grants,
+  passkeys,
+  recoveryCodes,
   revokedTokens,
   secrets,
   serviceAccounts,
   sessions,
   signingKeys,
   tickets,
+  totp,
 } = authTables(postgresKit)
 export const { jobs, schedules } = jobTables(postgresKit)
 export const { outbox, relays } = outboxTables(postgresKit)

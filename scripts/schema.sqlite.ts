@@ -9,12 +9,15 @@ export const {
   apiKeys,
   audit,
   grants,
+  passkeys,
+  recoveryCodes,
   revokedTokens,
   secrets,
   serviceAccounts,
   sessions,
   signingKeys,
   tickets,
+  totp,
 } = authTables(sqliteKit)
 export const { jobs, schedules } = jobTables(sqliteKit)
 export const { outbox, relays } = outboxTables(sqliteKit)

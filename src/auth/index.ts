@@ -27,6 +27,7 @@ import { keyRoutes } from './keys.routes.ts'
 import { activeFromMs } from './keys/key-life.ts'
 import { createKeyStore } from './keys/key-store.ts'
 import { createKeys } from './keys/keys.ts'
+import { createSeal } from './keys/seal.ts'
 import { createSecrets } from './keys/secrets.ts'
 import { createApiKeyTokens } from './machines/api-key-tokens.ts'
 import { looksLikeApiKey } from './machines/api-key.ts'
@@ -39,12 +40,25 @@ import { createServiceAccounts } from './machines/service-accounts.ts'
 import { meRoutes } from './me.routes.ts'
 import { oauthMetadataRoutes } from './oauth-metadata.routes.ts'
 import { oauthRoutes } from './oauth.routes.ts'
+import { passkeyLoginRoutes } from './passkey-logins.routes.ts'
+import { passkeyRoutes } from './passkeys.routes.ts'
 import { createPasswords } from './passwords/passwords.ts'
+import { secondFactorRoutes } from './second-factor.routes.ts'
+import { secondFactorsRoutes } from './second-factors.routes.ts'
+import { createPasskeyCeremonies } from './second-factors/passkey-ceremonies.ts'
+import { createPasskeyLogins } from './second-factors/passkey-logins.ts'
+import { createPasskeys } from './second-factors/passkeys.ts'
+import { createRecoveryCodes } from './second-factors/recovery-codes.ts'
+import { createSecondFactorLogins } from './second-factors/second-factor-logins.ts'
+import { createSecondFactorTickets } from './second-factors/second-factor-tickets.ts'
+import { createSecondFactors } from './second-factors/second-factors.ts'
+import { createTotp } from './second-factors/totp.ts'
 import { serviceAccountKeyRoutes } from './service-account-keys.routes.ts'
 import { serviceAccountRoutes } from './service-accounts.routes.ts'
 import { sessionRoutes } from './sessions.routes.ts'
 import { createBrowserSessions } from './sessions/browser-sessions.ts'
 import { createLogins } from './sessions/logins.ts'
+import { createRecentLogins } from './sessions/recent-logins.ts'
 import { createRefreshTokens } from './sessions/refresh-tokens.ts'
 import { createReturnAddresses } from './sessions/return-addresses.ts'
 import { createSessionTokens } from './sessions/session-tokens.ts'
@@ -57,6 +71,7 @@ import { authTables } from './tables.ts'
 import { createTickets } from './tickets/tickets.ts'
 import { tokenRoutes } from './tokens.routes.ts'
 import { userImportRoutes } from './user-import.routes.ts'
+import { userSecondFactorsRoutes } from './user-second-factors.routes.ts'
 import { userSessionRoutes } from './user-sessions.routes.ts'
 import { userRoutes } from './users.routes.ts'
 
@@ -74,7 +89,9 @@ export interface Auth {
   stop(): Promise<void>
   /** A token for the first administrator, always by the key in the database. */
   administratorToken(): Promise<string>
-  /** Sets a new random password for the first administrator and ends its sessions. */
+  /**
+   * Sets a new random password for the first administrator, removes its second factors and ends its sessions.
+   */
   resetAdministrator(): Promise<{ username: string; password: string }>
   /**
    * Makes the key that signs next, unless one waits already. With `isCompromised` it signs at once,
@@ -177,8 +194,28 @@ export function createAuth(deps: {
     clock,
     cacheMax: config.TOKEN_CACHE_MAX,
   })
-  const logins = createLogins({ database, tables, sessions, passwords, audit, log })
-  const common = { database, tables, passwords, sessions, audit, clock, forget }
+  const publicUrl = config.PUBLIC_URL
+  const totp = createTotp({ ...deps, tables, seal: createSeal(secrets, 'totp') })
+  const recoveryCodes = createRecoveryCodes(tables)
+  const passkeys = createPasskeys({ database, tables, clock })
+  const ceremonies = createPasskeyCeremonies({ database, tickets, passkeys, publicUrl })
+  const factors = { database, tables, sessions, audit, totp, recoveryCodes, passkeys, ceremonies }
+  const secondFactors = createSecondFactors({ ...factors, publicUrl, forget })
+  const secondFactorTickets = createSecondFactorTickets({ database, tables, tickets, audit })
+  const secondFactorLogins = createSecondFactorLogins({ ...factors, secondFactorTickets })
+  const passkeyLogins = createPasskeyLogins(factors)
+  const recentLogins = createRecentLogins({ database, tables, clock })
+  const logins = createLogins({
+    database,
+    tables,
+    sessions,
+    passwords,
+    secondFactors,
+    secondFactorTickets,
+    audit,
+    log,
+  })
+  const common = { database, tables, passwords, sessions, audit, clock, forget, secondFactors }
   const administrators = createAdministrators(common)
   const access = createAccess({ database, tables, clock })
   const grantees = allGrantees([
@@ -213,10 +250,15 @@ export function createAuth(deps: {
     routes: [
       ...tokenRoutes({ logins, sessions, verified }),
       ...sessionRoutes(sessions),
+      ...secondFactorRoutes(secondFactorLogins),
+      ...passkeyLoginRoutes(passkeyLogins),
       ...signupRoutes({ users, isOpen: config.SIGNUP === 'open' }),
       ...meRoutes({ users, userPasswords }),
+      ...secondFactorsRoutes({ secondFactors, recentLogins }),
+      ...passkeyRoutes({ secondFactors, ceremonies, recentLogins }),
       ...userImportRoutes({ userImport, usersMax: config.IMPORT_USERS_MAX }),
       ...userSessionRoutes({ users, sessions }),
+      ...userSecondFactorsRoutes({ users, secondFactors }),
       ...userRoutes({ users, userList, userPasswords }),
       ...grantRoutes({ grants, access }),
       ...apiKeyRoutes({ apiKeys, clock }),
@@ -253,6 +295,7 @@ export function createAuth(deps: {
       const account = await administrators.first()
       if (account === undefined) throw new Error('there is no administrator yet')
       await userPasswords.reset(account.id, password, SERVER)
+      await secondFactors.removeAll(account.id, SERVER)
       return { username: account.username, password }
     },
     async rotateKeys({ isCompromised }) {

@@ -114,14 +114,73 @@ export const authTables = ({ table, column, index, uniqueIndex }: Kit) => ({
     'tickets',
     {
       hash: column.text().primaryKey(),
-      purpose: column.text().$type<'reset_password'>().notNull(),
+      purpose: column
+        .text()
+        .$type<
+          | 'reset_password'
+          | 'second_factor'
+          | 'passkey_registration'
+          | 'passkey_login'
+          | 'passkey_second_factor'
+        >()
+        .notNull(),
       accountId: column.text(),
       data: column.json<object>().notNull(),
       expiresAt: column.timestamp().notNull(),
+      /** How often it was tried, where that is counted. */
+      attempts: column.integer(),
     },
     (ticket) => [
       index('tickets_account_id').on(ticket.accountId),
       index('tickets_expires_at').on(ticket.expiresAt),
+    ],
+  ),
+
+  /** What an account shares with an authenticator app (RFC 6238). */
+  totp: table('totp', {
+    accountId: column.text().primaryKey(),
+    /** Encrypted. */
+    secret: column.text().notNull(),
+    createdAt: column.timestamp().notNull(),
+    /** Since when it is asked for. None until a first code has shown that the app has the secret. */
+    confirmedAt: column.timestamp(),
+    /** Of the last code that was taken: no earlier one is, nor that one again. */
+    lastStep: column.integer().notNull(),
+    /** Wrong codes since the last right one, and until when no other is looked at. */
+    failures: column.integer().notNull(),
+    waitUntil: column.timestamp(),
+  }),
+
+  recoveryCodes: table(
+    'recovery_codes',
+    {
+      hash: column.text().primaryKey(),
+      accountId: column.text().notNull(),
+    },
+    (code) => [index('recovery_codes_account_id').on(code.accountId)],
+  ),
+
+  passkeys: table(
+    'passkeys',
+    {
+      id: column.text().primaryKey(),
+      accountId: column.text().notNull(),
+      /** By which authenticators know it. */
+      credentialId: column.text().notNull(),
+      /** COSE, in base64url. */
+      publicKey: column.text().notNull(),
+      /** How often it has signed, where its authenticator counts. */
+      counter: column.integer().notNull(),
+      transports: column.json<string[]>().notNull(),
+      name: column.text().notNull(),
+      /** Whether its authenticator keeps copies elsewhere. */
+      isBackedUp: column.boolean().notNull(),
+      createdAt: column.timestamp().notNull(),
+      usedAt: column.timestamp(),
+    },
+    (passkey) => [
+      uniqueIndex('passkeys_credential_id').on(passkey.credentialId),
+      index('passkeys_account_id').on(passkey.accountId),
     ],
   ),
 

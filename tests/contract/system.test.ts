@@ -138,7 +138,13 @@ describe('open without a token', () => {
       '/.well-known/oauth-authorization-server',
       '/.well-known/openid-configuration',
       '/api/v1/auth/login',
+      '/api/v1/auth/passkeys/login',
+      '/api/v1/auth/passkeys/login/options',
       '/api/v1/auth/refresh',
+      // These ask for a ticket that a right password gave.
+      '/api/v1/auth/second-factor',
+      '/api/v1/auth/second-factor/passkey',
+      '/api/v1/auth/second-factor/passkey/options',
       '/api/v1/auth/signup',
       '/api/v1/auth/validate',
       // These ask for a signature of their own.

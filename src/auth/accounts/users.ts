@@ -8,6 +8,7 @@ import type { Audit } from '../audit/audit.ts'
 import type { Grants } from '../grants/grants.ts'
 import type { Passwords } from '../passwords/passwords.ts'
 import { authProblems } from '../problems.ts'
+import type { SecondFactors } from '../second-factors/second-factors.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { AuthTables } from '../tables.ts'
 import { type Administrators, isAdministrator } from './administrators.ts'
@@ -65,10 +66,12 @@ export function createUsers(deps: {
   grants: Grants
   audit: Audit
   clock: Clock
+  secondFactors: Pick<SecondFactors, 'clear'>
   /** Called after a commit that changed what tokens of an account say. */
   forget: (accountId: string) => void
 }): Users {
-  const { database, passwords, sessions, administrators, grants, audit, clock, forget } = deps
+  const { database, passwords, sessions, administrators, grants, secondFactors, audit } = deps
+  const { clock, forget } = deps
   const { accounts, apiKeys } = deps.tables
 
   async function lock(tx: Writes, id: string): Promise<User | undefined> {
@@ -151,6 +154,7 @@ export function createUsers(deps: {
         await sessions.revoke(tx, id)
         await grants.revoke(tx, id)
         await tx.delete(apiKeys).where(eq(apiKeys.ownerId, id))
+        await secondFactors.clear(tx, id)
         await tx.delete(accounts).where(eq(accounts.id, id))
         await audit.record(tx, actor, 'auth.user_deleted', { user_id: id })
         return true

@@ -9,6 +9,11 @@ import type { Audit } from '../audit/audit.ts'
 import { isCurrent } from '../passwords/password-hashes.ts'
 import type { Passwords } from '../passwords/passwords.ts'
 import { authProblems } from '../problems.ts'
+import {
+  secondFactorRequired,
+  type SecondFactorTickets,
+} from '../second-factors/second-factor-tickets.ts'
+import type { SecondFactors } from '../second-factors/second-factors.ts'
 import type { AuthTables } from '../tables.ts'
 import type { Client, Grant, Sessions } from './sessions.ts'
 
@@ -18,7 +23,8 @@ export interface Logins {
    * By password. `login` is the user name or the e-mail address.
    *
    * @throws {Problem} 401, the same and after the same time whether or not the user exists; 403 when
-   * the password is right and the account may not be used.
+   * the password is right and the account may not be used; 401 with a ticket when the password is right
+   * and not enough.
    */
   byPassword(login: string, password: string, client: Client): Promise<Grant & { account: User }>
 }
@@ -28,10 +34,12 @@ export function createLogins(deps: {
   tables: AuthTables
   sessions: Sessions
   passwords: Passwords
+  secondFactors: SecondFactors
+  secondFactorTickets: SecondFactorTickets
   audit: Audit
   log: Log
 }): Logins {
-  const { database, sessions, passwords, audit, log } = deps
+  const { database, sessions, passwords, secondFactors, secondFactorTickets, audit, log } = deps
   const { accounts } = deps.tables
 
   const byName = database.read
@@ -57,19 +65,27 @@ export function createLogins(deps: {
     await database.write((tx) => audit.record(tx, actor, 'auth.login_failed', details))
   }
 
-  /** A login that succeeded stays one: what fails here is tried again at the next. */
-  async function renewHash({ id, passwordHash: known }: User, password: string) {
-    if (isCurrent(known)) return
+  /**
+   * A login that succeeded stays one: what fails here is tried again at the next.
+   *
+   * @returns the account with the hash that it has now, unless somebody else replaced it.
+   */
+  async function renewHash(account: User, password: string): Promise<User> {
+    const { id, passwordHash: known } = account
+    if (isCurrent(known)) return account
     try {
       const passwordHash = await passwords.hash(password)
-      await database.write(async (tx) => {
-        await tx
+      const renewed = await database.write(async (tx) =>
+        tx
           .update(accounts)
           .set({ passwordHash })
           .where(and(eq(accounts.id, id), eq(accounts.passwordHash, known)))
-      })
+          .returning({ id: accounts.id }),
+      )
+      return renewed.length > 0 ? { ...account, passwordHash } : account
     } catch (error) {
       log.warn({ error }, 'an imported password hash could not be replaced')
+      return account
     }
   }
 
@@ -86,9 +102,17 @@ export function createLogins(deps: {
           await recordFailure(account, 'disabled', client)
           throw authProblems.accountDisabled()
         }
-        const grant = await sessions.open(account, ['password'], client)
-        // Else it was disabled meanwhile, or its hash replaced: by another password, or by another
-        // login that renewed it.
+        const methods = await secondFactors.methods(account.id)
+        if (methods.length > 0) {
+          const ticket = await secondFactorTickets.issue(await renewHash(account, password), client)
+          if (ticket === undefined) continue
+          throw secondFactorRequired(ticket, methods)
+        }
+        const grant = await sessions.open(account, ['password'], client, (tx) =>
+          secondFactors.isNone(tx, account.id),
+        )
+        // Else it was disabled meanwhile, has a second factor now, or its hash was replaced: by another
+        // password, or by another login that renewed it.
         if (grant !== undefined) {
           await renewHash(account, password)
           return { ...grant, account }
