@@ -10,7 +10,7 @@ const USAGE = `Usage:
   scripts/token
       Prints a token for the administrator.
   scripts/admin reset
-      Sets a new random password for the administrator and prints it.
+      Sets a new random password for the administrator and prints it. Second factors are removed.
   scripts/admin rotate-keys
       Makes the key that signs tokens next. It is published now and signs in an hour; the old one
       is kept until the last token that it signed has expired. Nobody is logged out.

@@ -6,15 +6,21 @@ import { outboxTables } from '../src/platform/outbox/tables.ts'
 
 export const {
   accounts,
+  apiKeys,
   audit,
   grants,
   keptMail,
   knownAddresses,
+  passkeys,
+  recoveryCodes,
+  revokedTokens,
   secrets,
+  serviceAccounts,
   sessions,
   signingKeys,
   throttles,
   tickets,
+  totp,
 } = authTables(sqliteKit)
 export const { jobs, schedules } = jobTables(sqliteKit)
 export const { outbox, relays } = outboxTables(sqliteKit)

@@ -66,6 +66,7 @@ export async function openApp(platform: Platform) {
       await jobs.stop(deadlineMs)
       await outbox.stop()
       await inference.stop()
+      await auth.stop()
     },
   }
 }

@@ -1,13 +1,22 @@
 import { z } from 'zod'
 
 /** By what somebody has logged in, all of them together. */
-const loginMethods = ['password'] as const
+const loginMethods = ['password', 'totp', 'recovery_code', 'passkey'] as const
 export type LoginMethod = (typeof loginMethods)[number]
 
 /** Of each act that the audit tells of. `actor_id` is null for the server itself and for who has its machine. */
 const act = { actor_id: z.string().nullable(), time: z.iso.datetime() }
 const ofUser = z.object({ user_id: z.string(), ...act })
+const ofPasskey = ofUser.extend({ passkey_id: z.string() })
 const ofSession = ofUser.extend({ session_id: z.string() })
+const ofServiceAccount = z.object({ service_account_id: z.string(), ...act })
+/** One of the ids is null: a key is a person's or a service account's. */
+const ofApiKey = z.object({
+  user_id: z.string().nullable(),
+  service_account_id: z.string().nullable(),
+  key_id: z.string(),
+  ...act,
+})
 
 /** Everything that can happen and that others may hear of: event type → what it carries. */
 export const events = {
@@ -15,12 +24,25 @@ export const events = {
   /** `user_id` is null where there is no such user. */
   'auth.login_failed': z.object({
     user_id: z.string().nullable(),
-    /** `held_back`: the first of those who came while wrong passwords had to be waited for. */
-    reason: z.enum(['credentials', 'disabled', 'unverified', 'held_back']),
+    /**
+     * `held_back`: the first of those who came while wrong passwords had to be waited for.
+     * `passkey_counter`: it had signed more often before, so somebody may have a copy of it.
+     */
+    reason: z.enum([
+      'credentials',
+      'disabled',
+      'unverified',
+      'held_back',
+      'second_factor',
+      'passkey',
+      'passkey_counter',
+    ]),
     ...act,
   }),
   /** Who has logged in did not know the password that some changes ask for. */
   'auth.reauthentication_failed': ofUser.extend({ reason: z.enum(['credentials', 'held_back']) }),
+  /** The password was right, and is not enough. */
+  'auth.second_factor_required': ofUser,
   'auth.logout': ofSession,
   /** A refresh token came a second time: somebody has a copy, and the session is over. */
   'auth.refresh_reused': ofSession,
@@ -51,6 +73,29 @@ export const events = {
     principals: z.array(z.object({ id: z.string(), access: z.enum(['read', 'write']) })),
     ...act,
   }),
+  'auth.service_account_created': ofServiceAccount,
+  'auth.service_account_changed': ofServiceAccount.extend({
+    changed: z.array(z.enum(['name', 'description', 'scopes', 'disabled'])),
+  }),
+  'auth.service_account_deleted': ofServiceAccount,
+  'auth.api_key_created': ofApiKey,
+  'auth.api_key_deleted': ofApiKey,
+  /** `key_id` is that of the key that it was given for. */
+  'auth.token_issued': ofServiceAccount.extend({
+    token_id: z.string(),
+    key_id: z.string(),
+    scopes: z.array(z.string()),
+  }),
+  'auth.token_revoked': ofServiceAccount.extend({ token_id: z.string() }),
+  /** Somebody said to be a service account and was not; null where there is none of that id. */
+  'auth.client_refused': z.object({ service_account_id: z.string().nullable(), ...act }),
+  'auth.totp_enabled': ofUser,
+  'auth.totp_removed': ofUser,
+  'auth.recovery_codes_replaced': ofUser,
+  'auth.passkey_added': ofPasskey,
+  'auth.passkey_removed': ofPasskey,
+  /** All that were left: the password alone lets its owner in. */
+  'auth.second_factors_removed': ofUser,
   'auth.keys_rotated': z.object({ key_id: z.string(), is_compromised: z.boolean(), ...act }),
   /** Told on the way, so not through the outbox: the job itself says how it stands. */
   'jobs.updated': z.object({

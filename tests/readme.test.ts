@@ -36,10 +36,27 @@ afterAll(async () => {
   rmSync(directory, { recursive: true, force: true })
 })
 
-async function run(command: string[], input: string) {
+/** What the operator would have put where the program finds it. */
+async function program(): Promise<Record<string, string>> {
+  const send = async (path: string, body: object, token = '') => {
+    const response = await fetch(`http://localhost:8080/api/v1/${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+      body: JSON.stringify(body),
+    })
+    return (await response.json()) as { token: string; id: string; key: string }
+  }
+  const { token } = await send('auth/login', { username: 'admin', password: PASSWORD })
+  const scopes = { name: Bun.randomUUIDv7(), scopes: ['models:read'] }
+  const { id } = await send('service-accounts', scopes, token)
+  const { key } = await send(`service-accounts/${id}/api-keys`, scopes, token)
+  return { QUINTET_ID: id, QUINTET_KEY: key }
+}
+
+async function run(command: string[], input: string, further: Record<string, string> = {}) {
   const child = Bun.spawn(command, {
     cwd: ROOT,
-    env: environment,
+    env: { ...environment, ...further },
     stdin: new Blob([input]),
     stdout: 'pipe',
     stderr: 'pipe',
@@ -83,6 +100,9 @@ test('the shell lines work as they stand', async () => {
     { id: 'regression', team: 'none', principals: [{ name: 'ada' }] },
     { token: expect.any(String), refresh_token: expect.any(String), expires_in: 900 },
     { type: 'predictions.batch', state: expect.stringMatching(/^(ready|active|done)$/) },
+    { models: expect.any(Array) },
+    { models: expect.any(Array) },
+    { access_token: expect.any(String), expires_in: 3600, scope: 'models:read' },
   ])
 })
 
@@ -92,6 +112,7 @@ testWith('Rscript', 'the R lines work as they stand', async () => {
     blocksOf('r')
       .map(({ code }) => code)
       .join('\n'),
+    await program(),
   )
   for (const part of ['Diamond price', 'Adelie', 'Gentoo', '37']) expect(output).toContain(part)
 })
@@ -102,14 +123,15 @@ testWith('python3', 'the Python lines work as they stand', async () => {
     blocksOf('python')
       .map(({ code }) => code)
       .join('\n'),
+    await program(),
   )
-  for (const part of ['Diamond price', "'Adelie': 0.9", "'Gentoo': 0.", '[[37'])
+  for (const part of ['Diamond price', "'Adelie': 0.9", "'Gentoo': 0.", '[[37', '\n200\n'])
     expect(output).toContain(part)
 })
 
 describe('what is written', () => {
   test('there are blocks in each language', () => {
-    expect(['sh', 'r', 'python'].map((language) => blocksOf(language).length)).toEqual([6, 1, 1])
+    expect(['sh', 'r', 'python'].map((language) => blocksOf(language).length)).toEqual([7, 2, 2])
   })
 
   test('the table of settings is the schema’s (`bun scripts/settings.ts` writes it)', () => {

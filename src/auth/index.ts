@@ -18,31 +18,58 @@ import { createUserImport } from './accounts/user-import.ts'
 import { createUserList } from './accounts/user-list.ts'
 import { createUserPasswords, randomPassword } from './accounts/user-passwords.ts'
 import { createUsers } from './accounts/users.ts'
+import { apiKeyRoutes } from './api-keys.routes.ts'
 import { auditRoutes } from './audit.routes.ts'
 import { createAudit } from './audit/audit.ts'
 import { emailVerificationRoutes } from './email-verification.routes.ts'
 import { forwardRoutes } from './forward.routes.ts'
 import { grantRoutes } from './grants.routes.ts'
 import { createAccess } from './grants/access.ts'
-import { accountGrantees, allGrantees } from './grants/grantees.ts'
+import { accountGrantees, allGrantees, serviceAccountGrantees } from './grants/grantees.ts'
 import { createGrants } from './grants/grants.ts'
 import { keyRoutes } from './keys.routes.ts'
 import { activeFromMs } from './keys/key-life.ts'
 import { createKeyStore } from './keys/key-store.ts'
 import { createKeys } from './keys/keys.ts'
+import { createSeal } from './keys/seal.ts'
 import { createSecrets } from './keys/secrets.ts'
 import { linkRoutes } from './links.routes.ts'
+import { createApiKeyTokens } from './machines/api-key-tokens.ts'
+import { looksLikeApiKey } from './machines/api-key.ts'
+import { createApiKeys } from './machines/api-keys.ts'
+import { createClientTokens } from './machines/client-tokens.ts'
+import { createClients } from './machines/clients.ts'
+import { createIntrospection } from './machines/introspection.ts'
+import { createKeyUses } from './machines/key-uses.ts'
+import { createServiceAccounts } from './machines/service-accounts.ts'
 import { mailRoutes } from './mail.routes.ts'
 import { createKeptMail } from './mail/kept-mail.ts'
 import { createMailQuota } from './mail/mail-quota.ts'
 import { createMailedTickets } from './mail/mailed-tickets.ts'
 import { createMailings } from './mail/mailings.ts'
 import { meRoutes } from './me.routes.ts'
+import { oauthMetadataRoutes } from './oauth-metadata.routes.ts'
+import { oauthRoutes } from './oauth.routes.ts'
+import { passkeyLoginRoutes } from './passkey-logins.routes.ts'
+import { passkeyRoutes } from './passkeys.routes.ts'
 import { passwordResetRoutes } from './password-reset.routes.ts'
 import { createPasswords } from './passwords/passwords.ts'
+import { secondFactorRoutes } from './second-factor.routes.ts'
+import { secondFactorsRoutes } from './second-factors.routes.ts'
+import { createPasskeyCeremonies } from './second-factors/passkey-ceremonies.ts'
+import { createPasskeyLogins } from './second-factors/passkey-logins.ts'
+import { createPasskeys } from './second-factors/passkeys.ts'
+import { createRecoveryCodes } from './second-factors/recovery-codes.ts'
+import { createSecondFactorLogins } from './second-factors/second-factor-logins.ts'
+import { createSecondFactorTickets } from './second-factors/second-factor-tickets.ts'
+import { createSecondFactors } from './second-factors/second-factors.ts'
+import { createTotp } from './second-factors/totp.ts'
+import { serviceAccountKeyRoutes } from './service-account-keys.routes.ts'
+import { serviceAccountRoutes } from './service-accounts.routes.ts'
 import { sessionRoutes } from './sessions.routes.ts'
 import { createBrowserSessions } from './sessions/browser-sessions.ts'
 import { createLogins } from './sessions/logins.ts'
+import { createRecentLogins } from './sessions/recent-logins.ts'
 import { createRefreshTokens } from './sessions/refresh-tokens.ts'
 import { createReturnAddresses } from './sessions/return-addresses.ts'
 import { createSessionTokens } from './sessions/session-tokens.ts'
@@ -56,6 +83,7 @@ import { authTables } from './tables.ts'
 import { createTickets } from './tickets/tickets.ts'
 import { tokenRoutes } from './tokens.routes.ts'
 import { userImportRoutes } from './user-import.routes.ts'
+import { userSecondFactorsRoutes } from './user-second-factors.routes.ts'
 import { userSessionRoutes } from './user-sessions.routes.ts'
 import { userRoutes } from './users.routes.ts'
 
@@ -69,9 +97,13 @@ export interface Auth {
   identity: FindIdentity
   /** Creates the administrator on the first start, and says how to log in when it made up a password. */
   start(): Promise<{ username: string; password: string } | undefined>
+  /** Resolves when what is written beside the requests is written. */
+  stop(): Promise<void>
   /** A token for the first administrator, always by the key in the database. */
   administratorToken(): Promise<string>
-  /** Sets a new random password for the first administrator and ends its sessions. */
+  /**
+   * Sets a new random password for the first administrator, removes its second factors and ends its sessions.
+   */
   resetAdministrator(): Promise<{ username: string; password: string }>
   /**
    * Makes the key that signs next, unless one waits already. With `isCompromised` it signs at once,
@@ -107,7 +139,11 @@ export function createAuth(deps: {
     clock,
   })
   const verified = createVerifiedTokens({
-    read: createSessionTokens({ database, tables, tokens, keys, clock }),
+    read: async (token) => {
+      if (looksLikeApiKey(token)) return readApiKey(token)
+      const good = await tokens.verify(token)
+      return good.kind === 'session' ? sessionCredentialOf(good) : clientTokens.credentialOf(good)
+    },
     clock,
     cacheMax: config.TOKEN_CACHE_MAX,
   })
@@ -116,6 +152,29 @@ export function createAuth(deps: {
     verified.forget(identityId)
     verifiedCookies.forget(identityId)
   }
+  const sessionCredentialOf = createSessionTokens({ database, tables, keys, clock })
+  const keyUses = createKeyUses({ database, tables, clock, log })
+  const apiKeys = createApiKeys({
+    database,
+    tables,
+    audit,
+    clock,
+    perOwnerMax: config.API_KEYS_PER_OWNER_MAX,
+    forget,
+  })
+  const readApiKey = createApiKeyTokens({ apiKeys, uses: keyUses, clock })
+  const clientTokens = createClientTokens({
+    database,
+    tables,
+    tokens,
+    keys,
+    audit,
+    clock,
+    ttlSeconds: config.CLIENT_TOKEN_TTL_SECONDS,
+    forget,
+  })
+  const clients = createClients({ database, tables, apiKeys, uses: keyUses, audit, clock })
+  const introspect = createIntrospection({ verified, apiKeys, issuer: config.PUBLIC_URL })
   const secrets = createSecrets({ database, tables })
   const tickets = createTickets({ database, tables, clock })
   const refreshTokens = createRefreshTokens(secrets)
@@ -148,10 +207,21 @@ export function createAuth(deps: {
     clock,
     cacheMax: config.TOKEN_CACHE_MAX,
   })
+  const publicUrl = config.PUBLIC_URL
+  const totp = createTotp({ ...deps, tables, seal: createSeal(secrets, 'totp') })
+  const recoveryCodes = createRecoveryCodes(tables)
+  const passkeys = createPasskeys({ database, tables, clock })
+  const ceremonies = createPasskeyCeremonies({ database, tickets, passkeys, publicUrl })
+  const factors = { database, tables, sessions, audit, totp, recoveryCodes, passkeys, ceremonies }
+  const secondFactors = createSecondFactors({ ...factors, publicUrl, forget })
+  const secondFactorTickets = createSecondFactorTickets({ database, tables, tickets, audit })
+  const secondFactorLogins = createSecondFactorLogins({ ...factors, secondFactorTickets })
+  const passkeyLogins = createPasskeyLogins(factors)
+  const recentLogins = createRecentLogins({ database, tables, clock })
   const keptMail = createKeptMail({
     database,
     tables,
-    secrets,
+    seal: createSeal(secrets, 'mail'),
     audit,
     clock,
     messagesMax: config.MAIL_KEPT_MAX,
@@ -166,7 +236,7 @@ export function createAuth(deps: {
     quota,
     mail: deps.mail ?? keptMail,
     isKept: deps.mail === undefined,
-    publicUrl: config.PUBLIC_URL,
+    publicUrl,
   })
   const throttle = createThrottle({
     database,
@@ -190,13 +260,17 @@ export function createAuth(deps: {
     audit,
     clock,
     forget,
+    secondFactors,
     requiresVerified:
       (config.UNVERIFIED_LOGIN ?? (deps.mail === undefined ? 'allow' : 'refuse')) === 'refuse',
   }
-  const logins = createLogins({ ...common, log })
+  const logins = createLogins({ ...common, secondFactorTickets, log })
   const administrators = createAdministrators(common)
   const access = createAccess({ database, tables, clock })
-  const grantees = allGrantees([accountGrantees({ database, tables })])
+  const grantees = allGrantees([
+    accountGrantees({ database, tables }),
+    serviceAccountGrantees({ database, tables }),
+  ])
   const grants = createGrants({ database, tables, access, grantees, audit })
   const users = createUsers({ ...common, administrators, grants })
   const userPasswords = createUserPasswords(common)
@@ -204,6 +278,7 @@ export function createAuth(deps: {
   const userList = createUserList(common)
   const passwordResets = createPasswordResets(common)
   const emailVerification = createEmailVerification(common)
+  const serviceAccounts = createServiceAccounts({ ...common, grants })
 
   const cookie = createSessionCookie({
     publicUrl: config.PUBLIC_URL,
@@ -222,22 +297,33 @@ export function createAuth(deps: {
   upkeep('throttles.expire', '*/10 * * * *', () => throttle.removeExpired())
   upkeep('mail.expire', '7 * * * *', () => keptMail.removeExpired())
   upkeep('signups.expire', '57 * * * *', () => users.removePending())
+  upkeep('client-tokens.expire', '7 * * * *', () => clientTokens.removeExpired())
   upkeep('audit.expire', '47 3 * * *', () => audit.removeExpired())
 
   return {
     routes: [
       ...tokenRoutes({ logins, sessions, verified }),
       ...sessionRoutes(sessions),
+      ...secondFactorRoutes(secondFactorLogins),
+      ...passkeyLoginRoutes(passkeyLogins),
       ...signupRoutes({ ...common, users, isOpen: config.SIGNUP === 'open' }),
       ...passwordResetRoutes(passwordResets),
       ...emailVerificationRoutes(emailVerification),
       ...mailRoutes(keptMail),
       ...linkRoutes({ passwordResets, emailVerification }),
       ...meRoutes({ users, userPasswords }),
+      ...secondFactorsRoutes({ secondFactors, recentLogins }),
+      ...passkeyRoutes({ secondFactors, ceremonies, recentLogins }),
       ...userImportRoutes({ userImport, usersMax: config.IMPORT_USERS_MAX }),
       ...userSessionRoutes({ users, sessions }),
+      ...userSecondFactorsRoutes({ users, secondFactors }),
       ...userRoutes({ users, userList, userPasswords }),
       ...grantRoutes({ grants, access }),
+      ...apiKeyRoutes({ apiKeys, clock }),
+      ...serviceAccountRoutes(serviceAccounts),
+      ...serviceAccountKeyRoutes({ apiKeys, serviceAccounts, clock }),
+      ...oauthRoutes({ clients, clientTokens, introspect, tokens }),
+      ...oauthMetadataRoutes(config.PUBLIC_URL),
       ...auditRoutes(audit),
       ...signInRoutes({ logins, browserSessions, returns, cookie, ttlSeconds }),
       ...accountRoutes({ users, sessions }),
@@ -256,6 +342,7 @@ export function createAuth(deps: {
       if (created === undefined || config.ADMIN_PASSWORD !== undefined) return undefined
       return { username: created.username, password }
     },
+    stop: () => keyUses.settled(),
     async administratorToken() {
       const account = await administrators.first()
       if (account === undefined) throw new Error('there is no administrator yet')
@@ -266,6 +353,7 @@ export function createAuth(deps: {
       const account = await administrators.first()
       if (account === undefined) throw new Error('there is no administrator yet')
       await userPasswords.reset(account.id, password, SERVER)
+      await secondFactors.removeAll(account.id, SERVER)
       return { username: account.username, password }
     },
     async rotateKeys({ isCompromised }) {

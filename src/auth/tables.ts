@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm'
 import type { JWK } from 'jose'
 
+import type { Scope } from '../gateway/scopes.ts'
 import type { Kit } from '../platform/database/columns.ts'
 
 /** Names under which an account logs in are unique in their folded form (`foldName`). */
@@ -60,15 +61,79 @@ export const authTables = ({ table, column, index, uniqueIndex }: Kit) => ({
     ],
   ),
 
+  /** Accounts of programs. Names are unique in their folded form. */
+  serviceAccounts: table(
+    'service_accounts',
+    {
+      id: column.text().primaryKey(),
+      name: column.text().notNull(),
+      nameFolded: column.text().notNull(),
+      description: column.text(),
+      scopes: column.json<Scope[]>().notNull(),
+      /** Since when it may not be used. */
+      disabledAt: column.timestamp(),
+      /** Who may be gone by now. */
+      createdBy: column.text(),
+      createdAt: column.timestamp().notNull(),
+      updatedAt: column.timestamp().notNull(),
+    },
+    (account) => [uniqueIndex('service_accounts_name_folded').on(account.nameFolded)],
+  ),
+
+  /** What programs prove themselves with. */
+  apiKeys: table(
+    'api_keys',
+    {
+      id: column.text().primaryKey(),
+      hash: column.text().notNull(),
+      /** An account, or a service account. */
+      ownerId: column.text().notNull(),
+      name: column.text().notNull(),
+      scopes: column.json<Scope[]>().notNull(),
+      /** How the key begins. */
+      hint: column.text().notNull(),
+      createdAt: column.timestamp().notNull(),
+      expiresAt: column.timestamp(),
+      usedAt: column.timestamp(),
+    },
+    (key) => [
+      uniqueIndex('api_keys_hash').on(key.hash),
+      index('api_keys_owner_id').on(key.ownerId),
+    ],
+  ),
+
+  /** Tokens of programs that ended before they expired; by their `jti`, until they would have. */
+  revokedTokens: table(
+    'revoked_tokens',
+    {
+      id: column.text().primaryKey(),
+      expiresAt: column.timestamp().notNull(),
+    },
+    (token) => [index('revoked_tokens_expires_at').on(token.expiresAt)],
+  ),
+
   /** Secrets that are good once, for one thing. */
   tickets: table(
     'tickets',
     {
       hash: column.text().primaryKey(),
-      purpose: column.text().$type<'reset_password' | 'set_password' | 'verify_email'>().notNull(),
+      purpose: column
+        .text()
+        .$type<
+          | 'reset_password'
+          | 'set_password'
+          | 'verify_email'
+          | 'second_factor'
+          | 'passkey_registration'
+          | 'passkey_login'
+          | 'passkey_second_factor'
+        >()
+        .notNull(),
       accountId: column.text(),
       data: column.json<object>().notNull(),
       expiresAt: column.timestamp().notNull(),
+      /** How often it was tried, where that is counted. */
+      attempts: column.integer(),
     },
     (ticket) => [
       index('tickets_account_id').on(ticket.accountId),
@@ -122,6 +187,54 @@ export const authTables = ({ table, column, index, uniqueIndex }: Kit) => ({
       expiresAt: column.timestamp().notNull(),
     },
     (kept) => [index('kept_mail_expires_at').on(kept.expiresAt)],
+  ),
+
+  /** What an account shares with an authenticator app (RFC 6238). */
+  totp: table('totp', {
+    accountId: column.text().primaryKey(),
+    /** Encrypted. */
+    secret: column.text().notNull(),
+    createdAt: column.timestamp().notNull(),
+    /** Since when it is asked for. None until a first code has shown that the app has the secret. */
+    confirmedAt: column.timestamp(),
+    /** Of the last code that was taken: no earlier one is, nor that one again. */
+    lastStep: column.integer().notNull(),
+    /** Wrong codes since the last right one, and until when no other is looked at. */
+    failures: column.integer().notNull(),
+    waitUntil: column.timestamp(),
+  }),
+
+  recoveryCodes: table(
+    'recovery_codes',
+    {
+      hash: column.text().primaryKey(),
+      accountId: column.text().notNull(),
+    },
+    (code) => [index('recovery_codes_account_id').on(code.accountId)],
+  ),
+
+  passkeys: table(
+    'passkeys',
+    {
+      id: column.text().primaryKey(),
+      accountId: column.text().notNull(),
+      /** By which authenticators know it. */
+      credentialId: column.text().notNull(),
+      /** COSE, in base64url. */
+      publicKey: column.text().notNull(),
+      /** How often it has signed, where its authenticator counts. */
+      counter: column.integer().notNull(),
+      transports: column.json<string[]>().notNull(),
+      name: column.text().notNull(),
+      /** Whether its authenticator keeps copies elsewhere. */
+      isBackedUp: column.boolean().notNull(),
+      createdAt: column.timestamp().notNull(),
+      usedAt: column.timestamp(),
+    },
+    (passkey) => [
+      uniqueIndex('passkeys_credential_id').on(passkey.credentialId),
+      index('passkeys_account_id').on(passkey.accountId),
+    ],
   ),
 
   /** Who did what. Entries are never changed. */

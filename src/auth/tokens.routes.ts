@@ -2,30 +2,29 @@ import { z } from '@hono/zod-openapi'
 
 import { Problem } from '../gateway/problem.ts'
 import { problems } from '../gateway/problems.ts'
-import { actorOf, personOf, type RequestContext, type Route, route } from '../gateway/route.ts'
+import { actorOf, personOf, type Route, route } from '../gateway/route.ts'
 import { scalar, unboxed } from '../gateway/scalar.ts'
-import { roleScopes } from '../gateway/scopes.ts'
+import {
+  clientOf,
+  CREDENTIAL_BYTES_MAX,
+  documentOf,
+  grant,
+  grantExample,
+  login,
+  loginDocumentOf,
+  loginExample,
+  role,
+  userId,
+} from './login-fields.ts'
 import { PASSWORD_TYPED_MAX } from './passwords/password-rules.ts'
 import { authProblems } from './problems.ts'
 import type { Logins } from './sessions/logins.ts'
-import type { Client, Grant, Sessions } from './sessions/sessions.ts'
+import type { Sessions } from './sessions/sessions.ts'
 import type { VerifiedTokens } from './sessions/verified-tokens.ts'
-
-const CREDENTIAL_BYTES_MAX = 16 * 1024
-
-const role = z.enum(Object.keys(roleScopes) as (keyof typeof roleScopes)[])
 
 const credentials = z.object({
   username: scalar(z.string().max(320)).meta({ description: 'User name or e-mail address' }),
   password: scalar(z.string().max(PASSWORD_TYPED_MAX)),
-})
-const grant = z.object({
-  token: z.string().meta({ description: 'Bearer token, a JWT' }),
-  refresh_token: z.string().meta({ description: 'For the next token, once' }),
-  expires_in: z.int().meta({ description: 'Life of `token`, in seconds' }),
-})
-const login = grant.extend({
-  user: z.object({ id: z.string(), username: z.string(), role }),
 })
 const refreshBody = z.strictObject({ refresh_token: scalar(z.string().max(4096)) })
 
@@ -37,15 +36,10 @@ const textOf = (value: unknown) => (typeof value === 'string' ? value : '')
 const validation = z.object({
   valid: z.literal(true),
   user_id: z.string(),
-  role: role.nullable().meta({ description: 'null for a service account, which has scopes alone' }),
+  role: role.nullable().meta({
+    description: 'null for API keys and service accounts, which have scopes alone',
+  }),
 })
-
-const grantExample = {
-  token: 'eyJhbGciOiJFUzI1NiIs…',
-  refresh_token: 'qrt_AZjFon0xfJ6fGy9qHwyOEQ…',
-  expires_in: 86_400,
-}
-const userId = '0198c5a2-7d31-7c9e-9f1b-2f6a1f0c8e11'
 
 /** Tokens for passwords, tokens for tokens, and what a token is worth. */
 export function tokenRoutes(deps: {
@@ -65,7 +59,7 @@ export function tokenRoutes(deps: {
         tag: 'auth',
         summary: 'Log in',
         description:
-          'Exchanges a password for a token. The answer to a wrong pair does not tell which half was wrong. After several of them there is a wait, longer each time, of which `Retry-After` tells.',
+          'Exchanges a password for a token. The answer to a wrong pair does not tell which half was wrong. After several of them there is a wait, longer each time, of which `Retry-After` tells. Where the account has a second factor, the answer to the right pair is 401 `auth/second-factor-required` with `ticket`, `methods` and `expires_in`: go on at `/api/v1/auth/second-factor`.',
         body: {
           schema: credentials,
           example: { username: 'ada', password: 'correct horse battery' },
@@ -74,29 +68,23 @@ export function tokenRoutes(deps: {
           200: {
             description: 'The token, and whose it is',
             schema: login,
-            example: {
-              ...grantExample,
-              user: { id: userId, username: 'ada', role: 'viewer' },
-            },
+            example: loginExample,
           },
         },
         problems: [
           authProblems.badCredentials,
+          authProblems.secondFactorRequired,
           authProblems.accountDisabled,
           authProblems.addressUnverified,
           authProblems.tooManyFailures,
           authProblems.busy,
         ],
       },
-      async ({ body }, context) => {
-        const { account, ...granted } = await logins.byPassword(
-          body.username,
-          body.password,
-          clientOf(context),
-        )
-        const { id, username, role } = account
-        return { body: { ...documentOf(granted), user: { id, username, role } } }
-      },
+      async ({ body }, context) => ({
+        body: loginDocumentOf(
+          await logins.byPassword(body.username, body.password, clientOf(context)),
+        ),
+      }),
     ),
 
     route(
@@ -168,7 +156,9 @@ export function tokenRoutes(deps: {
       async ({ body }) => {
         try {
           const identity = await verified.authenticate(body.token)
-          const role = identity.kind === 'account' ? identity.role : null
+          // An API key may do less than its owner, so the role would say too much of it.
+          const isPerson = identity.kind === 'account' && identity.sessionId !== undefined
+          const role = isPerson ? identity.role : null
           return { body: { valid: true, user_id: identity.id, role } }
         } catch (error) {
           if (!(error instanceof Problem)) throw error
@@ -178,14 +168,3 @@ export function tokenRoutes(deps: {
     ),
   ]
 }
-
-const clientOf = ({ address, request }: RequestContext): Client => ({
-  address,
-  device: request.headers.get('user-agent'),
-})
-
-const documentOf = ({ token, refreshToken, expiresInSeconds }: Grant) => ({
-  token,
-  refresh_token: refreshToken,
-  expires_in: expiresInSeconds,
-})

@@ -168,7 +168,8 @@ export function userRoutes(deps: {
         access: 'users:write',
         tag: 'users',
         summary: 'Delete a user',
-        description: 'With all its sessions. To shut somebody out for a while, disable them.',
+        description:
+          'With all its sessions and API keys. To shut somebody out for a while, disable them.',
         pathParameters,
         answers: { 204: { description: 'It is gone' } },
         problems: [problems.notFound, authProblems.lastAdministrator],

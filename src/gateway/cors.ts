@@ -1,5 +1,5 @@
 const PREFLIGHT_MAX_AGE_SECONDS = '600'
-const ALLOWED_HEADERS = 'authorization, content-type, x-request-id, traceparent'
+const ALLOWED_HEADERS = 'authorization, x-api-key, content-type, x-request-id, traceparent'
 const EXPOSED_HEADERS =
   'x-request-id, traceparent, ratelimit, ratelimit-policy, retry-after, location'
 

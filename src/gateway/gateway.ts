@@ -80,6 +80,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     auth: limit('auth', config.RATE_LIMIT_AUTH),
     validate: limit('validate', config.RATE_LIMIT_VALIDATE),
     forward: limit('forward', config.RATE_LIMIT_FORWARD),
+    clients: limit('clients', config.RATE_LIMIT_CLIENTS),
   }
 
   const prepare = (route: Route, method: string, endpoint: string): Mounted => ({

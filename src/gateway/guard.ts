@@ -1,6 +1,7 @@
 import { timingSafeEqual } from 'node:crypto'
 
 import { isLoopback } from './address.ts'
+import { askingByBasic, keyCredential } from './key-credential.ts'
 import { type Authenticate, isIdentity, type Principal } from './principal.ts'
 import { Problem } from './problem.ts'
 import { problems } from './problems.ts'
@@ -65,7 +66,8 @@ export function createGuard(deps: {
       if (route.access === 'open') return { kind: 'anonymous', id: address, scopes: NOTHING }
 
       const authorization = headers.get('authorization')
-      if (authorization === null) {
+      const apiKey = headers.get('x-api-key')
+      if (authorization === null && apiKey === null) {
         if (route.isOpenToLoopback && !isProxy(peer) && isDirectLoopback(peer, headers)) {
           return scraper
         }
@@ -75,16 +77,14 @@ export function createGuard(deps: {
         if (anonymous !== undefined) return anonymous
         throw problems.unauthenticated({
           detail:
-            'Send the header Authorization: Bearer TOKEN, with a token from /api/v1/auth/login.',
+            'Send the header Authorization: Bearer TOKEN, with a token from /api/v1/auth/login or an API key.',
           headers: { 'www-authenticate': 'Bearer' },
         })
       }
-      const token = BEARER.exec(authorization)?.[1]
-      if (token === undefined) {
-        throw problems.unauthenticated({
-          detail: 'The header Authorization is not of the form: Bearer TOKEN.',
-          headers: { 'www-authenticate': 'Bearer' },
-        })
+      const token = authorization === null ? undefined : BEARER.exec(authorization)?.[1]
+      if (token === undefined || apiKey !== null) {
+        const { token: sent, isBasic } = keyCredential(authorization, token, apiKey)
+        return isBasic ? askingByBasic(() => authenticate(sent)) : authenticate(sent)
       }
       if (metricsToken !== undefined && isSame(token, metricsToken)) return scraper
       return authenticate(token)
@@ -113,7 +113,7 @@ async function byCookieOr(
 }
 
 /** @throws {Problem} 403 when the principal lacks what the route asks for. */
-export function requireAccess({ access }: Route, principal: Principal): void {
+export function requireAccess({ access }: Pick<Route, 'access'>, principal: Principal): void {
   if (access === 'open') return
   if (isScope(access)) return requireScope(principal, access)
   if (!isIdentity(principal)) throw problems.forbidden()

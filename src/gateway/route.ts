@@ -24,10 +24,10 @@ export interface RequestContext {
 export type Answer = { status?: number; body: unknown; headers?: Record<string, string> } | Response
 
 /**
- * Which limit counts a request: by principal, by address for guesses at a secret, by principal for
- * what a proxy asks on behalf of everybody, or none.
+ * Which limit counts a request: by principal, by address for guesses at a secret and for programs that
+ * get tokens, by principal for what a proxy asks on behalf of everybody, or none.
  */
-type Rate = 'principal' | 'auth' | 'validate' | 'forward' | 'none'
+type Rate = 'principal' | 'auth' | 'validate' | 'clients' | 'forward' | 'none'
 
 interface Documented {
   description: string

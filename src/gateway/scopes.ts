@@ -5,6 +5,10 @@ export const scopes = {
   'models:write': 'Decide who may use the models that one owns',
   'users:read': 'See users',
   'users:write': 'Create, import, change and remove users, and reset their passwords',
+  'service-accounts:read': 'See service accounts and what their keys are called',
+  'service-accounts:write':
+    'Create, change and remove service accounts; for people, their API keys too',
+  'tokens:introspect': 'Ask what a token is worth, at /oauth/introspect',
   'jobs:admin': 'See, cancel and replay everybody’s jobs',
   'grants:admin': 'Use everything, whoever owns it, and decide who else may',
   'audit:read': 'See who did what',

@@ -202,6 +202,12 @@ export const settings = z
     SESSIONS_PER_ACCOUNT_MAX: count(100).describe(
       'Sessions that one account may have; the oldest makes room',
     ),
+    API_KEYS_PER_OWNER_MAX: count(100, { max: 1000 }).describe(
+      'API keys that one account or service account may have',
+    ),
+    CLIENT_TOKEN_TTL_SECONDS: count(3_600, { min: 60, max: 86_400 }).describe(
+      'Life of a token that a service account gets at `/oauth/token`',
+    ),
     AUDIT_TTL_SECONDS: count(365 * 86_400, { min: 86_400 }).describe(
       'How long it is remembered who did what',
     ),
@@ -265,6 +271,9 @@ export const settings = z
       .meta({ shownDefault: 'none' }),
     RATE_LIMIT_AUTH: count(100).describe('Login attempts a minute and address'),
     RATE_LIMIT_VALIDATE: count(6_000).describe('Token validations a minute and address'),
+    RATE_LIMIT_CLIENTS: count(600).describe(
+      'Requests a minute and address to `/oauth/token` and `/oauth/revoke`; one address may hold many programs',
+    ),
     RATE_LIMIT_FORWARD: count(60_000).describe(
       'Questions of a proxy (forward-auth) a minute and principal (not signed in: and address)',
     ),

@@ -125,8 +125,9 @@ const fault = { pointer: '#/features/body_mass_g/0', detail: 'expected a number'
 const faultsExample = { detail: `${fault.pointer}: ${fault.detail}`, errors: [fault] }
 
 function refusalsOf(route: Route) {
-  // A route that lists its problems has a way of its own for some only.
-  if (route.refusal !== undefined && route.problems === undefined) return {}
+  // A protocol with a way of its own to refuse says so among its answers; a page is for people.
+  const isOwn = Object.keys(route.answers).some((status) => Number(status) >= 400)
+  if (route.isPage || (route.refusal !== undefined && isOwn)) return {}
   const byStatus = Map.groupBy(problemsOf(route), ({ kind }) => kind.status)
   const responses = [...byStatus].map(([status, kinds]) => {
     const { type, title } = kinds[0]!.kind

@@ -135,11 +135,19 @@ describe('open without a token', () => {
     expect(open.toSorted()).toEqual([
       '/',
       '/.well-known/jwks.json',
+      '/.well-known/oauth-authorization-server',
+      '/.well-known/openid-configuration',
       '/api/v1/auth/email/verify',
       '/api/v1/auth/login',
+      '/api/v1/auth/passkeys/login',
+      '/api/v1/auth/passkeys/login/options',
       '/api/v1/auth/password/forgot',
       '/api/v1/auth/password/reset',
       '/api/v1/auth/refresh',
+      // These ask for a ticket that a right password gave.
+      '/api/v1/auth/second-factor',
+      '/api/v1/auth/second-factor/passkey',
+      '/api/v1/auth/second-factor/passkey/options',
       '/api/v1/auth/signup',
       '/api/v1/auth/validate',
       // These ask for a signature of their own.
@@ -152,6 +160,10 @@ describe('open without a token', () => {
       '/forgot-password',
       '/health',
       '/livez',
+      // These ask for a client's secret themselves.
+      '/oauth/introspect',
+      '/oauth/revoke',
+      '/oauth/token',
       '/openapi.json',
       '/readyz',
       '/reset-password',

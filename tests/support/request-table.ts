@@ -20,6 +20,8 @@ export interface Row extends Omit<TestRequest, 'token'> {
   answerHeaders?: Record<string, string | RegExp | null>
   /** Whether a refusal is a page for people, and not a problem document. */
   isPage?: true
+  /** The code of RFC 6749 by which it is refused, where that is no problem document. */
+  oauthError?: string
   /** Types of the events published by it; none unless said. */
   events?: string[]
 }
@@ -67,12 +69,25 @@ export function testRequests(
 
     if (response.status < 400) return
     if (row.isPage) expectPage(response, text)
+    else if (row.oauthError !== undefined) expectOAuthError(response, text, row.oauthError)
     else expectProblem(response, text)
   })
 }
 
 const isOfServer = (event: EventOf<Events>) =>
   event.type === 'jobs.updated' && event.data.owner_id === null
+
+/** RFC 6749, section 5.2. */
+export function expectOAuthError(response: Response, text: string, code: string): void {
+  expect(response.headers.get('content-type')).toBe('application/json')
+  expect(response.headers.get('cache-control')).toBe('no-store')
+  const { error, ...rest } = JSON.parse(text) as Record<string, unknown>
+  expect(error).toBe(code)
+  expect(rest).toEqual({
+    error_description: expect.stringMatching(/^[\x20\x21\x23-\x5b\x5d-\x7e]+$/),
+  })
+}
+
 /** A page says what is wrong where it is heard first. */
 function expectPage(response: Response, text: string): void {
   expect(response.headers.get('content-type')).toBe('text/html; charset=utf-8')

@@ -10,6 +10,7 @@ import type { MailedTickets } from '../mail/mailed-tickets.ts'
 import type { Mailings } from '../mail/mailings.ts'
 import type { Passwords } from '../passwords/passwords.ts'
 import { authProblems } from '../problems.ts'
+import type { SecondFactors } from '../second-factors/second-factors.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { AuthTables } from '../tables.ts'
 import { type Administrators, isAdministrator } from './administrators.ts'
@@ -68,7 +69,7 @@ export interface Users {
    */
   change(id: string, change: UserChange, actor: Actor): Promise<User | undefined>
   /**
-   * Removes an account, its sessions and what it was granted.
+   * Removes an account, its sessions, its API keys and what it was granted.
    *
    * @returns whether there was one.
    * @throws {Problem} 409 when no administrator would be left.
@@ -94,12 +95,13 @@ export function createUsers(deps: {
   clock: Clock
   /** Whether who signs up must verify the address before they log in. */
   requiresVerified: boolean
+  secondFactors: Pick<SecondFactors, 'clear'>
   /** Called after a commit that changed what tokens of an account say. */
   forget: (accountId: string) => void
 }): Users {
-  const { database, passwords, sessions, administrators, grants, audit, clock, forget } = deps
-  const { mailedTickets, mailings } = deps
-  const { accounts } = deps.tables
+  const { database, passwords, sessions, administrators, grants, secondFactors, audit } = deps
+  const { mailedTickets, mailings, clock, forget } = deps
+  const { accounts, apiKeys } = deps.tables
 
   async function lock(tx: Writes, id: string): Promise<User | undefined> {
     const [account] = await database.lock(tx.select().from(accounts).where(eq(accounts.id, id)))
@@ -217,6 +219,8 @@ export function createUsers(deps: {
         if (isAdministrator(account)) await administrators.requireAnother(tx, id)
         await sessions.revoke(tx, id)
         await grants.revoke(tx, id)
+        await tx.delete(apiKeys).where(eq(apiKeys.ownerId, id))
+        await secondFactors.clear(tx, id)
         await tx.delete(accounts).where(eq(accounts.id, id))
         await audit.record(tx, actor, 'auth.user_deleted', { user_id: id })
         return true

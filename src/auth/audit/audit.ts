@@ -21,6 +21,7 @@ const FAILURES: ReadonlySet<Act> = new Set([
   'auth.reauthentication_failed',
   'auth.ticket_refused',
   'auth.mail_refused',
+  'auth.client_refused',
 ])
 
 /**

@@ -52,6 +52,35 @@ export function accountGrantees(deps: { database: Database; tables: AuthTables }
   }
 }
 
+/** Programs. */
+export function serviceAccountGrantees(deps: { database: Database; tables: AuthTables }): Grantees {
+  const { database } = deps
+  const { serviceAccounts } = deps.tables
+
+  const select = (reads: Reads, ids: readonly string[]) =>
+    reads
+      .select({ id: serviceAccounts.id, name: serviceAccounts.name })
+      .from(serviceAccounts)
+      .where(inArray(serviceAccounts.id, [...ids]))
+      .orderBy(asc(serviceAccounts.id))
+  const programs = (rows: { id: string; name: string }[]): Grantee[] =>
+    rows.map((row) => ({ ...row, kind: 'service_account' }))
+
+  return {
+    find: async (reads, ids) => programs(await select(reads, ids)),
+    hold: async (tx, ids) => programs(await database.lock(select(tx, ids))),
+    async identity(id) {
+      const { name, scopes } = serviceAccounts
+      const [account] = await database.read
+        .select({ id: serviceAccounts.id, name, scopes })
+        .from(serviceAccounts)
+        .where(and(eq(serviceAccounts.id, id), isNull(serviceAccounts.disabledAt)))
+      if (account === undefined) return undefined
+      return { kind: 'service-account', ...account, scopes: new Set(account.scopes) }
+    },
+  }
+}
+
 /** All kinds as one. */
 export function allGrantees(kinds: readonly Grantees[]): Grantees {
   return {

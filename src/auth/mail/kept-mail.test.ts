@@ -8,6 +8,7 @@ import { SERVER } from '../../gateway/principal.ts'
 import type { Database } from '../../platform/database/database.ts'
 import { drivers } from '../../platform/database/drivers.fixture.ts'
 import type { Audit } from '../audit/audit.ts'
+import { createSeal } from '../keys/seal.ts'
 import { createSecrets } from '../keys/secrets.ts'
 import { authTables } from '../tables.ts'
 import { createKeptMail, type KeptMail } from './kept-mail.ts'
@@ -29,8 +30,8 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('on %s', 
     const audit = {
       record: async (_tx: unknown, _actor: unknown, type: string) => void recorded.push(type),
     } as unknown as Audit
-    const secrets = createSecrets({ database, tables })
-    kept = createKeptMail({ database, tables, secrets, audit, clock, messagesMax: 5 })
+    const seal = createSeal(createSecrets({ database, tables }), 'mail')
+    kept = createKeptMail({ database, tables, seal, audit, clock, messagesMax: 5 })
   })
   afterEach(async () => {
     await database.close()

@@ -1,5 +1,3 @@
-import { createCipheriv, createDecipheriv } from 'node:crypto'
-
 import { and, asc, count, desc, eq, gt, inArray, lt, lte } from 'drizzle-orm'
 
 import type { Actor } from '../../gateway/principal.ts'
@@ -7,12 +5,8 @@ import type { Clock } from '../../platform/clock.ts'
 import type { Database } from '../../platform/database/database.ts'
 import type { Mail } from '../../platform/mail/mail.ts'
 import type { Audit } from '../audit/audit.ts'
-import type { Secrets } from '../keys/secrets.ts'
+import type { Seal } from '../keys/seal.ts'
 import type { AuthTables } from '../tables.ts'
-
-const CIPHER = 'aes-256-gcm'
-const NONCE_BYTES = 12
-const TAG_BYTES = 16
 
 type StoredMail = AuthTables['keptMail']['$inferSelect']
 export type KeptMessage = Omit<StoredMail, 'sealedText'>
@@ -32,13 +26,13 @@ export interface KeptMail extends Mail {
 export function createKeptMail(deps: {
   database: Database
   tables: AuthTables
-  secrets: Secrets
+  seal: Seal
   audit: Audit
   clock: Clock
   /** The oldest makes room. */
   messagesMax: number
 }): KeptMail {
-  const { database, secrets, audit, clock, messagesMax } = deps
+  const { database, seal, audit, clock, messagesMax } = deps
   const { keptMail } = deps.tables
   const shown = {
     id: keptMail.id,
@@ -50,31 +44,13 @@ export function createKeptMail(deps: {
   }
   const isOfUse = () => gt(keptMail.expiresAt, new Date(clock.now()))
 
-  async function seal(id: string, text: string): Promise<string> {
-    const nonce = crypto.getRandomValues(Buffer.alloc(NONCE_BYTES))
-    const cipher = createCipheriv(CIPHER, await secrets.keyFor('mail'), nonce)
-    cipher.setAAD(Buffer.from(id))
-    const sealed = [cipher.update(text, 'utf8'), cipher.final()]
-    return Buffer.concat([nonce, ...sealed, cipher.getAuthTag()]).toString('base64url')
-  }
-
-  async function unseal(id: string, sealed: string): Promise<string> {
-    const bytes = Buffer.from(sealed, 'base64url')
-    const key = await secrets.keyFor('mail')
-    const cipher = createDecipheriv(CIPHER, key, bytes.subarray(0, NONCE_BYTES))
-    cipher.setAAD(Buffer.from(id))
-    cipher.setAuthTag(bytes.subarray(-TAG_BYTES))
-    const text = cipher.update(bytes.subarray(NONCE_BYTES, -TAG_BYTES))
-    return Buffer.concat([text, cipher.final()]).toString('utf8')
-  }
-
   return {
     async send({ id, to, subject, text, expiresAt }) {
       const kept = {
         accountId: to.id,
         address: to.address,
         subject,
-        sealedText: await seal(id, text),
+        sealedText: await seal.close(text, id),
         createdAt: new Date(clock.now()),
         expiresAt,
       }
@@ -111,7 +87,7 @@ export function createKeptMail(deps: {
       const details = { user_id: found.accountId, mail_id: id }
       await database.write((tx) => audit.record(tx, actor, 'auth.mail_shown', details))
       const { sealedText, ...message } = found
-      return { ...message, text: await unseal(id, sealedText) }
+      return { ...message, text: await seal.open(sealedText, id) }
     },
     async removeExpired() {
       await database.write(async (tx) => {

@@ -10,6 +10,11 @@ import type { Mailings } from '../mail/mailings.ts'
 import { isCurrent } from '../passwords/password-hashes.ts'
 import type { Passwords } from '../passwords/passwords.ts'
 import { authProblems } from '../problems.ts'
+import {
+  secondFactorRequired,
+  type SecondFactorTickets,
+} from '../second-factors/second-factor-tickets.ts'
+import type { SecondFactors } from '../second-factors/second-factors.ts'
 import type { AuthTables } from '../tables.ts'
 import type { Client, Grant, Sessions } from './sessions.ts'
 import type { Guess, Throttle } from './throttle.ts'
@@ -20,7 +25,8 @@ export interface Logins {
    * By password. `login` is the user name or the e-mail address.
    *
    * @throws {Problem} 401, the same and after the same time whether or not the user exists; 403 when
-   * the password is right and the account may not be used; 429 while too many wrong ones came before.
+   * the password is right and the account may not be used; 401 with a ticket when the password is right
+   * and not enough; 429 while too many wrong ones came before.
    */
   byPassword(login: string, password: string, client: Client): Promise<Grant & { account: User }>
 }
@@ -30,6 +36,8 @@ export function createLogins(deps: {
   tables: AuthTables
   sessions: Sessions
   passwords: Passwords
+  secondFactors: SecondFactors
+  secondFactorTickets: SecondFactorTickets
   throttle: Throttle
   mailings: Mailings
   audit: Audit
@@ -38,6 +46,7 @@ export function createLogins(deps: {
   requiresVerified: boolean
 }): Logins {
   const { database, sessions, passwords, throttle, mailings, audit, log } = deps
+  const { secondFactors, secondFactorTickets } = deps
   const { accounts } = deps.tables
 
   const byName = database.read
@@ -62,19 +71,27 @@ export function createLogins(deps: {
     return audit.record(tx, actor, 'auth.login_failed', { user_id: account?.id ?? null, reason })
   }
 
-  /** A login that succeeded stays one: what fails here is tried again at the next. */
-  async function renewHash({ id, passwordHash: known }: User, password: string) {
-    if (isCurrent(known)) return
+  /**
+   * A login that succeeded stays one: what fails here is tried again at the next.
+   *
+   * @returns the account with the hash that it has now, unless somebody else replaced it.
+   */
+  async function renewHash(account: User, password: string): Promise<User> {
+    const { id, passwordHash: known } = account
+    if (isCurrent(known)) return account
     try {
       const passwordHash = await passwords.hash(password)
-      await database.write(async (tx) => {
-        await tx
+      const renewed = await database.write(async (tx) =>
+        tx
           .update(accounts)
           .set({ passwordHash })
           .where(and(eq(accounts.id, id), eq(accounts.passwordHash, known)))
-      })
+          .returning({ id: accounts.id }),
+      )
+      return renewed.length > 0 ? { ...account, passwordHash } : account
     } catch (error) {
       log.warn({ error }, 'an imported password hash could not be replaced')
+      return account
     }
   }
 
@@ -115,9 +132,19 @@ export function createLogins(deps: {
           detail: 'Open the link that was sent to your address. It was sent once more just now.',
         })
       }
-      const grant = await sessions.open(account, ['password'], client)
-      // Else it was disabled meanwhile, or its hash replaced: by another password, or by another
-      // login that renewed it.
+      const methods = await secondFactors.methods(account.id)
+      if (methods.length > 0) {
+        const ticket = await secondFactorTickets.issue(await renewHash(account, password), client)
+        if (ticket === undefined) continue
+        // As a guess at the password it was right, whatever becomes of the second factor.
+        await guess.succeeded()
+        throw secondFactorRequired(ticket, methods)
+      }
+      const grant = await sessions.open(account, ['password'], client, (tx) =>
+        secondFactors.isNone(tx, account.id),
+      )
+      // Else it was disabled meanwhile, has a second factor now, or its hash was replaced: by another
+      // password, or by another login that renewed it.
       if (grant !== undefined) {
         await guess.succeeded()
         if (account.pendingSince !== null) await admit(account)

@@ -6,18 +6,17 @@ import type { Database } from '../../platform/database/database.ts'
 import { placeholder } from '../../platform/database/prepared.ts'
 import type { Keys } from '../keys/keys.ts'
 import type { AuthTables } from '../tables.ts'
-import { invalidToken, type Tokens } from './tokens.ts'
-import type { ReadCredential } from './verified-tokens.ts'
+import { invalidToken, type SessionToken } from './tokens.ts'
+import type { Credential } from './verified-tokens.ts'
 
 /** The tokens of sessions: each is good while its session is, and the key that signed it. */
 export function createSessionTokens(deps: {
   database: Database
   tables: AuthTables
-  tokens: Tokens
   keys: Keys
   clock: Clock
-}): ReadCredential {
-  const { database, tokens, keys, clock } = deps
+}): (token: SessionToken) => Credential {
+  const { database, keys, clock } = deps
   const { accounts, sessions } = deps.tables
 
   const bySession = database.read
@@ -37,8 +36,7 @@ export function createSessionTokens(deps: {
     )
     .prepare('account_by_session')
 
-  return async (token) => {
-    const { userId, sessionId, keyId, expiresAt } = await tokens.verify(token)
+  return ({ userId, sessionId, keyId, expiresAt }) => {
     return {
       expiresAtMs: expiresAt * 1000,
       async load() {

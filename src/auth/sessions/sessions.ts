@@ -46,9 +46,16 @@ export interface Sessions {
    * Opens a session for somebody who has proved who they are by all that was asked.
    *
    * @param account as it was when they proved it.
+   * @param isProved what is left to prove, in the same write, with the account locked. What it writes stays
+   * when it says no.
    * @returns `undefined` where it is not so any more: it was disabled or removed, or has another password.
    */
-  open(account: User, methods: LoginMethod[], client: Client): Promise<Grant | undefined>
+  open(
+    account: User,
+    methods: LoginMethod[],
+    client: Client,
+    isProved?: (tx: Writes) => Promise<boolean>,
+  ): Promise<Grant | undefined>
   /** Opens a session that can't be refreshed, for scripts that have the database. */
   openFor(account: User): Promise<string>
   /**
@@ -107,21 +114,18 @@ export function createSessions(deps: {
     account: User,
     session: Partial<StoredSession> & Pick<StoredSession, 'id' | 'expiresAt'>,
     announce?: (tx: Writes) => Promise<void>,
+    isProved?: (tx: Writes) => Promise<boolean>,
   ): Promise<boolean> {
     return database.write(async (tx) => {
-      const unchanged = await database.lock(
+      const [now] = await database.lock(
         tx
-          .select({ id: accounts.id })
+          .select({ passwordHash: accounts.passwordHash, disabledAt: accounts.disabledAt })
           .from(accounts)
-          .where(
-            and(
-              eq(accounts.id, account.id),
-              eq(accounts.passwordHash, account.passwordHash),
-              isNull(accounts.disabledAt),
-            ),
-          ),
+          .where(eq(accounts.id, account.id)),
       )
-      if (unchanged.length === 0) return false
+      if (now === undefined) return false
+      if (isProved !== undefined && !(await isProved(tx))) return false
+      if (now.passwordHash !== account.passwordHash || now.disabledAt !== null) return false
       await tx
         .insert(sessions)
         .values({ accountId: account.id, createdAt: new Date(clock.now()), ...session })
@@ -209,7 +213,7 @@ export function createSessions(deps: {
   }
 
   return {
-    async open(account, methods, client) {
+    async open(account, methods, client, isProved) {
       const session = { id: Bun.randomUUIDv7(), expiresAt: later(deps.ttlSeconds) }
       const refreshToken = await refreshTokens.first(session.id)
       const isOpen = await insert(
@@ -220,6 +224,7 @@ export function createSessions(deps: {
           const actor = { id: user_id, name, address: client.address }
           return audit.record(tx, actor, 'auth.login', { user_id, session_id: session.id, methods })
         },
+        isProved,
       )
       if (!isOpen) return undefined
       const signed = await sign(account, session, deps.loginSeconds)

@@ -15,8 +15,8 @@ const UNCHECKED_MAX_MS = 60_000
 const RECHECK_PATIENCE_MS = 1000
 
 /** A token that is good in itself. */
-interface Credential {
-  /** Unix time in milliseconds. */
+export interface Credential {
+  /** Unix time in milliseconds. A `load` may find another. */
   expiresAtMs: number
   /**
    * Whom it stands for as the database has it now, so that a changed role counts at once.

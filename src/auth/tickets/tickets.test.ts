@@ -44,11 +44,22 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('on %s', 
     expect(taken.filter((ticket) => ticket !== undefined)).toHaveLength(1)
   })
 
+  test('it is good for so many attempts, of those at once too, and is then none to try', async () => {
+    const secret = await issue()
+    const attempt = () => database.write((tx) => tickets.attempt(tx, purpose, secret, 3))
+    const tried = await Promise.all(Array.from({ length: 10 }, attempt))
+    expect(tried.filter((ticket) => ticket !== undefined)).toHaveLength(3)
+    expect(await attempt()).toBeUndefined()
+    clock.advance(60_000)
+    expect(await database.write((tx) => tickets.attempt(tx, purpose, secret, 9))).toBeUndefined()
+  })
+
   test('for another purpose it is none', async () => {
     const secret = await issue()
     const other = 'another' as typeof purpose
     expect(await tickets.read(other, secret)).toBeUndefined()
     expect(await database.write((tx) => tickets.redeem(tx, other, secret))).toBeUndefined()
+    expect(await database.write((tx) => tickets.attempt(tx, other, secret, 1))).toBeUndefined()
     expect(await redeem(secret)).toBeDefined()
   })
 

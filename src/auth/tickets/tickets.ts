@@ -1,4 +1,4 @@
-import { and, eq, gt, lte } from 'drizzle-orm'
+import { and, eq, gt, lt, lte, sql } from 'drizzle-orm'
 
 import type { Clock } from '../../platform/clock.ts'
 import type { Database, Writes } from '../../platform/database/database.ts'
@@ -31,6 +31,16 @@ export interface Tickets {
   ): Promise<string>
   /** Looks at a ticket and leaves it good; `undefined` where it is none, or not any more. */
   read(purpose: TicketPurpose, secret: string): Promise<StoredTicket | undefined>
+  /**
+   * Counts an attempt at what a ticket is good for, and leaves it good: for so many attempts, of all
+   * that come at once too. `undefined` where it is none, or its attempts are used up.
+   */
+  attempt(
+    tx: Writes,
+    purpose: TicketPurpose,
+    secret: string,
+    attemptsMax: number,
+  ): Promise<StoredTicket | undefined>
   /** Takes a ticket: of those who try at once, one gets it. */
   redeem(tx: Writes, purpose: TicketPurpose, secret: string): Promise<StoredTicket | undefined>
   /** Voids an account's tickets of a purpose. */
@@ -70,6 +80,16 @@ export function createTickets(deps: {
       if (!SHAPE.test(secret)) return undefined
       const [found] = await database.read.select().from(tickets).where(isGood(purpose, secret))
       return found
+    },
+    async attempt(tx, purpose, secret, attemptsMax) {
+      if (!SHAPE.test(secret)) return undefined
+      const before = sql`coalesce(${tickets.attempts}, 0)`
+      const [tried] = await tx
+        .update(tickets)
+        .set({ attempts: sql`${before} + 1` })
+        .where(and(isGood(purpose, secret), lt(before, attemptsMax)))
+        .returning()
+      return tried
     },
     async redeem(tx, purpose, secret) {
       if (!SHAPE.test(secret)) return undefined

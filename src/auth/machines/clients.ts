@@ -1,0 +1,83 @@
+import { timingSafeEqual } from 'node:crypto'
+
+import { eq } from 'drizzle-orm'
+
+import type { Scope } from '../../gateway/scopes.ts'
+import type { Clock } from '../../platform/clock.ts'
+import type { Database } from '../../platform/database/database.ts'
+import type { Audit } from '../audit/audit.ts'
+import type { AuthTables } from '../tables.ts'
+import { type ApiKeys, type FoundApiKey, isOver, scopesOf } from './api-keys.ts'
+import type { KeyUses } from './key-uses.ts'
+
+/** Refusals a minute that the audit tells of: no flood of them is a flood of writes. */
+const REFUSALS_RECORDED_MAX = 300
+const MINUTE_MS = 60_000
+
+/** A service account that proved itself by one of its keys. */
+export interface Client {
+  key: FoundApiKey['key']
+  serviceAccount: NonNullable<FoundApiKey['serviceAccount']>
+  /** What the key may be used for now. */
+  scopes: ReadonlySet<Scope>
+}
+
+/** OAuth's clients: service accounts, each with its id and any of its keys as the secret. */
+export interface Clients {
+  /** `undefined` where it is none, in a time that does not tell whether there is one of that id. */
+  authenticate(id: string, secret: string, address: string): Promise<Client | undefined>
+}
+
+export function createClients(deps: {
+  database: Database
+  tables: AuthTables
+  apiKeys: ApiKeys
+  uses: KeyUses
+  audit: Audit
+  clock: Clock
+}): Clients {
+  const { database, apiKeys, uses, audit, clock } = deps
+  const { serviceAccounts } = deps.tables
+  let minute = { startedAt: -Infinity, refusals: 0 }
+
+  function mayRecord(): boolean {
+    const now = clock.now()
+    if (Math.abs(now - minute.startedAt) >= MINUTE_MS) minute = { startedAt: now, refusals: 0 }
+    minute.refusals += 1
+    return minute.refusals <= REFUSALS_RECORDED_MAX
+  }
+
+  /** Whether or not there is such an account, the work is the same. */
+  async function recordRefusal(id: string, address: string): Promise<void> {
+    if (!mayRecord()) return
+    await database.write(async (tx) => {
+      const [known] = await tx
+        .select({ id: serviceAccounts.id })
+        .from(serviceAccounts)
+        .where(eq(serviceAccounts.id, id))
+      const actor = { id: null, name: null, address }
+      const details = { service_account_id: known?.id ?? null }
+      await audit.record(tx, actor, 'auth.client_refused', details)
+    })
+  }
+
+  return {
+    async authenticate(id, secret, address) {
+      const found = await apiKeys.find(secret)
+      const serviceAccount = found?.serviceAccount ?? null
+      const isIts = isSame(id, serviceAccount?.id ?? '')
+      if (found === undefined || serviceAccount === null || !isIts || isOver(found, clock.now())) {
+        await recordRefusal(id, address)
+        return undefined
+      }
+      uses.note(found.key.id, found.key.usedAt)
+      return { key: found.key, serviceAccount, scopes: scopesOf(found) }
+    },
+  }
+}
+
+/** In a time that does not tell how much of it was right. */
+function isSame(given: string, expected: string): boolean {
+  const digest = (text: string) => new Bun.CryptoHasher('sha256').update(text).digest()
+  return timingSafeEqual(digest(given), digest(expected))
+}

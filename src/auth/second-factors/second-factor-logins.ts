@@ -1,0 +1,134 @@
+import type { LoginMethod } from '../../events.ts'
+import type { Problem } from '../../gateway/problem.ts'
+import type { Database, Writes } from '../../platform/database/database.ts'
+import type { User } from '../accounts/new-user.ts'
+import type { Audit } from '../audit/audit.ts'
+import { authProblems } from '../problems.ts'
+import { hashOf } from '../sessions/refresh-tokens.ts'
+import type { Client, Grant, Sessions } from '../sessions/sessions.ts'
+import type { AuthTables } from '../tables.ts'
+import { createLoginFailures } from './login-failures.ts'
+import type {
+  AuthenticationResponse,
+  PasskeyCeremonies,
+  RequestOptions,
+} from './passkey-ceremonies.ts'
+import type { Passkeys } from './passkeys.ts'
+import type { RecoveryCodes } from './recovery-codes.ts'
+import { badSecondFactorTicket, type SecondFactorTickets } from './second-factor-tickets.ts'
+import { typedTotpCode } from './totp-codes.ts'
+import type { Totp } from './totp.ts'
+
+type Login = Grant & { account: User }
+
+/**
+ * The second step of a login by password.
+ *
+ * Each throws 401 when the ticket is none or the factor is wrong, and 403 when it is right and the account
+ * may not be used any more.
+ */
+export interface SecondFactorLogins {
+  /**
+   * By a code of an app, or a recovery code.
+   *
+   * @throws {Problem} also 429 with `Retry-After` after many wrong codes of an app, whatever the ticket.
+   * Recovery codes and passkeys can't be guessed and are always looked at, so that nobody who knows the
+   * password can keep the account's owner out.
+   */
+  byCode(ticket: string, code: string, client: Client): Promise<Login>
+  /** @throws {Problem} also 409 when the account has no passkey. */
+  passkeyOptions(ticket: string): Promise<RequestOptions>
+  byPasskey(ticket: string, response: AuthenticationResponse, client: Client): Promise<Login>
+}
+
+export function createSecondFactorLogins(deps: {
+  database: Database
+  tables: AuthTables
+  sessions: Sessions
+  secondFactorTickets: SecondFactorTickets
+  totp: Totp
+  recoveryCodes: RecoveryCodes
+  passkeys: Passkeys
+  ceremonies: PasskeyCeremonies
+  audit: Audit
+}): SecondFactorLogins {
+  const { database, sessions, totp, recoveryCodes, passkeys, ceremonies } = deps
+  const tickets = deps.secondFactorTickets
+  const failures = createLoginFailures(deps)
+
+  /** @param refusalOf tells, within the write that would open the session, why not to. */
+  async function open(
+    account: User,
+    method: LoginMethod,
+    client: Client,
+    refusalOf: (tx: Writes) => Promise<Problem | undefined>,
+  ): Promise<Login> {
+    let refusal: Problem | undefined
+    const grant = await sessions.open(account, ['password', method], client, async (tx) => {
+      refusal = await refusalOf(tx)
+      return refusal === undefined
+    })
+    if (refusal !== undefined) throw refusal
+    if (grant === undefined)
+      throw (await failures.ofDisabled(account.id, client)) ?? badSecondFactorTicket()
+    return { ...grant, account }
+  }
+
+  return {
+    async byCode(ticket, typed, client) {
+      const account = await tickets.read(ticket)
+      const { id } = account
+      const code = typedTotpCode(typed)
+      return open(account, code === undefined ? 'recovery_code' : 'totp', client, async (tx) => {
+        const waitMs = code === undefined ? 0 : await totp.waitMs(tx, id)
+        if (waitMs > 0) return tooManyCodes(waitMs)
+        if (!(await tickets.attempt(tx, ticket))) return badSecondFactorTicket()
+        const isRight = await (code === undefined
+          ? recoveryCodes.use(tx, id, typed)
+          : totp.use(tx, id, code))
+        if (isRight) await tickets.redeem(tx, ticket)
+        else await failures.record(tx, id, 'second_factor', client)
+        return isRight ? undefined : badSecondFactor()
+      })
+    },
+
+    async passkeyOptions(ticket) {
+      const account = await tickets.read(ticket)
+      const known = await passkeys.list(database.read, account.id)
+      if (known.length === 0) {
+        throw authProblems.noSecondFactor({ detail: 'The account has no passkey.' })
+      }
+      return ceremonies.secondFactorOptions(account, hashOf(ticket), known)
+    },
+
+    async byPasskey(ticket, response, client) {
+      const account = await tickets.read(ticket)
+      const signed = await ceremonies.verify('passkey_second_factor', response)
+      const isFor =
+        signed !== undefined &&
+        signed.passkey.accountId === account.id &&
+        (signed.challenge.data as { ticket: string }).ticket === hashOf(ticket)
+      return open(account, 'passkey', client, async (tx) => {
+        if (!(await tickets.attempt(tx, ticket))) return badSecondFactorTicket()
+        const use = isFor ? await passkeys.use(tx, signed.passkey.id, signed) : 'removed'
+        if (use === 'used') await tickets.redeem(tx, ticket)
+        else {
+          const reason = use === 'counted-back' ? 'passkey_counter' : 'second_factor'
+          await failures.record(tx, account.id, reason, client)
+        }
+        return use === 'used' ? undefined : badSecondFactor()
+      })
+    },
+  }
+}
+
+const badSecondFactor = () =>
+  authProblems.badSecondFactor({ detail: 'The code or the passkey is wrong, or was used.' })
+
+function tooManyCodes(waitMs: number): Problem {
+  const seconds = String(Math.ceil(waitMs / 1000))
+  return authProblems.tooManyCodes({
+    detail: `Try again in ${seconds} s, or use a recovery code or a passkey.`,
+    headers: { 'retry-after': seconds },
+  })
+}
