@@ -4,6 +4,7 @@ import { postgresKit } from '../src/platform/database/columns.ts'
 import { jobTables } from '../src/platform/jobs/tables.ts'
 import { outboxTables } from '../src/platform/outbox/tables.ts'
 
-export const { accounts, audit, secrets, sessions, signingKeys, tickets } = authTables(postgresKit)
+export const { accounts, audit, identities, secrets, sessions, signingKeys, tickets } =
+  authTables(postgresKit)
 export const { jobs, schedules } = jobTables(postgresKit)
 export const { outbox, relays } = outboxTables(postgresKit)

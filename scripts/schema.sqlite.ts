@@ -4,6 +4,7 @@ import { sqliteKit } from '../src/platform/database/columns.ts'
 import { jobTables } from '../src/platform/jobs/tables.ts'
 import { outboxTables } from '../src/platform/outbox/tables.ts'
 
-export const { accounts, audit, secrets, sessions, signingKeys, tickets } = authTables(sqliteKit)
+export const { accounts, audit, identities, secrets, sessions, signingKeys, tickets } =
+  authTables(sqliteKit)
 export const { jobs, schedules } = jobTables(sqliteKit)
 export const { outbox, relays } = outboxTables(sqliteKit)

@@ -14,6 +14,7 @@ import { createUserPasswords, randomPassword } from './accounts/user-passwords.t
 import { createUsers } from './accounts/users.ts'
 import { auditRoutes } from './audit.routes.ts'
 import { createAudit } from './audit/audit.ts'
+import { identityRoutes } from './identities.routes.ts'
 import { keyRoutes } from './keys.routes.ts'
 import { activeFromMs } from './keys/key-life.ts'
 import { createKeyStore } from './keys/key-store.ts'
@@ -29,6 +30,12 @@ import { createSessions } from './sessions/sessions.ts'
 import { createTokens } from './sessions/tokens.ts'
 import { createVerifiedTokens } from './sessions/verified-tokens.ts'
 import { signupRoutes } from './signup.routes.ts'
+import { arriveByCode, singleSignOnRoutes } from './single-sign-on.routes.ts'
+import { createBrowserSecret } from './single-sign-on/browser-secret.ts'
+import { createIdentities } from './single-sign-on/identities.ts'
+import { readProviders } from './single-sign-on/provider-settings.ts'
+import { createProviders } from './single-sign-on/providers.ts'
+import { createSignOns } from './single-sign-on/sign-ons.ts'
 import { authTables } from './tables.ts'
 import { createTickets } from './tickets/tickets.ts'
 import { tokenRoutes } from './tokens.routes.ts'
@@ -36,6 +43,7 @@ import { userImportRoutes } from './user-import.routes.ts'
 import { userRoutes } from './users.routes.ts'
 
 export { usernameFault } from './accounts/names.ts'
+export { providersFault } from './single-sign-on/provider-settings.ts'
 
 export interface Auth {
   routes: Route[]
@@ -107,6 +115,20 @@ export function createAuth(deps: {
   const userImport = createUserImport(common)
   const userList = createUserList(common)
 
+  const publicUrl = config.PUBLIC_URL
+  const providerSettings = readProviders(config.SSO_PROVIDERS)
+  const providerIds = providerSettings.map(({ id }) => id)
+  const providers = createProviders({
+    settings: providerSettings,
+    publicUrl,
+    timeoutMs: config.SSO_TIMEOUT_MS,
+    clock,
+  })
+  const identities = createIdentities({ ...common, administrators, log, providerIds })
+  const signOns = createSignOns({ ...common, providers, identities, tickets })
+  const browserSecret = createBrowserSecret(publicUrl)
+  const signOnDeps = { providers, signOns, browserSecret, publicUrl }
+
   const upkeep = (type: string, pattern: string, run: () => Promise<void>) => {
     jobs.handle(type, { run })
     jobs.schedule(type, pattern, { type, key: type, payload: {} })
@@ -121,6 +143,8 @@ export function createAuth(deps: {
       ...tokenRoutes({ logins, sessions, verified }),
       ...sessionRoutes(sessions),
       ...signupRoutes({ users, isOpen: config.SIGNUP === 'open' }),
+      ...singleSignOnRoutes({ ...signOnDeps, arrive: arriveByCode(signOns) }),
+      ...identityRoutes({ ...signOnDeps, identities }),
       ...meRoutes({ users, userPasswords }),
       ...userImportRoutes({ userImport, usersMax: config.IMPORT_USERS_MAX }),
       ...userRoutes({ users, userList, userPasswords }),

@@ -58,7 +58,10 @@ export const authTables = ({ table, column, index, uniqueIndex }: Kit) => ({
     'tickets',
     {
       hash: column.text().primaryKey(),
-      purpose: column.text().$type<'reset_password'>().notNull(),
+      purpose: column
+        .text()
+        .$type<'reset_password' | 'single_sign_on' | 'sign_on_code'>()
+        .notNull(),
       accountId: column.text(),
       data: column.json<object>().notNull(),
       expiresAt: column.timestamp().notNull(),
@@ -66,6 +69,25 @@ export const authTables = ({ table, column, index, uniqueIndex }: Kit) => ({
     (ticket) => [
       index('tickets_account_id').on(ticket.accountId),
       index('tickets_expires_at').on(ticket.expiresAt),
+    ],
+  ),
+
+  /** Who people are elsewhere: there a subject has one account here, and an account one subject. */
+  identities: table(
+    'identities',
+    {
+      id: column.text().primaryKey(),
+      accountId: column.text().notNull(),
+      provider: column.text().notNull(),
+      subject: column.text().notNull(),
+      /** As the provider told it when they were linked. */
+      email: column.text(),
+      createdAt: column.timestamp().notNull(),
+      usedAt: column.timestamp().notNull(),
+    },
+    (identity) => [
+      uniqueIndex('identities_provider_subject').on(identity.provider, identity.subject),
+      uniqueIndex('identities_account_id_provider').on(identity.accountId, identity.provider),
     ],
   ),
 

@@ -24,7 +24,8 @@ const grant = z.object({
   refresh_token: z.string().meta({ description: 'For the next token, once' }),
   expires_in: z.int().meta({ description: 'Life of `token`, in seconds' }),
 })
-const login = grant.extend({
+/** What who has logged in is answered. */
+export const login = grant.extend({
   user: z.object({ id: z.string(), username: z.string(), role }),
 })
 const refreshBody = z.strictObject({ refresh_token: scalar(z.string().max(4096)) })
@@ -46,6 +47,10 @@ const grantExample = {
   expires_in: 86_400,
 }
 const userId = '0198c5a2-7d31-7c9e-9f1b-2f6a1f0c8e11'
+export const loginExample = {
+  ...grantExample,
+  user: { id: userId, username: 'ada', role: 'viewer' as const },
+}
 
 /** Tokens for passwords, tokens for tokens, and what a token is worth. */
 export function tokenRoutes(deps: {
@@ -74,10 +79,7 @@ export function tokenRoutes(deps: {
           200: {
             description: 'The token, and whose it is',
             schema: login,
-            example: {
-              ...grantExample,
-              user: { id: userId, username: 'ada', role: 'viewer' },
-            },
+            example: loginExample,
           },
         },
         problems: [authProblems.badCredentials, authProblems.accountDisabled, authProblems.busy],
@@ -173,12 +175,12 @@ export function tokenRoutes(deps: {
   ]
 }
 
-const clientOf = ({ address, request }: RequestContext): Client => ({
+export const clientOf = ({ address, request }: RequestContext): Client => ({
   address,
   device: request.headers.get('user-agent'),
 })
 
-const documentOf = ({ token, refreshToken, expiresInSeconds }: Grant) => ({
+export const documentOf = ({ token, refreshToken, expiresInSeconds }: Grant) => ({
   token,
   refresh_token: refreshToken,
   expires_in: expiresInSeconds,

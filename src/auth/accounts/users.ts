@@ -67,7 +67,7 @@ export function createUsers(deps: {
   forget: (accountId: string) => void
 }): Users {
   const { database, passwords, sessions, administrators, audit, clock, forget } = deps
-  const { accounts } = deps.tables
+  const { accounts, identities } = deps.tables
 
   async function lock(tx: Writes, id: string): Promise<User | undefined> {
     const [account] = await database.lock(tx.select().from(accounts).where(eq(accounts.id, id)))
@@ -147,6 +147,7 @@ export function createUsers(deps: {
         if (account === undefined) return false
         if (isAdministrator(account)) await administrators.requireAnother(tx, id)
         await sessions.revoke(tx, id)
+        await tx.delete(identities).where(eq(identities.accountId, id))
         await tx.delete(accounts).where(eq(accounts.id, id))
         await audit.record(tx, actor, 'auth.user_deleted', { user_id: id })
         return true
