@@ -40,7 +40,7 @@ export function createGithubProvider(deps: ProviderDeps<GithubSettings>): Provid
     const config = new Configuration(server, settings.clientId, undefined, auth)
     if (url.startsWith('http:')) allowInsecureRequests(config)
     config[customFetch] = (address, init) =>
-      outwardFetch(address, init, { timeoutMs, signal })
+      outwardFetch(address, init, { name: settings.title, timeoutMs, signal })
     return config
   }
 
@@ -56,7 +56,8 @@ export function createGithubProvider(deps: ProviderDeps<GithubSettings>): Provid
       'user-agent': 'quintet',
       'x-github-api-version': API_VERSION,
     }
-    const response = await outwardFetch(`${apiUrl}${path}`, { headers }, { timeoutMs, signal })
+    const by = { name: settings.title, timeoutMs, signal }
+    const response = await outwardFetch(`${apiUrl}${path}`, { headers }, by)
     if (response.status !== 200) throw new Error(`${path} answers ${response.status}`)
     const parsed = schema.safeParse(await response.json().catch(() => undefined))
     if (!parsed.success) throw new Error(`${path} answers in another form`)

@@ -49,7 +49,7 @@ export function createOpenIdProvider(
     ...(issuer.protocol === 'http:' ? [allowInsecureRequests] : []),
   ]
   const fetchBy = (signal?: AbortSignal) => (url: string, init: object) =>
-    outwardFetch(url, init, { timeoutMs, signal })
+    outwardFetch(url, init, { name: settings.title, timeoutMs, signal })
 
   async function discover(): Promise<ServerMetadata> {
     const found = await discovery(issuer, settings.clientId, undefined, undefined, {

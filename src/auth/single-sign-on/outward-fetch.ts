@@ -1,7 +1,7 @@
 import { Unavailable } from '../../platform/unavailable.ts'
 
 /** Metadata, keys and claims are a few kilobytes. */
-const ANSWER_BYTES_MAX = 1024 * 1024
+export const ANSWER_BYTES_MAX = 1024 * 1024
 
 /**
  * Asks a server elsewhere, which may be slow, endless or gone. Redirections are not followed: where
@@ -12,7 +12,11 @@ const ANSWER_BYTES_MAX = 1024 * 1024
 export async function outwardFetch(
   url: string,
   init: RequestInit,
-  { timeoutMs, signal }: { timeoutMs: number; signal?: AbortSignal | undefined },
+  {
+    name,
+    timeoutMs,
+    signal,
+  }: { name: string; timeoutMs: number; signal?: AbortSignal | undefined },
 ): Promise<Response> {
   const signals = [AbortSignal.timeout(timeoutMs), signal, init.signal]
   try {
@@ -26,7 +30,7 @@ export async function outwardFetch(
     const body = await wholeOf(response)
     return new Response(body.byteLength === 0 ? null : body, { status, headers })
   } catch (cause) {
-    throw new Unavailable('The identity provider', { cause })
+    throw new Unavailable(`The identity provider ${name}`, { cause })
   }
 }
 

@@ -15,7 +15,7 @@ export async function freeUsername(
   wish: string,
   takenOf: (folded: string[]) => Promise<string[]>,
 ): Promise<string> {
-  const cleaned = wish.split('@')[0]!.normalize('NFKC').replaceAll(UNFIT, '')
+  const cleaned = wish.normalize('NFKC').split('@')[0]!.replaceAll(UNFIT, '')
   const short = BEGINNING.exec(cleaned)![0]
   const stem = usernameFault(short) === undefined ? short : 'user'
   const numbers = Array.from({ length: NUMBERED_MAX - 1 }, (_, index) => `${stem}-${index + 2}`)
