@@ -49,7 +49,7 @@ export const arriveByCode =
     return redirection(location)
   }
 
-export const redirection = (location: URL, cookie?: string) =>
+const redirection = (location: URL, cookie?: string) =>
   new Response(null, {
     // Not 307, by which a form would be sent on (RFC 9700 §4.12).
     status: 303,

@@ -398,7 +398,8 @@ describe('a browser', () => {
   test('that comes back twice at once is let in once', async () => {
     const { browser, url } = await toCallback()
     const answers = await Promise.all(Array.from({ length: 5 }, () => browser.get(url.href)))
-    expect(answers.map(({ status }) => status).toSorted()).toEqual([303, 400, 400, 400, 400])
+    const statuses = answers.map(({ status }) => status)
+    expect(statuses.toSorted((a, b) => a - b)).toEqual([303, 400, 400, 400, 400])
   })
 
   test('that takes longer than ten minutes begins again', async () => {

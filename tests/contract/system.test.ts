@@ -138,6 +138,10 @@ describe('open without a token', () => {
       '/api/v1/auth/login',
       '/api/v1/auth/refresh',
       '/api/v1/auth/signup',
+      '/api/v1/auth/sso',
+      '/api/v1/auth/sso/token',
+      '/api/v1/auth/sso/{provider}/callback',
+      '/api/v1/auth/sso/{provider}/start',
       '/api/v1/auth/validate',
       // These ask for a signature of their own.
       '/api/v1/files/{+key}',

@@ -37,7 +37,7 @@ export function personOf(signed: Claims, asked: Claims, settings: OpenIdSettings
 }
 
 /** @throws {Problem} 502 when it is none. */
-export function subjectOf(subject: unknown): string {
+function subjectOf(subject: unknown): string {
   if (typeof subject === 'string' && SUBJECT.test(subject)) return subject
   throw authProblems.providerFailed({
     detail: 'The identity provider does not say who it is.',

@@ -35,7 +35,7 @@ interface Begun {
 }
 
 /** What became of it. Without an account, somebody was linked to the one that they are logged in to. */
-export interface Finished {
+interface Finished {
   account: User | undefined
   returnTo: URL
 }
