@@ -1,4 +1,13 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  setSystemTime,
+  test,
+} from 'bun:test'
 
 import { eq } from 'drizzle-orm'
 
@@ -83,6 +92,7 @@ afterEach(() => {
   partner.lies = {}
   github.emailsStatus = 200
   github.tokenError = undefined
+  github.issuer = undefined
 })
 
 const browserOf = (of: Harness): Browser =>
@@ -355,12 +365,28 @@ describe('a sign-on', () => {
     await refused(response, { status: 403, title: 'Sign-on refused', reason: 'email_unverified' })
   })
 
-  test('keys that the provider has changed are read again', async () => {
-    await signOn()
-    const asked = () => company.asked.filter((path) => path === '/jwks').length
-    const before = asked()
-    await signOn()
-    expect(asked()).toBe(before)
+  test('reads keys again that the provider has changed, once a minute at most', async () => {
+    const known = harness
+    const rotating = await startOpenIdProvider()
+    rotating.person = { ...company.person }
+    const provider = { id: 'company', issuer: rotating.url, ...CLIENT, domains: ['example.com'] }
+    harness = await openHarness({ SSO_PROVIDERS: JSON.stringify([provider]) })
+    const asked = () => rotating.asked.filter((path) => path === '/jwks').length
+    expect((await signOn()).token).toBeString()
+    expect((await signOn()).token).toBeString()
+    expect(asked()).toBe(1)
+    await rotating.rotateKey()
+    // Else whoever has a token with a made-up `kid` could have us ask without end.
+    const { response } = await signOn()
+    await refused(response, { status: 502, title: 'Identity provider failed', reason: 'provider' })
+    expect(asked()).toBe(1)
+    setSystemTime(Date.now() + 61_000)
+    expect((await signOn()).token).toBeString()
+    expect(asked()).toBe(2)
+    setSystemTime()
+    await harness.close()
+    await rotating.stop()
+    harness = known
   })
 })
 
@@ -1047,6 +1073,11 @@ describe('GitHub', () => {
     expect(harness.lines.join('\n')).not.toContain('gho_')
   })
 
+  test('RFC 9207 §2.4: by another name in the answer is not believed', async () => {
+    github.issuer = 'https://evil.example/login/oauth'
+    await refused((await signOn('github')).response, failed)
+  })
+
   test('RFC 9700 §4.5: takes no code of another browser', async () => {
     const stolen = (await toCallback('github')).url.searchParams.get('code')!
     const { browser, url } = await toCallback('github')
@@ -1176,19 +1207,21 @@ describe('my identities', () => {
     expect((await signOn()).token).toBeUndefined()
   })
 
+  const taken = { status: 409, title: 'Identity taken', reason: 'identity_taken' }
+
   test('that are another’s are not linked', async () => {
     await harness.addAccount({ username: name })
     company.person = { sub: 'subject of other' }
     const { browser, location } = await beginLink(await harness.logIn(name))
     const { response } = await browser.follow(location)
-    await refused(response, { status: 409, title: 'Identity taken', reason: 'identity_taken' })
+    await refused(response, { ...taken, detail: 'linked to another account' })
   })
 
   test('are one at a provider', async () => {
     company.person = { sub: `second of ${name}` }
     const { browser, location } = await beginLink(tokens['other']!)
     const { response } = await browser.follow(location)
-    await refused(response, { status: 409, title: 'Identity taken', reason: 'identity_taken' })
+    await refused(response, { ...taken, detail: 'somebody else at this provider' })
   })
 
   test('are not linked in another browser, nor once the session is over', async () => {

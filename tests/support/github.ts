@@ -9,6 +9,8 @@ export interface Github {
   emailsStatus: number
   /** What the token endpoint refuses with. */
   tokenError: string | undefined
+  /** What it calls itself in the answer, in place of its name (RFC 9207). */
+  issuer: string | undefined
   authorization: URLSearchParams
   stop(): Promise<void>
 }
@@ -26,6 +28,7 @@ export function startGithub(): Github {
     const back = new URL(query.get('redirect_uri')!)
     back.searchParams.set('code', code)
     back.searchParams.set('state', query.get('state')!)
+    back.searchParams.set('iss', github.issuer ?? `${github.url}/login/oauth`)
     return Response.redirect(back.href, 302)
   }
 
@@ -86,6 +89,7 @@ export function startGithub(): Github {
     emails: [],
     emailsStatus: 200,
     tokenError: undefined,
+    issuer: undefined,
     authorization: new URLSearchParams(),
     stop: () => server.stop(true),
   }

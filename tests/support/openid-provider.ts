@@ -30,6 +30,8 @@ export interface OpenIdProvider {
   asked: string[]
   /** The query of the last authorization request. */
   authorization: URLSearchParams
+  /** Signs by another key from now on. */
+  rotateKey(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -42,13 +44,18 @@ interface Issued {
 const HUGE_BYTES = 10 * 1024 * 1024
 
 export async function startOpenIdProvider(): Promise<OpenIdProvider> {
-  const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true })
-  const stranger = await generateKeyPair('ES256')
-  const jwk: JWK = { ...(await exportJWK(publicKey)), kid: 'one', alg: 'ES256', use: 'sig' }
+  const newKey = async (kid: string) => {
+    const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true })
+    const jwk: JWK = { ...(await exportJWK(publicKey)), kid, alg: 'ES256', use: 'sig' }
+    return { privateKey, jwk, kid }
+  }
+  let current = await newKey('one')
+  const stranger = await newKey('one')
   const codes = new Map<string, Issued>()
 
   async function idToken(nonce: string | null): Promise<string> {
     const { signedBy, claims = (all) => all } = provider.lies
+    const { privateKey, jwk, kid } = current
     const now = Math.floor(Date.now() / 1000)
     const payload = claims({
       iss: provider.url,
@@ -61,15 +68,15 @@ export async function startOpenIdProvider(): Promise<OpenIdProvider> {
     if (signedBy === 'none' || signedBy === 'nobody') {
       const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
       const alg = signedBy === 'none' ? 'none' : 'ES256'
-      return `${part({ alg, kid: 'one' })}.${part(payload)}.`
+      return `${part({ alg, kid })}.${part(payload)}.`
     }
     const token = new SignJWT(payload)
     if (signedBy === 'public key') {
       const secret = new TextEncoder().encode(JSON.stringify(jwk))
-      return token.setProtectedHeader({ alg: 'HS256', kid: 'one' }).sign(secret)
+      return token.setProtectedHeader({ alg: 'HS256', kid }).sign(secret)
     }
     const key = signedBy === 'stranger' ? stranger.privateKey : privateKey
-    return token.setProtectedHeader({ alg: 'ES256', kid: 'one' }).sign(key)
+    return token.setProtectedHeader({ alg: 'ES256', kid }).sign(key)
   }
 
   function authorize(query: URLSearchParams): Response {
@@ -123,7 +130,7 @@ export async function startOpenIdProvider(): Promise<OpenIdProvider> {
         case '/token':
           return troubled(lies.trouble?.token, () => token(request))
         case '/jwks':
-          return troubled(lies.trouble?.keys, () => Response.json({ keys: [jwk] }))
+          return troubled(lies.trouble?.keys, () => Response.json({ keys: [current.jwk] }))
         case '/userinfo':
           return troubled(lies.trouble?.userinfo, () => {
             const { userinfo = (all) => all } = lies
@@ -140,6 +147,9 @@ export async function startOpenIdProvider(): Promise<OpenIdProvider> {
     lies: {},
     asked: [],
     authorization: new URLSearchParams(),
+    async rotateKey() {
+      current = await newKey(crypto.randomUUID())
+    },
     stop: () => server.stop(true),
   }
   return provider

@@ -234,7 +234,6 @@ export function createIdentities(deps: {
             await touch(tx, identity)
             return undefined
           }
-          if (identity !== undefined) return identityTaken()
           if (await hasIdentity(tx, accountId, provider)) {
             return authProblems.identityTaken({
               detail: 'The account is linked to somebody else at this provider. Remove that first.',
