@@ -6,7 +6,8 @@ import { scalar } from '../gateway/scalar.ts'
 import { authProblems } from './problems.ts'
 import { returnOf } from './single-sign-on.routes.ts'
 import type { BrowserSecret } from './single-sign-on/browser-secret.ts'
-import type { Identities, StoredIdentity } from './single-sign-on/identities.ts'
+import type { Identities } from './single-sign-on/identities.ts'
+import type { StoredIdentity } from './single-sign-on/identity-rows.ts'
 import type { SignOns } from './single-sign-on/sign-ons.ts'
 
 const BODY_BYTES_MAX = 16 * 1024

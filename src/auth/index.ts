@@ -30,9 +30,11 @@ import { createSessions } from './sessions/sessions.ts'
 import { createTokens } from './sessions/tokens.ts'
 import { createVerifiedTokens } from './sessions/verified-tokens.ts'
 import { signupRoutes } from './signup.routes.ts'
-import { arriveByCode, singleSignOnRoutes } from './single-sign-on.routes.ts'
+import { finishByCode, singleSignOnRoutes } from './single-sign-on.routes.ts'
+import { createArrivals } from './single-sign-on/arrivals.ts'
 import { createBrowserSecret } from './single-sign-on/browser-secret.ts'
 import { createIdentities } from './single-sign-on/identities.ts'
+import { createIdentityRows } from './single-sign-on/identity-rows.ts'
 import { readProviders } from './single-sign-on/provider-settings.ts'
 import { createProviders } from './single-sign-on/providers.ts'
 import { createSignOns } from './single-sign-on/sign-ons.ts'
@@ -124,8 +126,10 @@ export function createAuth(deps: {
     timeoutMs: config.SSO_TIMEOUT_MS,
     clock,
   })
-  const identities = createIdentities({ ...common, administrators, log, providerIds })
-  const signOns = createSignOns({ ...common, providers, identities, tickets })
+  const identityRows = createIdentityRows(common)
+  const identities = createIdentities({ ...common, identityRows, providerIds })
+  const arrivals = createArrivals({ ...common, identityRows, administrators, log })
+  const signOns = createSignOns({ ...common, providers, arrivals, identities, tickets })
   const browserSecret = createBrowserSecret(publicUrl)
   const signOnDeps = { providers, signOns, browserSecret, publicUrl }
 
@@ -143,7 +147,7 @@ export function createAuth(deps: {
       ...tokenRoutes({ logins, sessions, verified }),
       ...sessionRoutes(sessions),
       ...signupRoutes({ users, isOpen: config.SIGNUP === 'open' }),
-      ...singleSignOnRoutes({ ...signOnDeps, arrive: arriveByCode(signOns) }),
+      ...singleSignOnRoutes({ ...signOnDeps, finish: finishByCode(signOns) }),
       ...identityRoutes({ ...signOnDeps, identities }),
       ...meRoutes({ users, userPasswords }),
       ...userImportRoutes({ userImport, usersMax: config.IMPORT_USERS_MAX }),

@@ -35,14 +35,14 @@ const answerQuery = z.looseObject({
 const codeBody = z.strictObject({ code: scalar(z.string().max(256)) })
 
 /** How a browser gets its session once it has signed on. `secret` is what it holds. */
-export type Arrive = (
+export type Finish = (
   context: RequestContext,
   signedOn: { account: User; returnTo: URL; secret: string },
 ) => Answer | Promise<Answer>
 
 /** By a code in the page's address, which the page exchanges: tokens never stand in addresses. */
-export const arriveByCode =
-  (signOns: SignOns): Arrive =>
+export const finishByCode =
+  (signOns: SignOns): Finish =>
   async (_, { account, returnTo, secret }) => {
     const location = new URL(returnTo)
     location.searchParams.set(CODE_PARAMETER, await signOns.issueCode(account, secret))
@@ -69,9 +69,9 @@ export function singleSignOnRoutes(deps: {
   signOns: SignOns
   browserSecret: BrowserSecret
   publicUrl: string
-  arrive: Arrive
+  finish: Finish
 }): Route[] {
-  const { providers, signOns, browserSecret, publicUrl, arrive } = deps
+  const { providers, signOns, browserSecret, publicUrl, finish } = deps
   return [
     route(
       {
@@ -149,7 +149,7 @@ export function singleSignOnRoutes(deps: {
           context.signal,
         )
         if (account === undefined) return redirection(returnTo, browserSecret.forgotten())
-        return arrive(context, { account, returnTo, secret: secret! })
+        return finish(context, { account, returnTo, secret: secret! })
       },
     ),
 

@@ -1232,7 +1232,7 @@ describe('my identities', () => {
     await refused(elsewhere.response, { status: 400, title: 'Invalid sign-on', reason: 'sign_on' })
     await harness.request({ method: 'POST', path: '/api/v1/auth/logout', token })
     const { response } = await browser.follow(location)
-    expect(response.status).toBe(400)
+    await refused(response, { status: 400, title: 'Invalid sign-on', reason: 'sign_on' })
     const { identities } = tables()
     const all = await harness.platform.database.read.select().from(identities)
     expect(all.some(({ subject }) => subject === company.person['sub'])).toBe(false)

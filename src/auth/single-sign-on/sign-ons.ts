@@ -3,6 +3,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import { eq } from 'drizzle-orm'
 
 import type { Events } from '../../events.ts'
+import { Problem } from '../../gateway/problem.ts'
 import { problems } from '../../gateway/problems.ts'
 import type { Database } from '../../platform/database/database.ts'
 import type { User } from '../accounts/new-user.ts'
@@ -12,6 +13,7 @@ import { hashOf } from '../sessions/refresh-tokens.ts'
 import type { Client, Grant, Sessions } from '../sessions/sessions.ts'
 import type { AuthTables } from '../tables.ts'
 import type { Tickets } from '../tickets/tickets.ts'
+import type { Arrivals } from './arrivals.ts'
 import type { Identities } from './identities.ts'
 import type { Handshake, Provider } from './provider.ts'
 import type { Providers } from './providers.ts'
@@ -75,12 +77,13 @@ export function createSignOns(deps: {
   database: Database
   tables: AuthTables
   providers: Providers
+  arrivals: Arrivals
   identities: Identities
   tickets: Tickets
   sessions: Sessions
   audit: Audit
 }): SignOns {
-  const { database, providers, identities, tickets, sessions, audit } = deps
+  const { database, providers, arrivals, identities, tickets, sessions, audit } = deps
   const { accounts } = deps.tables
 
   function existing(id: string): Provider {
@@ -154,13 +157,14 @@ export function createSignOns(deps: {
       if (accountId !== null && sessionId !== null) {
         const owner = { accountId, sessionId }
         await identities.link(id, person, owner, client.address).catch(async (error: unknown) => {
-          const details = { user_id: accountId, reason: 'identity_taken' as const, provider: id }
-          await recordFailure(client, details)
+          const isTaken = error instanceof Problem && error.kind === authProblems.identityTaken.kind
+          const reason = isTaken ? 'identity_taken' : 'sign_on'
+          await recordFailure(client, { user_id: accountId, reason, provider: id })
           throw error
         })
         return { account: undefined, returnTo }
       }
-      return { account: await identities.enter(id, person, client.address), returnTo }
+      return { account: await arrivals.enter(id, person, client.address), returnTo }
     },
     async issueCode(account, secret) {
       return database.write((tx) =>
