@@ -2,6 +2,8 @@ import { defineProblems } from '../gateway/problem.ts'
 
 export const authProblems = defineProblems('auth', {
   badCredentials: { status: 401, title: 'Invalid credentials' },
+  signOnInvalid: { status: 400, title: 'Invalid sign-on' },
+  badSignOnCode: { status: 401, title: 'Invalid sign-on code' },
   badRefreshToken: { status: 401, title: 'Invalid refresh token' },
   secondFactorRequired: { status: 401, title: 'Second factor required' },
   badSecondFactor: { status: 401, title: 'Invalid second factor' },
@@ -9,6 +11,7 @@ export const authProblems = defineProblems('auth', {
   badPasskey: { status: 401, title: 'Invalid passkey' },
   accountDisabled: { status: 403, title: 'Account disabled' },
   signupClosed: { status: 403, title: 'Sign-up closed' },
+  signOnRefused: { status: 403, title: 'Sign-on refused' },
   wrongPassword: { status: 403, title: 'Wrong password' },
   loginNotRecent: { status: 403, title: 'Login not recent' },
   nameTaken: { status: 409, title: 'Name taken' },
@@ -22,5 +25,8 @@ export const authProblems = defineProblems('auth', {
   badTotpCode: { status: 422, title: 'Invalid TOTP code' },
   passkeyRefused: { status: 422, title: 'Passkey refused' },
   tooManyCodes: { status: 429, title: 'Too many wrong codes' },
+  identityTaken: { status: 409, title: 'Identity taken' },
+  lastLogin: { status: 409, title: 'Last way to log in' },
+  providerFailed: { status: 502, title: 'Identity provider failed' },
   busy: { status: 503, title: 'Too many logins at once' },
 })

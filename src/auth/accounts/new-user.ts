@@ -4,6 +4,9 @@ import { foldName } from './names.ts'
 
 export type User = AuthTables['accounts']['$inferSelect']
 
+/** In place of a hash: no password opens the account. */
+export const NO_PASSWORD = ''
+
 export interface NewUser {
   username: string
   email?: string | null | undefined

@@ -72,7 +72,7 @@ export function createUsers(deps: {
 }): Users {
   const { database, passwords, sessions, administrators, grants, secondFactors, audit } = deps
   const { clock, forget } = deps
-  const { accounts, apiKeys } = deps.tables
+  const { accounts, apiKeys, identities } = deps.tables
 
   async function lock(tx: Writes, id: string): Promise<User | undefined> {
     const [account] = await database.lock(tx.select().from(accounts).where(eq(accounts.id, id)))
@@ -155,6 +155,7 @@ export function createUsers(deps: {
         await grants.revoke(tx, id)
         await tx.delete(apiKeys).where(eq(apiKeys.ownerId, id))
         await secondFactors.clear(tx, id)
+        await tx.delete(identities).where(eq(identities.accountId, id))
         await tx.delete(accounts).where(eq(accounts.id, id))
         await audit.record(tx, actor, 'auth.user_deleted', { user_id: id })
         return true
