@@ -9,6 +9,7 @@ export const {
   apiKeys,
   audit,
   grants,
+  identities,
   keptMail,
   knownAddresses,
   passkeys,

@@ -1,6 +1,6 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
 
-import { createAuth, usernameFault } from './auth/index.ts'
+import { createAuth, providersFault, usernameFault } from './auth/index.ts'
 import { type App, createGateway } from './gateway/gateway.ts'
 import { scopesFault } from './gateway/scopes.ts'
 import { openInference } from './inference/index.ts'
@@ -12,6 +12,7 @@ import { createSystem } from './system/index.ts'
 export const settingChecks: SettingChecks = {
   ANONYMOUS_SCOPES: scopesFault,
   ADMIN_USERNAME: usernameFault,
+  SSO_PROVIDERS: providersFault,
 }
 
 /**

@@ -1,13 +1,14 @@
 import { z } from 'zod'
 
 /** By what somebody has logged in, all of them together. */
-const loginMethods = ['password', 'totp', 'recovery_code', 'passkey'] as const
+const loginMethods = ['password', 'totp', 'recovery_code', 'passkey', 'single_sign_on'] as const
 export type LoginMethod = (typeof loginMethods)[number]
 
 /** Of each act that the audit tells of. `actor_id` is null for the server itself and for who has its machine. */
 const act = { actor_id: z.string().nullable(), time: z.iso.datetime() }
 const ofUser = z.object({ user_id: z.string(), ...act })
 const ofPasskey = ofUser.extend({ passkey_id: z.string() })
+const ofIdentity = ofUser.extend({ identity_id: z.string(), provider: z.string() })
 const ofSession = ofUser.extend({ session_id: z.string() })
 const ofServiceAccount = z.object({ service_account_id: z.string(), ...act })
 /** One of the ids is null: a key is a person's or a service account's. */
@@ -24,19 +25,28 @@ export const events = {
   /** `user_id` is null where there is no such user. */
   'auth.login_failed': z.object({
     user_id: z.string().nullable(),
-    /**
-     * `held_back`: the first of those who came while wrong passwords had to be waited for.
-     * `passkey_counter`: it had signed more often before, so somebody may have a copy of it.
-     */
     reason: z.enum([
       'credentials',
       'disabled',
       'unverified',
+      /** The first of those who came while wrong passwords had to be waited for. */
       'held_back',
       'second_factor',
       'passkey',
+      /** It had signed more often before, so somebody may have a copy of it. */
       'passkey_counter',
+      /** A sign-on that was not begun in this browser, or is over. */
+      'sign_on',
+      /** The provider refused, or can't be believed, or was away. */
+      'provider',
+      /** Nobody has shown that the address is theirs: to the provider, or here. */
+      'email_unverified',
+      'account_unverified',
+      'no_account',
+      'identity_taken',
     ]),
+    /** Where it was by single sign-on. */
+    provider: z.string().optional(),
     ...act,
   }),
   /** Who has logged in did not know the password that some changes ask for. */
@@ -44,6 +54,8 @@ export const events = {
   /** The password was right, and is not enough. */
   'auth.second_factor_required': ofUser,
   'auth.logout': ofSession,
+  'auth.identity_linked': ofIdentity,
+  'auth.identity_removed': ofIdentity,
   /** A refresh token came a second time: somebody has a copy, and the session is over. */
   'auth.refresh_reused': ofSession,
   'auth.user_created': ofUser,

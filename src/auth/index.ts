@@ -27,6 +27,7 @@ import { grantRoutes } from './grants.routes.ts'
 import { createAccess } from './grants/access.ts'
 import { accountGrantees, allGrantees, serviceAccountGrantees } from './grants/grantees.ts'
 import { createGrants } from './grants/grants.ts'
+import { identityRoutes } from './identities.routes.ts'
 import { keyRoutes } from './keys.routes.ts'
 import { activeFromMs } from './keys/key-life.ts'
 import { createKeyStore } from './keys/key-store.ts'
@@ -79,6 +80,14 @@ import { createTokens } from './sessions/tokens.ts'
 import { createVerifiedTokens } from './sessions/verified-tokens.ts'
 import { signInRoutes } from './sign-in.routes.ts'
 import { signupRoutes } from './signup.routes.ts'
+import { finishByCode, singleSignOnRoutes } from './single-sign-on.routes.ts'
+import { createArrivals } from './single-sign-on/arrivals.ts'
+import { createBrowserSecret } from './single-sign-on/browser-secret.ts'
+import { createIdentities } from './single-sign-on/identities.ts'
+import { createIdentityRows } from './single-sign-on/identity-rows.ts'
+import { readProviders } from './single-sign-on/provider-settings.ts'
+import { createProviders } from './single-sign-on/providers.ts'
+import { createSignOns } from './single-sign-on/sign-ons.ts'
 import { authTables } from './tables.ts'
 import { createTickets } from './tickets/tickets.ts'
 import { tokenRoutes } from './tokens.routes.ts'
@@ -88,6 +97,7 @@ import { userSessionRoutes } from './user-sessions.routes.ts'
 import { userRoutes } from './users.routes.ts'
 
 export { usernameFault } from './accounts/names.ts'
+export { providersFault } from './single-sign-on/provider-settings.ts'
 
 export interface Auth {
   routes: Route[]
@@ -287,6 +297,21 @@ export function createAuth(deps: {
   const returns = createReturnAddresses(config.FORWARD_AUTH_ORIGINS)
   const ttlSeconds = config.SESSION_TTL_SECONDS
 
+  const providerSettings = readProviders(config.SSO_PROVIDERS)
+  const providerIds = providerSettings.map(({ id }) => id)
+  const providers = createProviders({
+    settings: providerSettings,
+    publicUrl,
+    timeoutMs: config.SSO_TIMEOUT_MS,
+    clock,
+  })
+  const identityRows = createIdentityRows(common)
+  const identities = createIdentities({ ...common, identityRows, providerIds })
+  const arrivals = createArrivals({ ...common, identityRows, administrators, log })
+  const signOns = createSignOns({ ...common, providers, arrivals, identities, tickets })
+  const browserSecret = createBrowserSecret(publicUrl)
+  const signOnDeps = { providers, signOns, browserSecret, publicUrl }
+
   const upkeep = (type: string, pattern: string, run: () => Promise<void>) => {
     jobs.handle(type, { run })
     jobs.schedule(type, pattern, { type, key: type, payload: {} })
@@ -311,6 +336,8 @@ export function createAuth(deps: {
       ...emailVerificationRoutes(emailVerification),
       ...mailRoutes(keptMail),
       ...linkRoutes({ passwordResets, emailVerification }),
+      ...singleSignOnRoutes({ ...signOnDeps, finish: finishByCode(signOns) }),
+      ...identityRoutes({ ...signOnDeps, identities }),
       ...meRoutes({ users, userPasswords }),
       ...secondFactorsRoutes({ secondFactors, recentLogins }),
       ...passkeyRoutes({ secondFactors, ceremonies, recentLogins }),

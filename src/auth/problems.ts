@@ -2,6 +2,8 @@ import { defineProblems } from '../gateway/problem.ts'
 
 export const authProblems = defineProblems('auth', {
   badCredentials: { status: 401, title: 'Invalid credentials' },
+  signOnInvalid: { status: 400, title: 'Invalid sign-on' },
+  badSignOnCode: { status: 401, title: 'Invalid sign-on code' },
   badRefreshToken: { status: 401, title: 'Invalid refresh token' },
   badTicket: { status: 400, title: 'Invalid link' },
   secondFactorRequired: { status: 401, title: 'Second factor required' },
@@ -11,6 +13,7 @@ export const authProblems = defineProblems('auth', {
   accountDisabled: { status: 403, title: 'Account disabled' },
   addressUnverified: { status: 403, title: 'Address not verified' },
   signupClosed: { status: 403, title: 'Sign-up closed' },
+  signOnRefused: { status: 403, title: 'Sign-on refused' },
   wrongPassword: { status: 403, title: 'Wrong password' },
   loginNotRecent: { status: 403, title: 'Login not recent' },
   nameTaken: { status: 409, title: 'Name taken' },
@@ -26,5 +29,8 @@ export const authProblems = defineProblems('auth', {
   badTotpCode: { status: 422, title: 'Invalid TOTP code' },
   passkeyRefused: { status: 422, title: 'Passkey refused' },
   tooManyCodes: { status: 429, title: 'Too many wrong codes' },
+  identityTaken: { status: 409, title: 'Identity taken' },
+  lastLogin: { status: 409, title: 'Last way to log in' },
+  providerFailed: { status: 502, title: 'Identity provider failed' },
   busy: { status: 503, title: 'Too many logins at once' },
 })

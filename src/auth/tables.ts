@@ -127,6 +127,8 @@ export const authTables = ({ table, column, index, uniqueIndex }: Kit) => ({
           | 'passkey_registration'
           | 'passkey_login'
           | 'passkey_second_factor'
+          | 'single_sign_on'
+          | 'sign_on_code'
         >()
         .notNull(),
       accountId: column.text(),
@@ -234,6 +236,25 @@ export const authTables = ({ table, column, index, uniqueIndex }: Kit) => ({
     (passkey) => [
       uniqueIndex('passkeys_credential_id').on(passkey.credentialId),
       index('passkeys_account_id').on(passkey.accountId),
+    ],
+  ),
+
+  /** Who people are elsewhere: there a subject has one account here, and an account one subject. */
+  identities: table(
+    'identities',
+    {
+      id: column.text().primaryKey(),
+      accountId: column.text().notNull(),
+      provider: column.text().notNull(),
+      subject: column.text().notNull(),
+      /** As the provider told it when they were linked. */
+      email: column.text(),
+      createdAt: column.timestamp().notNull(),
+      usedAt: column.timestamp().notNull(),
+    },
+    (identity) => [
+      uniqueIndex('identities_provider_subject').on(identity.provider, identity.subject),
+      uniqueIndex('identities_account_id_provider').on(identity.accountId, identity.provider),
     ],
   ),
 

@@ -26,6 +26,7 @@ describe('settings that are used', () => {
       'UNVERIFIED_LOGIN',
       'JWT_SECRET',
       'COOKIE_DOMAIN',
+      'SSO_PROVIDERS',
       'METRICS_TOKEN',
       'SMTP_URL',
       'MAIL_FROM',

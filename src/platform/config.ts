@@ -226,6 +226,13 @@ export const settings = z
       )
       .describe('Origins of the applications behind forward-auth, to which sign-in may lead back')
       .meta({ shownDefault: 'none' }),
+    SSO_PROVIDERS: text()
+      .optional()
+      .describe(
+        'Where people sign in instead of here: a JSON list of providers, or `@` and the path of a file with one; see [Single sign-on](#single-sign-on)',
+      )
+      .meta(secret),
+    SSO_TIMEOUT_MS: count(5_000).describe('Longest time for one answer of a provider, then 503'),
     TOKEN_CACHE_MAX: count(10_000).describe('Verified tokens kept in memory'),
     PASSWORD_QUEUE_MAX: count(64).describe(
       'Password checks that may wait; above it login answers 503',

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'bun:test'
+import { afterAll, describe, expect, test } from 'bun:test'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -31,6 +31,10 @@ const post = (harness: Harness, path: string, body: unknown) =>
   harness.request({ path, body, token: harness.adminToken })
 const scrape = async (harness: Harness) =>
   (await harness.request({ path: '/metrics', token: harness.adminToken })).text()
+
+/** A server that never answers. */
+const silent = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Promise(() => {}) })
+afterAll(() => silent.stop(true))
 
 interface Limit {
   setting: keyof typeof settings.shape
@@ -150,6 +154,16 @@ const limits: Limit[] = [
     },
     status: 422,
     says: 'has 3 users, at most 2',
+  },
+  {
+    setting: 'SSO_TIMEOUT_MS',
+    set: {
+      SSO_TIMEOUT_MS: '50',
+      SSO_PROVIDERS: JSON.stringify([{ id: 'silent', issuer: silent.url.origin, client_id: 'x' }]),
+    },
+    beyond: (harness) => harness.request({ path: '/api/v1/auth/sso/silent/start' }),
+    status: 503,
+    says: 'The identity provider silent does not answer',
   },
   {
     setting: 'TOKEN_TTL_SECONDS',

@@ -149,6 +149,10 @@ describe('open without a token', () => {
       '/api/v1/auth/second-factor/passkey',
       '/api/v1/auth/second-factor/passkey/options',
       '/api/v1/auth/signup',
+      '/api/v1/auth/sso',
+      '/api/v1/auth/sso/token',
+      '/api/v1/auth/sso/{provider}/callback',
+      '/api/v1/auth/sso/{provider}/start',
       '/api/v1/auth/validate',
       // These ask for a signature of their own.
       '/api/v1/files/{+key}',

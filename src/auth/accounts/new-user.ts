@@ -4,14 +4,14 @@ import { foldName } from './names.ts'
 
 export type User = AuthTables['accounts']['$inferSelect']
 
+/** In place of a hash: no password opens the account. */
+export const NO_PASSWORD = ''
+
 export interface NewUser {
   username: string
   email?: string | null | undefined
   role: Role
 }
-
-/** In the place of a hash: nothing matches it, and it takes its time. */
-export const NO_PASSWORD = ''
 
 /** The names of an account as they are kept, each beside the form in which it is unique. */
 export const usernameColumns = (username: string) => ({

@@ -101,7 +101,7 @@ export function createUsers(deps: {
 }): Users {
   const { database, passwords, sessions, administrators, grants, secondFactors, audit } = deps
   const { mailedTickets, mailings, clock, forget } = deps
-  const { accounts, apiKeys } = deps.tables
+  const { accounts, apiKeys, identities } = deps.tables
 
   async function lock(tx: Writes, id: string): Promise<User | undefined> {
     const [account] = await database.lock(tx.select().from(accounts).where(eq(accounts.id, id)))
@@ -123,7 +123,7 @@ export function createUsers(deps: {
     }
     if (email === null) return
     // Who was invited at a wrong address has no password yet.
-    const letter = account.passwordHash === '' ? 'set_password' : 'verify_email'
+    const letter = account.passwordHash === NO_PASSWORD ? 'set_password' : 'verify_email'
     await mailings.enqueue(tx, { letter, accountId })
   }
 
@@ -221,6 +221,7 @@ export function createUsers(deps: {
         await grants.revoke(tx, id)
         await tx.delete(apiKeys).where(eq(apiKeys.ownerId, id))
         await secondFactors.clear(tx, id)
+        await tx.delete(identities).where(eq(identities.accountId, id))
         await tx.delete(accounts).where(eq(accounts.id, id))
         await audit.record(tx, actor, 'auth.user_deleted', { user_id: id })
         return true

@@ -4,7 +4,7 @@ import type { Clock } from '../../platform/clock.ts'
 import type { Database, Writes } from '../../platform/database/database.ts'
 import { JobRefused, type Jobs } from '../../platform/jobs/jobs.ts'
 import { type Mail, MailRefused, type Message } from '../../platform/mail/mail.ts'
-import type { User } from '../accounts/new-user.ts'
+import { NO_PASSWORD, type User } from '../accounts/new-user.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { AuthTables } from '../tables.ts'
 import { isLinked, type Letter, LINK_TTL_SECONDS, linkOf, write } from './letters.ts'
@@ -139,6 +139,6 @@ export function createMailings(deps: {
 function isWanted(letter: Letter, account: User): boolean {
   if (account.disabledAt !== null) return false
   if (letter === 'verify_email') return account.email !== null && account.emailVerifiedAt === null
-  if (letter === 'set_password') return account.passwordHash === ''
+  if (letter === 'set_password') return account.passwordHash === NO_PASSWORD
   return true
 }

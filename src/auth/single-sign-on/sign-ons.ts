@@ -1,0 +1,209 @@
+import { createHmac, timingSafeEqual } from 'node:crypto'
+
+import { eq } from 'drizzle-orm'
+
+import type { Events } from '../../events.ts'
+import { Problem } from '../../gateway/problem.ts'
+import { problems } from '../../gateway/problems.ts'
+import type { Database } from '../../platform/database/database.ts'
+import type { User } from '../accounts/new-user.ts'
+import type { Audit } from '../audit/audit.ts'
+import { authProblems } from '../problems.ts'
+import { hashOf } from '../sessions/refresh-tokens.ts'
+import type { Client, Grant, Sessions } from '../sessions/sessions.ts'
+import type { AuthTables } from '../tables.ts'
+import type { Tickets } from '../tickets/tickets.ts'
+import type { Arrivals } from './arrivals.ts'
+import type { Identities } from './identities.ts'
+import type { Handshake, Provider } from './provider.ts'
+import type { Providers } from './providers.ts'
+
+/** Time to type a password elsewhere, and to find the phone for the second factor. */
+export const SIGN_ON_TTL_SECONDS = 600
+/** From one answer to the next request: RFC 9700 §2.1.1 asks for short-lived ones. */
+const CODE_TTL_SECONDS = 60
+
+/** Whose account it is to be linked to. */
+interface Owner {
+  accountId: string
+  sessionId: string
+}
+
+/** What is kept of a sign-on while the browser is away. */
+interface Begun {
+  provider: string
+  returnTo: string
+  sessionId: string | null
+}
+
+/** What became of it. Without an account, somebody was linked to the one that they are logged in to. */
+interface Finished {
+  account: User | undefined
+  returnTo: URL
+}
+
+/**
+ * Signing on by a provider: a browser is sent there, and comes back with a code. Each half is bound to
+ * the browser by a secret that it alone holds, in a cookie; what goes through addresses follows from
+ * the secret and does not tell it.
+ */
+export interface SignOns {
+  /** @returns where to send the browser, and what it must hold meanwhile. */
+  begin(provider: string, returnTo: URL, owner?: Owner): Promise<{ location: URL; secret: string }>
+  /**
+   * What follows from the answer that a browser brought back.
+   *
+   * @param secret what the browser holds.
+   * @throws {Problem} 400 when it was not begun in this browser or is over; 403, 409, 502.
+   */
+  finish(
+    provider: string,
+    answer: URLSearchParams,
+    secret: string | undefined,
+    client: Client,
+    signal: AbortSignal,
+  ): Promise<Finished>
+  /** What a page in the same browser exchanges for a session, once. */
+  issueCode(account: User, secret: string): Promise<string>
+  /** @throws {Problem} 401 when the code is none of this browser, or not any more; 403. */
+  exchange(
+    code: string,
+    secret: string | undefined,
+    client: Client,
+  ): Promise<Grant & { account: User }>
+}
+
+export function createSignOns(deps: {
+  database: Database
+  tables: AuthTables
+  providers: Providers
+  arrivals: Arrivals
+  identities: Identities
+  tickets: Tickets
+  sessions: Sessions
+  audit: Audit
+}): SignOns {
+  const { database, providers, arrivals, identities, tickets, sessions, audit } = deps
+  const { accounts } = deps.tables
+
+  function existing(id: string): Provider {
+    const provider = providers.get(id)
+    if (provider === undefined) throw problems.notFound({ detail: 'There is no such provider.' })
+    return provider
+  }
+
+  async function recordFailure(
+    { address }: Client,
+    details: Pick<Events['auth.login_failed'], 'reason' | 'user_id' | 'provider'>,
+  ): Promise<void> {
+    const actor = { id: null, name: null, address }
+    await database.write((tx) => audit.record(tx, actor, 'auth.login_failed', details))
+  }
+
+  /** The ticket of a sign-on with this provider that this browser began. */
+  async function begunBy(secret: string | undefined, provider: string, state: string | null) {
+    if (secret === undefined || state === null) return undefined
+    const ticket = await tickets.read('single_sign_on', secret)
+    const isOfProvider = (ticket?.data as Begun | undefined)?.provider === provider
+    if (!isOfProvider || !isSame(state, handshakeOf(secret).state)) return undefined
+    const taken = await database.write((tx) => tickets.redeem(tx, 'single_sign_on', secret))
+    return taken && { accountId: taken.accountId, ...(taken.data as Begun) }
+  }
+
+  async function redeemed(code: string, secret: string | undefined): Promise<string | undefined> {
+    const ticket = await tickets.read('sign_on_code', code)
+    if (ticket === undefined || secret === undefined) return undefined
+    if (!isSame((ticket.data as { browser: string }).browser, hashOf(secret))) return undefined
+    const taken = await database.write((tx) => tickets.redeem(tx, 'sign_on_code', code))
+    return taken?.accountId ?? undefined
+  }
+
+  return {
+    async begin(id, returnTo, owner) {
+      const provider = existing(id)
+      const data: Begun = {
+        provider: id,
+        returnTo: returnTo.href,
+        sessionId: owner?.sessionId ?? null,
+      }
+      const secret = await database.write((tx) =>
+        tickets.issue(tx, {
+          purpose: 'single_sign_on',
+          accountId: owner?.accountId ?? null,
+          data,
+          ttlSeconds: SIGN_ON_TTL_SECONDS,
+        }),
+      )
+      return { location: await provider.authorizationUrl(handshakeOf(secret)), secret }
+    },
+    async finish(id, answer, secret, client, signal) {
+      const provider = existing(id)
+      const begun = await begunBy(secret, id, answer.get('state'))
+      if (begun === undefined || secret === undefined) {
+        await recordFailure(client, { user_id: null, reason: 'sign_on', provider: id })
+        throw authProblems.signOnInvalid({
+          detail:
+            'It was not begun in this browser, or is over. Begin again, at the address under which this server is known, with cookies allowed.',
+        })
+      }
+      const person = await provider
+        .person(answer, handshakeOf(secret), signal)
+        .catch(async (error: unknown) => {
+          await recordFailure(client, { user_id: null, reason: 'provider', provider: id })
+          throw error
+        })
+      const returnTo = new URL(begun.returnTo)
+      const { accountId, sessionId } = begun
+      if (accountId !== null && sessionId !== null) {
+        const owner = { accountId, sessionId }
+        await identities.link(id, person, owner, client.address).catch(async (error: unknown) => {
+          const isTaken = error instanceof Problem && error.kind === authProblems.identityTaken.kind
+          const reason = isTaken ? 'identity_taken' : 'sign_on'
+          await recordFailure(client, { user_id: accountId, reason, provider: id })
+          throw error
+        })
+        return { account: undefined, returnTo }
+      }
+      return { account: await arrivals.enter(id, person, client.address), returnTo }
+    },
+    async issueCode(account, secret) {
+      return database.write((tx) =>
+        tickets.issue(tx, {
+          purpose: 'sign_on_code',
+          accountId: account.id,
+          data: { browser: hashOf(secret) },
+          ttlSeconds: CODE_TTL_SECONDS,
+        }),
+      )
+    },
+    async exchange(code, secret, client) {
+      const id = await redeemed(code, secret)
+      for (;;) {
+        const [account] =
+          id === undefined
+            ? []
+            : await database.read.select().from(accounts).where(eq(accounts.id, id))
+        if (account === undefined) {
+          await recordFailure(client, { user_id: id ?? null, reason: 'sign_on' })
+          throw authProblems.badSignOnCode({ detail: 'It was used, or is too old. Sign on again.' })
+        }
+        if (account.disabledAt !== null) {
+          await recordFailure(client, { user_id: account.id, reason: 'disabled' })
+          throw authProblems.accountDisabled()
+        }
+        const grant = await sessions.open(account, ['single_sign_on'], client)
+        // Else it was changed meanwhile.
+        if (grant !== undefined) return { ...grant, account }
+      }
+    },
+  }
+}
+
+/** Neither the secret nor one from another can be told from any of them. */
+function handshakeOf(secret: string): Handshake {
+  const derived = (use: string) => createHmac('sha256', secret).update(use).digest('base64url')
+  return { state: derived('state'), nonce: derived('nonce'), verifier: derived('verifier') }
+}
+
+const isSame = (given: string, expected: string) =>
+  timingSafeEqual(Buffer.from(hashOf(given)), Buffer.from(hashOf(expected)))
