@@ -428,6 +428,45 @@ describe('an API key', () => {
   })
 })
 
+describe('a user’s API keys', () => {
+  const path = (id: string) => `/api/v1/users/${id}/api-keys`
+  testRequests(
+    () => harness,
+    ['GET', 'DELETE'].flatMap((method) => [
+      { name: `${method}: not for strangers`, method, path: path('x'), status: 401 },
+      { name: `${method}: not for viewers`, as: 'ada', method, path: path('x'), status: 403 },
+      { name: `${method}: not of nobody`, as: 'admin', method, path: path('x'), status: 404 },
+    ]),
+    () => tokens,
+  )
+
+  test('are listed and deleted by administrators, and nobody else’s', async () => {
+    const [one, other] = [await person('robbed'), await person('unharmed')]
+    const keys = [await createKey(one.token), await createKey(one.token)]
+    const kept = await createKey(other.token)
+    for (const { key } of keys) expect(await status(key)).toBe(200)
+    const text = await (await asAdmin('GET', path(one.id))).text()
+    expect(JSON.parse(text)).toMatchObject({ api_keys: [{ id: keys[1]!.id }, { id: keys[0]!.id }] })
+    for (const { key } of keys) expect(text).not.toContain(key.slice(8))
+    await harness.published()
+    const before = harness.events.length
+    expect((await asAdmin('DELETE', path(one.id))).status).toBe(204)
+    for (const { key } of keys) expect(await status(key)).toBe(401)
+    expect(await status(kept.key)).toBe(200)
+    await harness.published()
+    const told = harness.events.slice(before).map(({ type }) => type as string)
+    expect(told).toEqual(['auth.api_key_deleted', 'auth.api_key_deleted'])
+  })
+
+  test('are not a service account’s', async () => {
+    const body = { name: 'no user', scopes: ['predict'] }
+    const response = await asAdmin('POST', '/api/v1/service-accounts', body)
+    const { id } = (await response.json()) as ApiKey
+    expect((await asAdmin('GET', path(id))).status).toBe(404)
+    expect((await asAdmin('DELETE', path(id))).status).toBe(404)
+  })
+})
+
 test('API_KEYS_PER_OWNER_MAX is how many keys somebody may have', async () => {
   const made = await open({ API_KEYS_PER_OWNER_MAX: '2' })
   const attempt = () =>
