@@ -2,7 +2,7 @@ import { timingSafeEqual } from 'node:crypto'
 
 import { isLoopback } from './address.ts'
 import { askingByBasic, keyCredential } from './key-credential.ts'
-import { type Authenticate, isIdentity, type Principal } from './principal.ts'
+import { type Authenticate, isIdentity, isInPerson, type Principal } from './principal.ts'
 import { Problem } from './problem.ts'
 import { problems } from './problems.ts'
 import type { Route } from './route.ts'
@@ -117,8 +117,7 @@ export function requireAccess({ access }: Pick<Route, 'access'>, principal: Prin
   if (access === 'open') return
   if (isScope(access)) return requireScope(principal, access)
   if (!isIdentity(principal)) throw problems.forbidden()
-  const isInPerson = principal.kind === 'account' && principal.sessionId !== undefined
-  if (access === 'in-person' && !isInPerson) {
+  if (access === 'in-person' && !isInPerson(principal)) {
     throw problems.forbidden({
       detail: 'This is for people who have logged in: a key will not do.',
     })

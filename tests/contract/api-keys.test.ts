@@ -323,6 +323,18 @@ describe('an API key', () => {
     expect(await response.json()).toEqual({ valid: true, user_id: expect.any(String), role: null })
   })
 
+  test('of an administrator is none to applications behind a proxy', async () => {
+    const key = tokens['the administrator’s key']!
+    const forward = async (token: string, query = '') => {
+      const path = `/api/v1/auth/forward${query}`
+      const { status: answered, headers } = await harness.request({ path, token })
+      return [answered, headers.get('x-user'), headers.get('x-role')]
+    }
+    expect(await forward(harness.adminToken, '?role=admin')).toEqual([200, 'admin', 'admin'])
+    expect(await forward(key)).toEqual([200, 'admin', 'api-key'])
+    expect(await forward(key, '?role=viewer')).toEqual([403, null, null])
+  })
+
   test('does what scope and role both allow: who is demoted takes the key along at once', async () => {
     const boss = await person('boss', 'admin')
     const { key } = await createKey(boss.token, { scopes: ['users:read', 'predict'] })
