@@ -308,6 +308,21 @@ describe('an API key', () => {
     }
   })
 
+  test('that a browser remembers as a password is no use to pages of other sites (CSRF)', async () => {
+    const path = '/api/v1/jobs/none/replay'
+    const statusBy = async (headers: Record<string, string>, method = 'POST') =>
+      (await harness.request({ method, path, headers: { ...headers } })).status
+    const remembered = { authorization: basic('', ada.key) }
+    expect(await statusBy({ ...remembered, 'sec-fetch-site': 'cross-site' })).toBe(403)
+    expect(await statusBy({ ...remembered, 'sec-fetch-site': 'same-site' })).toBe(403)
+    expect(await statusBy({ ...remembered, origin: 'https://evil.example' })).toBe(403)
+    expect(await statusBy({ ...remembered, 'sec-fetch-site': 'same-origin' })).toBe(404)
+    expect(await statusBy(remembered)).toBe(404)
+    // What only a script can send needs the leave of CORS.
+    const byScript = { 'x-api-key': ada.key, origin: 'https://evil.example' }
+    expect(await statusBy(byScript)).toBe(404)
+  })
+
   test('without credentials no browser is made to ask for a password', async () => {
     const response = await harness.request({ path: MODELS })
     expect(response.headers.get('www-authenticate')).toBe('Bearer')
