@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi'
 
-import type { Identity } from '../gateway/principal.ts'
+import { type Identity, isInPerson } from '../gateway/principal.ts'
 import type { Problem } from '../gateway/problem.ts'
 import { problems } from '../gateway/problems.ts'
 import { identityOf, type Route, route } from '../gateway/route.ts'
@@ -52,7 +52,7 @@ export function forwardRoutes(deps: { returns: ReturnAddresses; publicUrl: strin
         tag: 'auth',
         summary: 'Who asks, for a proxy',
         description:
-          'Traefik, nginx or Caddy asks here with the headers of a request to another application, a token or the cookie of a signed-in browser among them, and hands on who it is: `X-User` and `X-Role`, and `X-User-Id`, which stays when the name changes. In a name, `%` and what is not ASCII are percent-encoded as UTF-8. A program has the role `service-account`.',
+          'Traefik, nginx or Caddy asks here with the headers of a request to another application, a token or the cookie of a signed-in browser among them, and hands on who it is: `X-User` and `X-Role`, and `X-User-Id`, which stays when the name changes. In a name, `%` and what is not ASCII are percent-encoded as UTF-8. A service account has the role `service-account`, and an API key of a person `api-key`: neither will do where a role is asked for.',
         query,
         answers: {
           200: { description: 'Somebody who may; the headers say who' },
@@ -70,7 +70,7 @@ export function forwardRoutes(deps: { returns: ReturnAddresses; publicUrl: strin
         const headers = {
           'x-user': nameOf(identity),
           'x-user-id': identity.id,
-          'x-role': identity.kind === 'account' ? identity.role : identity.kind,
+          'x-role': roleOf(identity),
         }
         return new Response(null, { headers })
       },
@@ -79,7 +79,13 @@ export function forwardRoutes(deps: { returns: ReturnAddresses; publicUrl: strin
 }
 
 const isAtLeast = (identity: Identity, role: Role) =>
-  identity.kind === 'account' && ranks.indexOf(identity.role) >= ranks.indexOf(role)
+  isInPerson(identity) && ranks.indexOf(identity.role) >= ranks.indexOf(role)
+
+/** An API key of a person may do less than they may, and their role would say that it may not. */
+function roleOf(identity: Identity): string {
+  if (identity.kind === 'service-account') return identity.kind
+  return isInPerson(identity) ? identity.role : 'api-key'
+}
 
 const nameOf = (identity: Identity) =>
   (identity.kind === 'account' ? identity.username : identity.name).replace(ESCAPED, (text) =>

@@ -91,6 +91,7 @@ import { createSignOns } from './single-sign-on/sign-ons.ts'
 import { authTables } from './tables.ts'
 import { createTickets } from './tickets/tickets.ts'
 import { tokenRoutes } from './tokens.routes.ts'
+import { userApiKeyRoutes } from './user-api-keys.routes.ts'
 import { userImportRoutes } from './user-import.routes.ts'
 import { userSecondFactorsRoutes } from './user-second-factors.routes.ts'
 import { userSessionRoutes } from './user-sessions.routes.ts'
@@ -344,6 +345,7 @@ export function createAuth(deps: {
       ...userImportRoutes({ userImport, usersMax: config.IMPORT_USERS_MAX }),
       ...userSessionRoutes({ users, sessions }),
       ...userSecondFactorsRoutes({ users, secondFactors }),
+      ...userApiKeyRoutes({ users, apiKeys }),
       ...userRoutes({ users, userList, userPasswords }),
       ...grantRoutes({ grants, access }),
       ...apiKeyRoutes({ apiKeys, clock }),

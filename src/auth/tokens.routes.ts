@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi'
 
+import { isInPerson } from '../gateway/principal.ts'
 import { Problem } from '../gateway/problem.ts'
 import { problems } from '../gateway/problems.ts'
 import { actorOf, personOf, type Route, route } from '../gateway/route.ts'
@@ -157,8 +158,7 @@ export function tokenRoutes(deps: {
         try {
           const identity = await verified.authenticate(body.token)
           // An API key may do less than its owner, so the role would say too much of it.
-          const isPerson = identity.kind === 'account' && identity.sessionId !== undefined
-          const role = isPerson ? identity.role : null
+          const role = isInPerson(identity) ? identity.role : null
           return { body: { valid: true, user_id: identity.id, role } }
         } catch (error) {
           if (!(error instanceof Problem)) throw error

@@ -2,7 +2,7 @@ import { timingSafeEqual } from 'node:crypto'
 
 import { isLoopback } from './address.ts'
 import { askingByBasic, keyCredential } from './key-credential.ts'
-import { type Authenticate, isIdentity, type Principal } from './principal.ts'
+import { type Authenticate, isIdentity, isInPerson, type Principal } from './principal.ts'
 import { Problem } from './problem.ts'
 import { problems } from './problems.ts'
 import type { Route } from './route.ts'
@@ -84,7 +84,10 @@ export function createGuard(deps: {
       const token = authorization === null ? undefined : BEARER.exec(authorization)?.[1]
       if (token === undefined || apiKey !== null) {
         const { token: sent, isBasic } = keyCredential(authorization, token, apiKey)
-        return isBasic ? askingByBasic(() => authenticate(sent)) : authenticate(sent)
+        if (!isBasic) return authenticate(sent)
+        // Browsers keep a password that was typed, and send it along with what other pages ask for.
+        if (doesMore(route, headers) && isByBrowser(headers)) sameOrigin.require(headers)
+        return askingByBasic(() => authenticate(sent))
       }
       if (metricsToken !== undefined && isSame(token, metricsToken)) return scraper
       return authenticate(token)
@@ -98,6 +101,8 @@ export function createGuard(deps: {
  */
 const doesMore = (route: Route, headers: Headers) =>
   route.method !== 'get' || (headers.has('upgrade') && route.rate !== 'forward')
+
+const isByBrowser = (headers: Headers) => headers.has('sec-fetch-site') || headers.has('origin')
 
 /** A browser sends the cookie of a session that is over on and on: there it counts as none. */
 async function byCookieOr(
@@ -117,8 +122,7 @@ export function requireAccess({ access }: Pick<Route, 'access'>, principal: Prin
   if (access === 'open') return
   if (isScope(access)) return requireScope(principal, access)
   if (!isIdentity(principal)) throw problems.forbidden()
-  const isInPerson = principal.kind === 'account' && principal.sessionId !== undefined
-  if (access === 'in-person' && !isInPerson) {
+  if (access === 'in-person' && !isInPerson(principal)) {
     throw problems.forbidden({
       detail: 'This is for people who have logged in: a key will not do.',
     })

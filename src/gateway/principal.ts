@@ -36,6 +36,10 @@ export const isIdentity = (principal: Principal): principal is Identity =>
  */
 export type FindIdentity = (id: string) => Promise<Identity | undefined>
 
+/** Whether it is a person who has logged in: a key of theirs may do less, and says nothing of their role. */
+export const isInPerson = (principal: Principal): principal is Account & { sessionId: string } =>
+  principal.kind === 'account' && principal.sessionId !== undefined
+
 /** Who does something, and from where, as far as is known. */
 export interface Actor {
   /** None for the server itself, for who has its machine, and for who has not said. */

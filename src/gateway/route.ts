@@ -1,6 +1,13 @@
 import type { z } from '@hono/zod-openapi'
 
-import { type Account, type Actor, type Identity, isIdentity, type Principal } from './principal.ts'
+import {
+  type Account,
+  type Actor,
+  type Identity,
+  isIdentity,
+  isInPerson,
+  type Principal,
+} from './principal.ts'
 import type { Problem, ProblemConstructor } from './problem.ts'
 import type { Scope } from './scopes.ts'
 
@@ -132,9 +139,7 @@ export function identityOf({ principal }: RequestContext): Identity {
 
 /** The person behind a request to a route with `access: 'in-person'`. */
 export function personOf({ principal }: RequestContext): Account & { sessionId: string } {
-  if (principal.kind === 'account' && principal.sessionId !== undefined) {
-    return principal as Account & { sessionId: string }
-  }
+  if (isInPerson(principal)) return principal
   throw new Error('the route does not ask for somebody who has logged in')
 }
 

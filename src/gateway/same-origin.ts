@@ -34,7 +34,7 @@ export function createSameOrigin(publicUrl: string): SameOrigin {
     require(headers) {
       if (isSame(headers)) return
       throw problems.forbidden({
-        detail: `This was not sent by a page of this server. Its pages are at ${own} (PUBLIC_URL); programs send a token instead of a cookie.`,
+        detail: `This was not sent by a page of this server. Its pages are at ${own} (PUBLIC_URL); programs send a token instead of a cookie or a password.`,
       })
     },
   }

@@ -10,7 +10,8 @@ import { scopes } from '../gateway/scopes.ts'
 const description = `
 Who you are, what the model says: one process behind one gateway.
 
-Send \`Authorization: Bearer TOKEN\` with a token from \`POST /api/v1/auth/login\`. Errors are problem
+Send \`Authorization: Bearer TOKEN\` with a token from \`POST /api/v1/auth/login\` or \`POST /oauth/token\`, or an API
+key: so too, as \`X-API-Key\`, or as the password of Basic. Errors are problem
 documents (RFC 9457); [each kind is explained here](/docs/problems).
 
 Scopes:
@@ -39,6 +40,12 @@ export function createDocument(routes: readonly Route[]) {
     scheme: 'bearer',
     bearerFormat: 'JWT',
   })
+  registry.registerComponent('securitySchemes', 'apiKey', {
+    type: 'apiKey',
+    in: 'header',
+    name: 'X-API-Key',
+  })
+  registry.registerComponent('securitySchemes', 'basic', { type: 'http', scheme: 'basic' })
   for (const route of routes.filter(({ isPage }) => !isPage)) {
     registry.registerPath({
       method: route.method,
@@ -48,7 +55,7 @@ export function createDocument(routes: readonly Route[]) {
       tags: [route.tag],
       summary: route.summary,
       ...(route.description === undefined ? {} : { description: route.description }),
-      security: route.access === 'open' ? [] : [{ bearer: [] }],
+      security: securityOf(route),
       request: {
         ...(route.pathParameters === undefined
           ? {}
@@ -71,6 +78,13 @@ export function createDocument(routes: readonly Route[]) {
     },
     servers: [{ url: '/' }],
   })
+}
+
+/** Where people must be there themselves, no key will do. */
+function securityOf({ access }: Route): Record<string, string[]>[] {
+  if (access === 'open') return []
+  if (access === 'in-person') return [{ bearer: [] }]
+  return [{ bearer: [] }, { apiKey: [] }, { basic: [] }]
 }
 
 function contentOf(body: NonNullable<Route['body']>) {

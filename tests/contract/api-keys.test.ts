@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 
 import { eq } from 'drizzle-orm'
 
+import { hashOf } from '../../src/auth/sessions/refresh-tokens.ts'
 import { authTables } from '../../src/auth/tables.ts'
 import { type Harness, openHarness, PASSWORD } from '../support/harness.ts'
 import { type Row, testRequests } from '../support/request-table.ts'
@@ -307,6 +308,21 @@ describe('an API key', () => {
     }
   })
 
+  test('that a browser remembers as a password is no use to pages of other sites (CSRF)', async () => {
+    const path = '/api/v1/jobs/none/replay'
+    const statusBy = async (headers: Record<string, string>, method = 'POST') =>
+      (await harness.request({ method, path, headers: { ...headers } })).status
+    const remembered = { authorization: basic('', ada.key) }
+    expect(await statusBy({ ...remembered, 'sec-fetch-site': 'cross-site' })).toBe(403)
+    expect(await statusBy({ ...remembered, 'sec-fetch-site': 'same-site' })).toBe(403)
+    expect(await statusBy({ ...remembered, origin: 'https://evil.example' })).toBe(403)
+    expect(await statusBy({ ...remembered, 'sec-fetch-site': 'same-origin' })).toBe(404)
+    expect(await statusBy(remembered)).toBe(404)
+    // What only a script can send needs the leave of CORS.
+    const byScript = { 'x-api-key': ada.key, origin: 'https://evil.example' }
+    expect(await statusBy(byScript)).toBe(404)
+  })
+
   test('without credentials no browser is made to ask for a password', async () => {
     const response = await harness.request({ path: MODELS })
     expect(response.headers.get('www-authenticate')).toBe('Bearer')
@@ -320,6 +336,18 @@ describe('an API key', () => {
     const key = tokens['the administrator’s key']
     const response = await harness.request({ path: '/api/v1/auth/validate', body: { token: key } })
     expect(await response.json()).toEqual({ valid: true, user_id: expect.any(String), role: null })
+  })
+
+  test('of an administrator is none to applications behind a proxy', async () => {
+    const key = tokens['the administrator’s key']!
+    const forward = async (token: string, query = '') => {
+      const path = `/api/v1/auth/forward${query}`
+      const { status: answered, headers } = await harness.request({ path, token })
+      return [answered, headers.get('x-user'), headers.get('x-role')]
+    }
+    expect(await forward(harness.adminToken, '?role=admin')).toEqual([200, 'admin', 'admin'])
+    expect(await forward(key)).toEqual([200, 'admin', 'api-key'])
+    expect(await forward(key, '?role=viewer')).toEqual([403, null, null])
   })
 
   test('does what scope and role both allow: who is demoted takes the key along at once', async () => {
@@ -391,16 +419,18 @@ describe('an API key', () => {
     expect(((await list.json()) as { api_keys: object[] }).api_keys).toHaveLength(2)
   })
 
-  test('that is mistyped is refused without a look at the database', async () => {
-    const made = await open()
-    const { key } = await createKey(made.adminToken, {}, made)
+  test('that is mistyped is refused without a look at the database, where it might be found', async () => {
+    const { id, key } = await createKey(tokens['ada']!)
     const mistyped = key.slice(0, -1) + (key.endsWith('x') ? 'y' : 'x')
-    await made.platform.database.close()
-    const refused = await made.request({ path: MODELS, token: mistyped })
+    const { apiKeys } = tables()
+    await harness.platform.database.write(async (tx) => {
+      await tx
+        .update(apiKeys)
+        .set({ hash: hashOf(mistyped) })
+        .where(eq(apiKeys.id, id))
+    })
+    const refused = await harness.request({ path: MODELS, token: mistyped })
     expect(await refused.json()).toMatchObject(INVALID)
-    // One that is well formed has to be looked for.
-    expect(await status(key, MODELS, made)).not.toBe(401)
-    await opened.pop()!.app.stop(0)
   })
 
   test('tells when it was used last, to the minute', async () => {
@@ -425,6 +455,45 @@ describe('an API key', () => {
     harness.clock.advance(1_000)
     const second = await use()
     await until(async () => (await usedAt()) === second.time)
+  })
+})
+
+describe('a user’s API keys', () => {
+  const path = (id: string) => `/api/v1/users/${id}/api-keys`
+  testRequests(
+    () => harness,
+    ['GET', 'DELETE'].flatMap((method) => [
+      { name: `${method}: not for strangers`, method, path: path('x'), status: 401 },
+      { name: `${method}: not for viewers`, as: 'ada', method, path: path('x'), status: 403 },
+      { name: `${method}: not of nobody`, as: 'admin', method, path: path('x'), status: 404 },
+    ]),
+    () => tokens,
+  )
+
+  test('are listed and deleted by administrators, and nobody else’s', async () => {
+    const [one, other] = [await person('robbed'), await person('unharmed')]
+    const keys = [await createKey(one.token), await createKey(one.token)]
+    const kept = await createKey(other.token)
+    for (const { key } of keys) expect(await status(key)).toBe(200)
+    const text = await (await asAdmin('GET', path(one.id))).text()
+    expect(JSON.parse(text)).toMatchObject({ api_keys: [{ id: keys[1]!.id }, { id: keys[0]!.id }] })
+    for (const { key } of keys) expect(text).not.toContain(key.slice(8))
+    await harness.published()
+    const before = harness.events.length
+    expect((await asAdmin('DELETE', path(one.id))).status).toBe(204)
+    for (const { key } of keys) expect(await status(key)).toBe(401)
+    expect(await status(kept.key)).toBe(200)
+    await harness.published()
+    const told = harness.events.slice(before).map(({ type }) => type as string)
+    expect(told).toEqual(['auth.api_key_deleted', 'auth.api_key_deleted'])
+  })
+
+  test('are not a service account’s', async () => {
+    const body = { name: 'no user', scopes: ['predict'] }
+    const response = await asAdmin('POST', '/api/v1/service-accounts', body)
+    const { id } = (await response.json()) as ApiKey
+    expect((await asAdmin('GET', path(id))).status).toBe(404)
+    expect((await asAdmin('DELETE', path(id))).status).toBe(404)
   })
 })
 

@@ -143,6 +143,46 @@ describe.skipIf(!isComplete)('two processes over one Postgres, one Redis and one
     }
   })
 
+  test('an API key and a token that end on one are refused by the other within two seconds', async () => {
+    const admin = await one.logIn()
+    const made = async (path: string, body: object) => {
+      const response = await one.post(path, body, admin)
+      return (await response.json()) as { id: string; key: string }
+    }
+    const scopes = ['models:read']
+    const { id } = await made('/api/v1/service-accounts', { name: 'machine', scopes })
+    const keys = `/api/v1/service-accounts/${id}/api-keys`
+    const [first, second] = [
+      await made(keys, { name: 'first', scopes }),
+      await made(keys, { name: 'second', scopes }),
+    ]
+    const oauth = (server: TestServer, path: string, further: Record<string, string>) =>
+      fetch(`${server.url}/oauth/${path}`, {
+        method: 'POST',
+        body: new URLSearchParams({ client_id: id, client_secret: second.key, ...further }),
+      })
+    const issued = await oauth(other, 'token', { grant_type: 'client_credentials' })
+    const { access_token: token } = (await issued.json()) as { access_token: string }
+    const statuses = (bearer: string) =>
+      Promise.all(
+        [one, other].map(async (server) => (await get(server, '/api/v1/models', bearer)).status),
+      )
+    for (const bearer of [first.key, second.key, token]) {
+      expect(await statuses(bearer)).toEqual([200, 200])
+    }
+    await fetch(`${one.url}${keys}/${first.id}`, {
+      method: 'DELETE',
+      headers: { authorization: `Bearer ${admin}` },
+    })
+    expect((await oauth(one, 'revoke', { token })).status).toBe(200)
+    const endedAt = performance.now()
+    for (const bearer of [first.key, token]) {
+      await until(async () => (await statuses(bearer)).every((status) => status === 401))
+    }
+    expect(performance.now() - endedAt).toBeLessThan(2000)
+    expect(await statuses(second.key)).toEqual([200, 200])
+  })
+
   test('refresh on both at once by one token, and get the same next one', async () => {
     const credentials = { username: 'admin', password: PASSWORD }
     const login = await (await one.post('/api/v1/auth/login', credentials)).json()

@@ -47,6 +47,8 @@ export interface ApiKeys {
   get(ownerId: string, id: string): Promise<ApiKeyView | undefined>
   /** @returns whether the owner had it. */
   remove(owner: KeyOwner, id: string, actor: Actor): Promise<boolean>
+  /** Removes all keys of an owner. */
+  removeAll(owner: KeyOwner, actor: Actor): Promise<void>
   /** `undefined` for what is none, which a look at the database is not needed for where it was mistyped. */
   find(secret: string): Promise<FoundApiKey | undefined>
 }
@@ -160,6 +162,18 @@ export function createApiKeys(deps: {
       })
       if (isRemoved) forget(owner.id)
       return isRemoved
+    },
+    async removeAll(owner, actor) {
+      await database.write(async (tx) => {
+        const rows = await tx
+          .delete(apiKeys)
+          .where(eq(apiKeys.ownerId, owner.id))
+          .returning({ id: apiKeys.id })
+        for (const { id } of rows) {
+          await audit.record(tx, actor, 'auth.api_key_deleted', { ...ownerIds(owner), key_id: id })
+        }
+      })
+      forget(owner.id)
     },
     async find(secret) {
       if (!isApiKey(secret)) return undefined

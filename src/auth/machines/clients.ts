@@ -1,5 +1,3 @@
-import { timingSafeEqual } from 'node:crypto'
-
 import { eq } from 'drizzle-orm'
 
 import type { Scope } from '../../gateway/scopes.ts'
@@ -63,9 +61,10 @@ export function createClients(deps: {
 
   return {
     async authenticate(id, secret, address) {
+      // By its digest, so that the time tells nothing of a secret; the id is none.
       const found = await apiKeys.find(secret)
       const serviceAccount = found?.serviceAccount ?? null
-      const isIts = isSame(id, serviceAccount?.id ?? '')
+      const isIts = serviceAccount?.id === id
       if (found === undefined || serviceAccount === null || !isIts || isOver(found, clock.now())) {
         await recordRefusal(id, address)
         return undefined
@@ -74,10 +73,4 @@ export function createClients(deps: {
       return { key: found.key, serviceAccount, scopes: scopesOf(found) }
     },
   }
-}
-
-/** In a time that does not tell how much of it was right. */
-function isSame(given: string, expected: string): boolean {
-  const digest = (text: string) => new Bun.CryptoHasher('sha256').update(text).digest()
-  return timingSafeEqual(digest(given), digest(expected))
 }
