@@ -10,6 +10,8 @@ export const {
   audit,
   grants,
   identities,
+  keptMail,
+  knownAddresses,
   passkeys,
   recoveryCodes,
   revokedTokens,
@@ -17,6 +19,7 @@ export const {
   serviceAccounts,
   sessions,
   signingKeys,
+  throttles,
   tickets,
   totp,
 } = authTables(sqliteKit)

@@ -28,6 +28,9 @@ export const events = {
     reason: z.enum([
       'credentials',
       'disabled',
+      'unverified',
+      /** The first of those who came while wrong passwords had to be waited for. */
+      'held_back',
       'second_factor',
       'passkey',
       /** It had signed more often before, so somebody may have a copy of it. */
@@ -46,6 +49,8 @@ export const events = {
     provider: z.string().optional(),
     ...act,
   }),
+  /** Who has logged in did not know the password that some changes ask for. */
+  'auth.reauthentication_failed': ofUser.extend({ reason: z.enum(['credentials', 'held_back']) }),
   /** The password was right, and is not enough. */
   'auth.second_factor_required': ofUser,
   'auth.logout': ofSession,
@@ -59,6 +64,18 @@ export const events = {
   }),
   'auth.user_deleted': ofUser,
   'auth.password_changed': ofUser,
+  /** `user_id` is null where there is no such user. */
+  'auth.password_reset_requested': z.object({ user_id: z.string().nullable(), ...act }),
+  'auth.email_verified': ofUser,
+  /** A link that is none, or not any more. */
+  'auth.ticket_refused': z.object({
+    purpose: z.enum(['reset_password', 'verify_email']),
+    ...act,
+  }),
+  /** The mail server will never take it. */
+  'auth.mail_refused': ofUser.extend({ letter: z.string() }),
+  /** An administrator has read a message with a link that lets its owner in. */
+  'auth.mail_shown': ofUser.extend({ mail_id: z.string() }),
   /** Who may do what to a resource from now on. */
   'auth.grants_changed': z.object({
     kind: z.string(),

@@ -8,9 +8,12 @@ import type { Config } from '../platform/config.ts'
 import type { Database } from '../platform/database/database.ts'
 import type { Jobs } from '../platform/jobs/jobs.ts'
 import type { Log } from '../platform/log.ts'
+import type { Mail } from '../platform/mail/mail.ts'
 import type { Outbox } from '../platform/outbox/outbox.ts'
 import { accountRoutes } from './account.routes.ts'
 import { createAdministrators } from './accounts/administrators.ts'
+import { createEmailVerification } from './accounts/email-verification.ts'
+import { createPasswordResets } from './accounts/password-resets.ts'
 import { createUserImport } from './accounts/user-import.ts'
 import { createUserList } from './accounts/user-list.ts'
 import { createUserPasswords, randomPassword } from './accounts/user-passwords.ts'
@@ -18,6 +21,7 @@ import { createUsers } from './accounts/users.ts'
 import { apiKeyRoutes } from './api-keys.routes.ts'
 import { auditRoutes } from './audit.routes.ts'
 import { createAudit } from './audit/audit.ts'
+import { emailVerificationRoutes } from './email-verification.routes.ts'
 import { forwardRoutes } from './forward.routes.ts'
 import { grantRoutes } from './grants.routes.ts'
 import { createAccess } from './grants/access.ts'
@@ -30,6 +34,7 @@ import { createKeyStore } from './keys/key-store.ts'
 import { createKeys } from './keys/keys.ts'
 import { createSeal } from './keys/seal.ts'
 import { createSecrets } from './keys/secrets.ts'
+import { linkRoutes } from './links.routes.ts'
 import { createApiKeyTokens } from './machines/api-key-tokens.ts'
 import { looksLikeApiKey } from './machines/api-key.ts'
 import { createApiKeys } from './machines/api-keys.ts'
@@ -38,11 +43,17 @@ import { createClients } from './machines/clients.ts'
 import { createIntrospection } from './machines/introspection.ts'
 import { createKeyUses } from './machines/key-uses.ts'
 import { createServiceAccounts } from './machines/service-accounts.ts'
+import { mailRoutes } from './mail.routes.ts'
+import { createKeptMail } from './mail/kept-mail.ts'
+import { createMailQuota } from './mail/mail-quota.ts'
+import { createMailedTickets } from './mail/mailed-tickets.ts'
+import { createMailings } from './mail/mailings.ts'
 import { meRoutes } from './me.routes.ts'
 import { oauthMetadataRoutes } from './oauth-metadata.routes.ts'
 import { oauthRoutes } from './oauth.routes.ts'
 import { passkeyLoginRoutes } from './passkey-logins.routes.ts'
 import { passkeyRoutes } from './passkeys.routes.ts'
+import { passwordResetRoutes } from './password-reset.routes.ts'
 import { createPasswords } from './passwords/passwords.ts'
 import { secondFactorRoutes } from './second-factor.routes.ts'
 import { secondFactorsRoutes } from './second-factors.routes.ts'
@@ -64,6 +75,7 @@ import { createRefreshTokens } from './sessions/refresh-tokens.ts'
 import { createReturnAddresses } from './sessions/return-addresses.ts'
 import { createSessionTokens } from './sessions/session-tokens.ts'
 import { createSessions } from './sessions/sessions.ts'
+import { createThrottle } from './sessions/throttle.ts'
 import { createTokens } from './sessions/tokens.ts'
 import { createVerifiedTokens } from './sessions/verified-tokens.ts'
 import { signInRoutes } from './sign-in.routes.ts'
@@ -119,6 +131,7 @@ export function createAuth(deps: {
   jobs: Jobs
   clock: Clock
   log: Log
+  mail: Mail | undefined
 }): Auth {
   const { config, database, jobs, clock, log } = deps
   const tables = authTables(database.kit)
@@ -216,17 +229,53 @@ export function createAuth(deps: {
   const secondFactorLogins = createSecondFactorLogins({ ...factors, secondFactorTickets })
   const passkeyLogins = createPasskeyLogins(factors)
   const recentLogins = createRecentLogins({ database, tables, clock })
-  const logins = createLogins({
+  const keptMail = createKeptMail({
     database,
     tables,
-    sessions,
-    passwords,
-    secondFactors,
-    secondFactorTickets,
+    seal: createSeal(secrets, 'mail'),
     audit,
-    log,
+    clock,
+    messagesMax: config.MAIL_KEPT_MAX,
   })
-  const common = { database, tables, passwords, sessions, audit, clock, forget, secondFactors }
+  const quota = createMailQuota({ ...deps, tables, lettersMax: config.MAILS_PER_ACCOUNT_MAX })
+  const mailedTickets = createMailedTickets({ database, tables, tickets, audit })
+  const mailings = createMailings({
+    ...deps,
+    tables,
+    mailedTickets,
+    audit,
+    quota,
+    mail: deps.mail ?? keptMail,
+    isKept: deps.mail === undefined,
+    publicUrl,
+  })
+  const throttle = createThrottle({
+    database,
+    tables,
+    secrets,
+    clock,
+    failuresMax: config.LOGIN_FAILURES_MAX,
+    failuresPerAddressMax: config.LOGIN_FAILURES_PER_ADDRESS_MAX,
+    holdSecondsMax: config.LOGIN_HOLD_SECONDS,
+    queueMax: config.PASSWORD_QUEUE_MAX,
+    rowsMax: config.LOGIN_THROTTLES_MAX,
+  })
+  const common = {
+    database,
+    tables,
+    passwords,
+    sessions,
+    mailedTickets,
+    mailings,
+    throttle,
+    audit,
+    clock,
+    forget,
+    secondFactors,
+    requiresVerified:
+      (config.UNVERIFIED_LOGIN ?? (deps.mail === undefined ? 'allow' : 'refuse')) === 'refuse',
+  }
+  const logins = createLogins({ ...common, secondFactorTickets, log })
   const administrators = createAdministrators(common)
   const access = createAccess({ database, tables, clock })
   const grantees = allGrantees([
@@ -238,6 +287,8 @@ export function createAuth(deps: {
   const userPasswords = createUserPasswords(common)
   const userImport = createUserImport(common)
   const userList = createUserList(common)
+  const passwordResets = createPasswordResets(common)
+  const emailVerification = createEmailVerification(common)
   const serviceAccounts = createServiceAccounts({ ...common, grants })
 
   const cookie = createSessionCookie({
@@ -269,6 +320,9 @@ export function createAuth(deps: {
   upkeep('keys.maintain', '37 * * * *', () => keyStore.maintain())
   upkeep('sessions.expire', '17 * * * *', () => sessions.removeExpired())
   upkeep('tickets.expire', '27 * * * *', () => tickets.removeExpired())
+  upkeep('throttles.expire', '*/10 * * * *', () => throttle.removeExpired())
+  upkeep('mail.expire', '7 * * * *', () => keptMail.removeExpired())
+  upkeep('signups.expire', '57 * * * *', () => users.removePending())
   upkeep('client-tokens.expire', '7 * * * *', () => clientTokens.removeExpired())
   upkeep('audit.expire', '47 3 * * *', () => audit.removeExpired())
 
@@ -278,7 +332,11 @@ export function createAuth(deps: {
       ...sessionRoutes(sessions),
       ...secondFactorRoutes(secondFactorLogins),
       ...passkeyLoginRoutes(passkeyLogins),
-      ...signupRoutes({ users, isOpen: config.SIGNUP === 'open' }),
+      ...signupRoutes({ ...common, users, isOpen: config.SIGNUP === 'open' }),
+      ...passwordResetRoutes(passwordResets),
+      ...emailVerificationRoutes(emailVerification),
+      ...mailRoutes(keptMail),
+      ...linkRoutes({ passwordResets, emailVerification }),
       ...singleSignOnRoutes({ ...signOnDeps, finish: finishByCode(signOns) }),
       ...identityRoutes({ ...signOnDeps, identities }),
       ...meRoutes({ users, userPasswords }),

@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi'
 
-import { problems } from '../gateway/problems.ts'
+import { invalid, problems } from '../gateway/problems.ts'
 import { actorOf, personOf, type RequestContext, type Route, route } from '../gateway/route.ts'
 import { scalar } from '../gateway/scalar.ts'
 import type { User } from './accounts/new-user.ts'
@@ -18,9 +18,14 @@ const me = user
 const { disabled: _, updated_at: __, ...shown } = userExample
 const example = { ...shown, scopes: ['predict', 'models:read'] }
 
-const change = z.strictObject({ username: username.optional(), email })
+const currentPassword = scalar(z.string().max(PASSWORD_TYPED_MAX))
+const change = z.strictObject({
+  username: username.optional(),
+  email,
+  current_password: currentPassword.optional(),
+})
 const passwordChange = z.strictObject({
-  current_password: scalar(z.string().max(PASSWORD_TYPED_MAX)),
+  current_password: currentPassword,
   password,
 })
 
@@ -31,10 +36,12 @@ export function meRoutes(deps: { users: Users; userPasswords: UserPasswords }): 
   const mine = (account: User | undefined, context: RequestContext) => {
     // Removed since the token was looked up.
     if (account === undefined) throw problems.invalidToken()
-    const { id, username, email, role, created_at } = documentOf(account)
-    const scopes = [...personOf(context).scopes]
-    return { body: { id, username, email, role, created_at, scopes } }
+    const { disabled: _, updated_at: __, ...shown } = documentOf(account)
+    return { body: { ...shown, scopes: [...personOf(context).scopes] } }
   }
+
+  const changesAddress = async (id: string, email: string | null | undefined) =>
+    email !== undefined && (await users.get(id))?.email !== email
 
   return [
     route(
@@ -60,14 +67,34 @@ export function meRoutes(deps: { users: Users; userPasswords: UserPasswords }): 
         tag: 'users',
         summary: 'Change my names',
         description:
-          'What is left out stays; `null` removes the e-mail address. The role is for administrators to change.',
-        body: { schema: change, example: { username: 'ada', email: 'ada@example.com' } },
+          'What is left out stays; `null` removes the e-mail address. Another address asks for `current_password`, is to be verified by a link that is sent there, and the one before is told. The role is for administrators to change.',
+        body: {
+          schema: change,
+          example: {
+            username: 'ada',
+            email: 'ada@example.com',
+            current_password: 'correct horse battery',
+          },
+        },
         answers: { 200: { description: 'My account as it is now', schema: me, example } },
-        problems: [authProblems.nameTaken],
+        problems: [
+          authProblems.wrongPassword,
+          authProblems.nameTaken,
+          authProblems.tooManyFailures,
+          authProblems.busy,
+        ],
       },
       async ({ body }, context) => {
         const { id } = personOf(context)
-        return mine(await users.change(id, body, actorOf(context)), context)
+        const { current_password, ...asked } = body
+        // Links to set a password go there: a session that was left open is not enough to turn them.
+        if (await changesAddress(id, asked.email)) {
+          if (current_password === undefined) {
+            throw invalid([{ path: ['current_password'], detail: 'is needed for another address' }])
+          }
+          await userPasswords.confirm(id, current_password, actorOf(context))
+        }
+        return mine(await users.change(id, asked, actorOf(context)), context)
       },
     ),
 
@@ -86,7 +113,7 @@ export function meRoutes(deps: { users: Users; userPasswords: UserPasswords }): 
           example: { current_password: 'correct horse battery', password: 'staple, correct!' },
         },
         answers: { 204: { description: 'The password is changed' } },
-        problems: [authProblems.wrongPassword, authProblems.busy],
+        problems: [authProblems.wrongPassword, authProblems.tooManyFailures, authProblems.busy],
       },
       async ({ body }, context) => {
         const { id, sessionId } = personOf(context)

@@ -3,6 +3,7 @@ import { z } from '@hono/zod-openapi'
 import { Problem } from '../gateway/problem.ts'
 import { type RequestContext, type Route, route } from '../gateway/route.ts'
 import type { SessionCookie } from '../gateway/session-cookie.ts'
+import { FORGOT_PASSWORD } from './links.routes.ts'
 import { pageOf } from './pages/layout.tsx'
 import { refusalPage } from './pages/refusal.tsx'
 import { SignInPage, SignOutPage } from './pages/sign-in.tsx'
@@ -39,7 +40,7 @@ export function signInRoutes(deps: {
     const leadsTo = target === undefined ? undefined : returns.originOf(target)
     const action = signInPath(target)
     const fault = problem === undefined ? undefined : faultOf(problem)
-    return pageOf(SignInPage({ action, username, fault }), {
+    return pageOf(SignInPage({ action, username, fault, forgotPath: FORGOT_PASSWORD }), {
       status: problem?.kind.status ?? 200,
       leadsTo,
     })

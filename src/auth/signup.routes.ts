@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi'
 
+import { invalid } from '../gateway/problems.ts'
 import { type Route, route } from '../gateway/route.ts'
 import type { Users } from './accounts/users.ts'
 import { authProblems } from './problems.ts'
@@ -13,8 +14,13 @@ const newAccount = z.strictObject({ username, email, password })
 const account = z.object({ id: z.string(), username: z.string(), role: roleName })
 
 /** Accounts that people make for themselves, where the operator lets them. */
-export function signupRoutes(deps: { users: Users; isOpen: boolean }): Route[] {
-  const { users, isOpen } = deps
+export function signupRoutes(deps: {
+  users: Users
+  isOpen: boolean
+  /** Whether the address must be verified before who signs up logs in. */
+  requiresVerified: boolean
+}): Route[] {
+  const { users, isOpen, requiresVerified } = deps
   return [
     route(
       {
@@ -26,7 +32,7 @@ export function signupRoutes(deps: { users: Users; isOpen: boolean }): Route[] {
         tag: 'auth',
         summary: 'Sign up',
         description:
-          'Creates an account with the role `viewer`, where `SIGNUP` is `open`. User names are public, so one that is taken is refused. E-mail addresses are not: with one that is taken the account is created all the same, but has no address.',
+          'Creates an account with the role `viewer`, where `SIGNUP` is `open`. User names are public, so one that is taken is refused. E-mail addresses are not: with one that is taken the account is created all the same, but has no address, and the owner of the address is told. Where mail is sent the address is needed, and is to be verified within a week, by a link that is sent there, before the first login.',
         body: {
           schema: newAccount,
           example: {
@@ -51,6 +57,9 @@ export function signupRoutes(deps: { users: Users; isOpen: boolean }): Route[] {
       async ({ body }, { address }) => {
         if (!isOpen) {
           throw authProblems.signupClosed({ detail: 'Ask an administrator for an account.' })
+        }
+        if (requiresVerified && (body.email ?? null) === null) {
+          throw invalid([{ path: ['email'], detail: 'is needed, and will be verified' }])
         }
         const { id, username, role } = await users.signUp(body, address)
         return { status: 201, body: { id, username, role } }

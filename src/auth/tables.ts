@@ -20,12 +20,15 @@ export const authTables = ({ table, column, index, uniqueIndex }: Kit) => ({
       role: column.text().$type<'admin' | 'editor' | 'viewer'>().notNull(),
       /** Since when it may not be used. */
       disabledAt: column.timestamp(),
+      /** Since when it waits for who made it to show that the address is theirs. */
+      pendingSince: column.timestamp(),
       createdAt: column.timestamp().notNull(),
       updatedAt: column.timestamp().notNull(),
     },
     (account) => [
       uniqueIndex('accounts_username_folded').on(account.usernameFolded),
       uniqueIndex('accounts_email_folded').on(account.emailFolded),
+      index('accounts_pending_since').on(account.pendingSince),
     ],
   ),
 
@@ -118,6 +121,8 @@ export const authTables = ({ table, column, index, uniqueIndex }: Kit) => ({
         .text()
         .$type<
           | 'reset_password'
+          | 'set_password'
+          | 'verify_email'
           | 'second_factor'
           | 'passkey_registration'
           | 'passkey_login'
@@ -136,6 +141,54 @@ export const authTables = ({ table, column, index, uniqueIndex }: Kit) => ({
       index('tickets_account_id').on(ticket.accountId),
       index('tickets_expires_at').on(ticket.expiresAt),
     ],
+  ),
+
+  /** How often something went wrong, or was done, that may be so often only. */
+  throttles: table(
+    'throttles',
+    {
+      /** A digest: what people type as their name may be their password. */
+      key: column.text().primaryKey(),
+      count: column.integer().notNull(),
+      /** Until then it may not be done at all. */
+      heldUntil: column.timestamp(),
+      /** Whether the audit has that somebody came before. */
+      isTold: column.boolean().notNull(),
+      /** From when on the count begins anew. */
+      expiresAt: column.timestamp().notNull(),
+    },
+    (throttle) => [index('throttles_expires_at').on(throttle.expiresAt)],
+  ),
+
+  /** From where somebody has logged in before, by which name. */
+  knownAddresses: table(
+    'known_addresses',
+    {
+      /** A digest of name and address, and one of the name. */
+      key: column.text().primaryKey(),
+      name: column.text().notNull(),
+      expiresAt: column.timestamp().notNull(),
+    },
+    (known) => [
+      index('known_addresses_name').on(known.name, known.expiresAt),
+      index('known_addresses_expires_at').on(known.expiresAt),
+    ],
+  ),
+
+  /** Messages that nothing takes over, for administrators to pass on. */
+  keptMail: table(
+    'kept_mail',
+    {
+      id: column.text().primaryKey(),
+      accountId: column.text().notNull(),
+      address: column.text(),
+      subject: column.text().notNull(),
+      /** Encrypted: it holds a link that is as good as a password. */
+      sealedText: column.text().notNull(),
+      createdAt: column.timestamp().notNull(),
+      expiresAt: column.timestamp().notNull(),
+    },
+    (kept) => [index('kept_mail_expires_at').on(kept.expiresAt)],
   ),
 
   /** What an account shares with an authenticator app (RFC 6238). */

@@ -60,7 +60,7 @@ export function tokenRoutes(deps: {
         tag: 'auth',
         summary: 'Log in',
         description:
-          'Exchanges a password for a token. The answer to a wrong pair does not tell which half was wrong. Where the account has a second factor, the answer to the right pair is 401 `auth/second-factor-required` with `ticket`, `methods` and `expires_in`: go on at `/api/v1/auth/second-factor`.',
+          'Exchanges a password for a token. The answer to a wrong pair does not tell which half was wrong. After several of them there is a wait, longer each time, of which `Retry-After` tells. Where the account has a second factor, the answer to the right pair is 401 `auth/second-factor-required` with `ticket`, `methods` and `expires_in`: go on at `/api/v1/auth/second-factor`.',
         body: {
           schema: credentials,
           example: { username: 'ada', password: 'correct horse battery' },
@@ -76,6 +76,8 @@ export function tokenRoutes(deps: {
           authProblems.badCredentials,
           authProblems.secondFactorRequired,
           authProblems.accountDisabled,
+          authProblems.addressUnverified,
+          authProblems.tooManyFailures,
           authProblems.busy,
         ],
       },

@@ -22,6 +22,11 @@ export const email = scalar(ruled(emailFault).nullish())
 export const password = scalar(ruled(passwordFault)).meta({
   description: '8 to 128 characters of any kind, none of the most common passwords',
 })
+/** Of a link. Whatever is none is told so as one that is not good any more. */
+export const ticket = scalar(z.string().max(256))
+export const ticketExample = 'qt_4c1f9m3rWv0uY…'
+/** That something will be done, if there is anything to do. */
+export const accepted = z.object({ accepted: z.literal(true) })
 export const passwordHash = scalar(ruled(importedHashFault))
 export const roleName = z.enum(Object.keys(roleScopes) as (keyof typeof roleScopes)[])
 
@@ -29,6 +34,7 @@ export const user = z.object({
   id: z.string(),
   username: z.string(),
   email: z.string().nullable(),
+  email_verified: z.boolean().meta({ description: 'Whether its owner reads what comes there' }),
   role: roleName,
   disabled: z.boolean().meta({ description: 'Whether it may not be used' }),
   created_at: z.iso.datetime(),
@@ -39,6 +45,7 @@ export const userExample = {
   id: '0198c5a2-7d31-7c9e-9f1b-2f6a1f0c8e11',
   username: 'ada',
   email: 'ada@example.com',
+  email_verified: true,
   role: 'viewer' as const,
   disabled: false,
   created_at: '2026-01-02T03:04:05.678Z',
@@ -49,6 +56,7 @@ export const documentOf = (account: User) => ({
   id: account.id,
   username: account.username,
   email: account.email,
+  email_verified: account.emailVerifiedAt !== null,
   role: account.role,
   disabled: account.disabledAt !== null,
   created_at: account.createdAt,

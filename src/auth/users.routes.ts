@@ -25,8 +25,14 @@ const SEARCH_CHARACTERS_MAX = 320
 const newUser = z.strictObject({
   username,
   email,
-  password,
+  password: password.optional(),
   role: scalar(roleName.default('viewer')),
+})
+const created = user.extend({
+  set_password_url: z.string().optional().meta({
+    description:
+      'For you to pass on, shown this once, where no password was given and no mail is sent',
+  }),
 })
 const change = z.strictObject({
   username: username.optional(),
@@ -87,6 +93,8 @@ export function userRoutes(deps: {
         bodyBytesMax: BODY_BYTES_MAX,
         tag: 'users',
         summary: 'Create a user',
+        description:
+          'Without `password` its owner sets one, by a link that is good for three days, once.',
         body: {
           schema: newUser,
           example: {
@@ -96,13 +104,21 @@ export function userRoutes(deps: {
             role: 'viewer',
           },
         },
-        answers: { 201: { description: 'The new user', schema: user, example: userExample } },
+        answers: {
+          201: { description: 'The new user', schema: created, example: userExample },
+        },
         problems: [authProblems.nameTaken, authProblems.busy],
       },
-      async ({ body }, context) => ({
-        status: 201,
-        body: documentOf(await users.create(body, actorOf(context))),
-      }),
+      async ({ body: { password, ...asked } }, context) => {
+        const actor = actorOf(context)
+        if (password !== undefined) {
+          const account = await users.create({ ...asked, password }, actor)
+          return { status: 201, body: documentOf(account) }
+        }
+        const { account, setPasswordUrl: url } = await users.invite(asked, actor)
+        const shown = url === undefined ? {} : { set_password_url: url }
+        return { status: 201, body: { ...documentOf(account), ...shown } }
+      },
     ),
 
     route(

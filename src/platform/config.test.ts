@@ -23,9 +23,13 @@ describe('settings that are used', () => {
       'DATABASE_URL',
       'REDIS_URL',
       'ADMIN_PASSWORD',
+      'UNVERIFIED_LOGIN',
       'JWT_SECRET',
       'COOKIE_DOMAIN',
+      'SSO_PROVIDERS',
       'METRICS_TOKEN',
+      'SMTP_URL',
+      'MAIL_FROM',
       'S3_BUCKET',
       'S3_ENDPOINT',
       'S3_ACCESS_KEY_ID',
@@ -128,6 +132,7 @@ describe('settings that are refused', () => {
     ['OTEL_TRACES_SAMPLER_ARG', '1.1', 'a number from 0 to 1'],
     ['OTEL_TRACES_SAMPLER_ARG', '-0.1', 'a number from 0 to 1'],
     ['OTEL_TRACES_SAMPLER_ARG', 'all', 'a number from 0 to 1'],
+    ['UNVERIFIED_LOGIN', 'maybe', 'expected allow or refuse'],
     ['CORS_ORIGINS', 'ftp://a.example', 'origins such as'],
     ['COOKIE_DOMAIN', 'localhost', 'a domain such as'],
     ['COOKIE_DOMAIN', '.example.com', 'a domain such as'],
@@ -192,6 +197,51 @@ describe('settings that are refused', () => {
       expect(faults).toContain(`\n  ${name}: `)
       expect(faults).not.toContain(value)
     }
+  })
+})
+
+describe('the settings of mail', () => {
+  const from = 'Quintet <quintet@example.com>'
+
+  test.each([
+    ['smtp://localhost:1025', 'quintet@example.com'],
+    ['smtps://me%40example.com:p%2Fss@smtp.example.com', from],
+    ['smtp://me:pass@[::1]:587/', '"Quintet, Inc." <quintet@example.com>'],
+  ])('%s from %s', (SMTP_URL, MAIL_FROM) => {
+    expect(parseConfig({ SMTP_URL, MAIL_FROM })).toMatchObject({ SMTP_URL, MAIL_FROM })
+  })
+
+  test.each([
+    'mail.example.com',
+    'http://mail.example.com',
+    'smtp://',
+    'smtp://me:100%@mail.example.com',
+    'smtp://me@mail.example.com',
+    'smtp://mail.example.com/inbox',
+    // It would be for the library, and turn its checks off.
+    'smtp://mail.example.com?tls.rejectUnauthorized=false',
+    'smtp://mail.example.com?ignoreTLS=true',
+  ])('no server: %s', (SMTP_URL) => {
+    const faults = faultsOf({ SMTP_URL, MAIL_FROM: from })
+    expect(faults).toContain('\n  SMTP_URL: expected an address such as smtp://')
+    if (SMTP_URL.includes('me')) expect(faults).not.toContain(SMTP_URL)
+  })
+
+  test.each(['Quintet', 'a@example.com, b@example.com', 'A <a@b.c>\r\nBcc: x@y.z', '<a>'])(
+    'no sender: %j',
+    (MAIL_FROM) => {
+      const faults = faultsOf({ SMTP_URL: 'smtp://localhost', MAIL_FROM })
+      expect(faults).toContain('\n  MAIL_FROM: expected a sender such as')
+    },
+  )
+
+  test('are refused one without the other', () => {
+    expect(faultsOf({ SMTP_URL: 'smtp://localhost' })).toContain(
+      'MAIL_FROM: expected a value, since SMTP_URL is set',
+    )
+    expect(faultsOf({ MAIL_FROM: from })).toContain(
+      'SMTP_URL: expected a value, since MAIL_FROM is set',
+    )
   })
 })
 

@@ -43,6 +43,8 @@ const companions: Record<string, readonly string[]> = {
   S3_ACCESS_KEY_ID: ['S3_BUCKET'],
   S3_SECRET_ACCESS_KEY: ['S3_BUCKET'],
   S3_PREFIX: ['S3_BUCKET'],
+  SMTP_URL: ['MAIL_FROM'],
+  MAIL_FROM: ['SMTP_URL'],
 }
 
 /** As ioredis reads it; a query would change what the server tells the client itself. */
@@ -52,6 +54,18 @@ function isRedisAddress(value: string): boolean {
   const isPlain = search === '' && hash === '' && /^(\/\d{0,5})?$/.test(pathname)
   return /^rediss?:$/.test(protocol) && hostname !== '' && isPlain && isEncoded(username + password)
 }
+
+/** A query would be for the library, and could turn its checks off. */
+function isMailServer(value: string): boolean {
+  if (!URL.canParse(value)) return false
+  const { protocol, hostname, pathname, search, hash, username, password } = new URL(value)
+  const isPlain = search === '' && hash === '' && /^\/?$/.test(pathname)
+  const isWhole = (username === '') === (password === '')
+  const isNamed = /^smtps?:$/.test(protocol) && hostname !== ''
+  return isNamed && isPlain && isWhole && isEncoded(username) && isEncoded(password)
+}
+
+const SENDER = /^(?:"?[^"<>\p{C}]*"? ?<[^\s<>@,;]+@[^\s<>@,;]+>|[^\s<>@,;]+@[^\s<>@,;]+)$/u
 
 function isWithin(host: string, domain: string): boolean {
   return isIP(host) === 0 && (host === domain || host.endsWith(`.${domain}`))
@@ -150,6 +164,13 @@ export const settings = z
       .enum(['closed', 'open'], { error: 'expected closed or open' })
       .default('closed')
       .describe('`open`: whoever reaches the server may create an account, with the role viewer'),
+    UNVERIFIED_LOGIN: z
+      .enum(['allow', 'refuse'], { error: 'expected allow or refuse' })
+      .optional()
+      .describe(
+        '`refuse`: who signs up gives an address, and logs in once it is verified. Accounts that administrators create log in at once',
+      )
+      .meta({ shownDefault: '`refuse` with `SMTP_URL`' }),
     IMPORT_USERS_MAX: count(1_000, { max: 10_000 }).describe('Users in one import request'),
     JWT_SECRET: z
       .string()
@@ -215,6 +236,16 @@ export const settings = z
     TOKEN_CACHE_MAX: count(10_000).describe('Verified tokens kept in memory'),
     PASSWORD_QUEUE_MAX: count(64).describe(
       'Password checks that may wait; above it login answers 503',
+    ),
+    LOGIN_FAILURES_MAX: count(5, { max: 1000 }).describe(
+      'Wrong passwords for one user name, after which it waits: a second, then twice as long each time',
+    ),
+    LOGIN_FAILURES_PER_ADDRESS_MAX: count(50).describe(
+      'The same for one address, whatever the user names',
+    ),
+    LOGIN_HOLD_SECONDS: count(900, { max: 86_400 }).describe('Longest such wait'),
+    LOGIN_THROTTLES_MAX: count(100_000).describe(
+      'User names and addresses whose wrong passwords are counted at once',
     ),
     PASSWORD_WORDS: list()
       .describe(
@@ -284,6 +315,27 @@ export const settings = z
     ),
     JOB_TIMEOUT_SECONDS: count(3_600).describe('Longest time for one attempt at a job'),
     JOB_RESULT_TTL_SECONDS: count(7 * 86_400).describe('How long an ended job is remembered'),
+
+    SMTP_URL: z
+      .string()
+      .refine(
+        isMailServer,
+        'expected an address such as smtp://user:secret@smtp.example.com:587, or smtps:// for TLS from the start',
+      )
+      .optional()
+      .describe('Server that takes mail; without one, links are shown to administrators')
+      .meta(secret),
+    MAIL_FROM: text()
+      .regex(SENDER, 'expected a sender such as Quintet <quintet@example.com>')
+      .optional()
+      .describe('Sender of mail, such as `Quintet <quintet@example.com>`'),
+    SMTP_TIMEOUT_MS: count(20_000).describe('Longest time for one mail; then it is tried again'),
+    MAILS_PER_ACCOUNT_MAX: count(5, { max: 1000 }).describe(
+      'Mails of one kind that one account gets in an hour',
+    ),
+    MAIL_KEPT_MAX: count(1_000).describe(
+      'Links kept for administrators where no mail is sent; the oldest makes room',
+    ),
 
     S3_BUCKET: text()
       .optional()

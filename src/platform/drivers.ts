@@ -13,6 +13,7 @@ import { openSqlite } from './database/sqlite.ts'
 import { createMemoryLimits } from './limits/memory.ts'
 import { createRedisLimits } from './limits/redis.ts'
 import type { Log } from './log.ts'
+import type { Mail } from './mail/mail.ts'
 import type { Platform } from './platform.ts'
 import { openRedis } from './redis/redis.ts'
 import { openFolderStorage } from './storage/folder.ts'
@@ -101,6 +102,15 @@ export async function openStorage(config: Config, clock: Clock): Promise<Storage
     cacheBytesMax: config.STORAGE_CACHE_BYTES_MAX,
     timeoutMs: config.STORAGE_TIMEOUT_MS,
   })
+}
+
+/** None where there is no server that takes it. */
+export async function openMail(config: Config): Promise<Mail | undefined> {
+  const { SMTP_URL: url, MAIL_FROM: from } = config
+  if (url === undefined || from === undefined) return undefined
+  // Its modules too are only for who uses them.
+  const { createSmtpMail } = await import('./mail/smtp.ts')
+  return createSmtpMail({ url, from, timeoutMs: config.SMTP_TIMEOUT_MS })
 }
 
 export async function openTracing(config: Config, log: Log, metrics: Registry): Promise<Tracing> {

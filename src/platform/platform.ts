@@ -7,11 +7,12 @@ import { type Clock, systemClock } from './clock.ts'
 import type { Config } from './config.ts'
 import type { Database } from './database/database.ts'
 import { traceDatabase } from './database/traced.ts'
-import { openDatabase, openShared, openStorage, openTracing } from './drivers.ts'
+import { openDatabase, openMail, openShared, openStorage, openTracing } from './drivers.ts'
 import { createJobs } from './jobs/database-jobs.ts'
 import type { Jobs } from './jobs/jobs.ts'
 import type { Limits } from './limits/limits.ts'
 import type { Log } from './log.ts'
+import type { Mail } from './mail/mail.ts'
 import { createMetrics } from './metrics.ts'
 import { createOutbox, type Outbox } from './outbox/outbox.ts'
 import type { Storage } from './storage/storage.ts'
@@ -31,6 +32,8 @@ export interface Platform {
   jobs: Jobs
   outbox: Outbox<Events>
   storage: Storage
+  /** None where nothing takes it over. */
+  mail: Mail | undefined
   /** Closes what was opened, in reverse. */
   close(): Promise<void>
 }
@@ -72,6 +75,7 @@ export async function openPlatform(
     pollMs: config.JOB_POLL_MS,
   })
   const storage = await openStorage(config, clock)
+  const mail = await openMail(config)
   return {
     config,
     clock,
@@ -83,6 +87,7 @@ export async function openPlatform(
     jobs,
     outbox,
     storage,
+    mail,
     async close() {
       await storage.close()
       await shared.close()

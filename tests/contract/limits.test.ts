@@ -102,6 +102,43 @@ const limits: Limit[] = [
     says: 'Too many logins at once',
   },
   {
+    setting: 'LOGIN_FAILURES_MAX',
+    set: { LOGIN_FAILURES_MAX: '2' },
+    async beyond(harness) {
+      const wrong = { username: 'admin', password: 'wrong password' }
+      for (const status of [401, 401])
+        expect((await post(harness, LOGIN, wrong)).status).toBe(status)
+      return post(harness, LOGIN, wrong)
+    },
+    status: 429,
+    says: 'Too many wrong passwords. Try again in 1 s.',
+  },
+  {
+    setting: 'LOGIN_FAILURES_PER_ADDRESS_MAX',
+    set: { LOGIN_FAILURES_PER_ADDRESS_MAX: '2' },
+    async beyond(harness) {
+      const wrong = (username: string) => post(harness, LOGIN, { username, password: 'wrong' })
+      for (const name of ['ada', 'eve']) expect((await wrong(name)).status).toBe(401)
+      return wrong('bob')
+    },
+    status: 429,
+    says: 'Too many wrong passwords. Try again in 1 s.',
+  },
+  {
+    setting: 'LOGIN_HOLD_SECONDS',
+    set: { LOGIN_FAILURES_MAX: '1', LOGIN_HOLD_SECONDS: '3' },
+    async beyond(harness) {
+      const wrong = () => post(harness, LOGIN, { username: 'ada', password: 'wrong' })
+      for (const seconds of [0, 1, 2, 3]) {
+        harness.clock.advance(seconds * 1000)
+        expect((await wrong()).status).toBe(401)
+      }
+      return wrong()
+    },
+    status: 429,
+    says: 'Try again in 3 s.',
+  },
+  {
     setting: 'IMPORT_USERS_MAX',
     set: { IMPORT_USERS_MAX: '2' },
     async beyond(harness) {
@@ -219,6 +256,10 @@ const limits: Limit[] = [
 /** Settings that bound without a refusal, or whose test needs another stage. */
 const elsewhere: Partial<Record<keyof typeof settings.shape, string>> = {
   AUDIT_TTL_SECONDS: 'tests/contract/audit.test.ts',
+  LOGIN_THROTTLES_MAX: 'src/auth/sessions/throttle.test.ts',
+  SMTP_TIMEOUT_MS: 'tests/contract/mail.test.ts',
+  MAILS_PER_ACCOUNT_MAX: 'tests/contract/mail.test.ts',
+  MAIL_KEPT_MAX: 'tests/contract/mail.test.ts',
   API_KEYS_PER_OWNER_MAX: 'tests/contract/api-keys.test.ts',
   CLIENT_TOKEN_TTL_SECONDS: 'tests/contract/oauth.test.ts',
   RATE_LIMIT_CLIENTS: 'tests/contract/oauth.test.ts',

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { eq } from 'drizzle-orm'
 
 import { authTables } from '../../src/auth/tables.ts'
-import { type Harness, openHarness } from '../support/harness.ts'
+import { type Harness, openHarness, PASSWORD } from '../support/harness.ts'
 import { testRequests } from '../support/request-table.ts'
 import { strangeMemberRows, userFieldRows } from '../support/user-field-rows.ts'
 
@@ -60,9 +60,31 @@ describe('what I may not say of myself', () => {
         has: { title: 'Name taken' },
       },
       {
+        name: 'another address without the password',
+        ...patch,
+        body: { email: 'other@example.com' },
+        status: 422,
+        has: { errors: [{ pointer: '#/current_password' }] },
+      },
+      {
+        name: 'no address without the password',
+        ...patch,
+        body: { email: null },
+        status: 422,
+        has: { errors: [{ pointer: '#/current_password' }] },
+      },
+      {
+        name: 'another address with a wrong password',
+        ...patch,
+        body: { email: 'other@example.com', current_password: 'wrong password' },
+        status: 403,
+        has: { title: 'Wrong password' },
+        events: ['auth.reauthentication_failed'],
+      },
+      {
         name: 'the address of another',
         ...patch,
-        body: { email: 'ＥＶＥ@example.com'.normalize('NFKC') },
+        body: { email: 'ＥＶＥ@example.com'.normalize('NFKC'), current_password: PASSWORD },
         status: 409,
       },
     ],
@@ -113,7 +135,11 @@ describe('my account', () => {
       {
         name: 'takes another name and address',
         ...patch,
-        body: { username: 'Countess', email: 'countess@example.com' },
+        body: {
+          username: 'Countess',
+          email: 'countess@example.com',
+          current_password: PASSWORD,
+        },
         status: 200,
         has: { username: 'Countess', email: 'countess@example.com', role: 'viewer' },
         mustNotContain: ['hash', 'Hash', 'olded'],
@@ -129,7 +155,7 @@ describe('my account', () => {
       {
         name: 'gives its address up for null',
         ...patch,
-        body: { email: null },
+        body: { email: null, current_password: PASSWORD },
         status: 200,
         has: { email: null, username: 'Countess' },
         events: ['auth.user_changed'],
@@ -154,7 +180,8 @@ describe('my account', () => {
       return row!.emailVerifiedAt !== null
     }
     const change = async (body: object) => {
-      const response = await harness.request({ ...patch, body, token: tokens['ada'] })
+      const whole = { ...body, current_password: PASSWORD }
+      const response = await harness.request({ ...patch, body: whole, token: tokens['ada'] })
       expect(response.status).toBe(200)
     }
     await change({ email: 'old@example.com' })

@@ -191,6 +191,7 @@ describe('the list', () => {
       username: 'admin',
       email: null,
       role: 'admin',
+      email_verified: false,
       disabled: false,
       created_at: expect.any(String),
       updated_at: expect.any(String),

@@ -160,6 +160,7 @@ describe('everyone changes their own password', () => {
         body: { ...change, current_password: 'wrong password' },
         status: 403,
         has: { title: 'Wrong password' },
+        events: ['auth.reauthentication_failed'],
       },
       {
         name: 'not to a common one',

@@ -37,6 +37,7 @@ export const newUserRow = (
   passwordHash,
   role,
   disabledAt: null,
+  pendingSince: null,
   createdAt: now,
   updatedAt: now,
 })

@@ -1,20 +1,31 @@
 import { and, eq } from 'drizzle-orm'
 
+import type { Events } from '../../events.ts'
 import type { Actor } from '../../gateway/principal.ts'
 import type { Clock } from '../../platform/clock.ts'
-import type { Database } from '../../platform/database/database.ts'
+import type { Database, Writes } from '../../platform/database/database.ts'
 import type { Audit } from '../audit/audit.ts'
+import type { MailedTickets } from '../mail/mailed-tickets.ts'
+import type { Mailings } from '../mail/mailings.ts'
 import type { Passwords } from '../passwords/passwords.ts'
 import { authProblems } from '../problems.ts'
 import type { Sessions } from '../sessions/sessions.ts'
+import type { Guess, Throttle } from '../sessions/throttle.ts'
 import type { AuthTables } from '../tables.ts'
 import type { User } from './new-user.ts'
+import { PASSWORD_TICKETS } from './password-resets.ts'
 
 export interface UserPasswords {
   /**
+   * Has somebody who has logged in prove once more who they are, before a change that matters.
+   *
+   * @throws {Problem} 403 when the password is wrong; 429 while too many wrong ones came before.
+   */
+  confirm(id: string, password: string, actor: Actor): Promise<void>
+  /**
    * Sets an account's password and ends its other sessions.
    *
-   * @throws {Problem} 403 when the current password is wrong.
+   * @throws {Problem} as `confirm`.
    */
   change(change: {
     id: string
@@ -36,12 +47,16 @@ export function createUserPasswords(deps: {
   tables: AuthTables
   passwords: Passwords
   sessions: Sessions
+  mailedTickets: MailedTickets
+  mailings: Mailings
+  throttle: Throttle
   audit: Audit
   clock: Clock
   /** Called after a commit that ended sessions of an account. */
   forget: (accountId: string) => void
 }): UserPasswords {
-  const { database, passwords, sessions, audit, clock, forget } = deps
+  const { database, passwords, sessions, mailedTickets, mailings, throttle, audit, clock } = deps
+  const { forget } = deps
   const { accounts } = deps.tables
 
   async function get(id: string): Promise<User | undefined> {
@@ -66,6 +81,8 @@ export function createUserPasswords(deps: {
         .returning({ id: accounts.id })
       if (rows.length === 0) return false
       await sessions.revoke(tx, id, keptSession)
+      await mailedTickets.revoke(tx, PASSWORD_TICKETS, id)
+      await mailings.enqueue(tx, { letter: 'password_changed', accountId: id })
       await audit.record(tx, actor, 'auth.password_changed', { user_id: id })
       return true
     })
@@ -73,20 +90,45 @@ export function createUserPasswords(deps: {
     return isSet
   }
 
+  const tell = (
+    tx: Writes,
+    id: string,
+    actor: Actor,
+    reason: Events['auth.reauthentication_failed']['reason'],
+  ) => audit.record(tx, actor, 'auth.reauthentication_failed', { user_id: id, reason })
+
+  /** @returns the account as it is, with the hash that the password is right for. */
+  async function requireRight(id: string, password: string, actor: Actor, guess: Guess) {
+    const account = await get(id)
+    const isRight = await passwords.verify(password, account?.passwordHash)
+    if (account !== undefined && isRight) return account
+    await database.write(async (tx) => {
+      await tell(tx, id, actor, 'credentials')
+      await guess.failed(tx)
+    })
+    throw authProblems.wrongPassword({ detail: 'The current password is wrong.' })
+  }
+
+  const guessing = <T>(id: string, actor: Actor, work: (guess: Guess) => Promise<T>) =>
+    throttle.atAccount(id, work, (tx) => tell(tx, id, actor, 'held_back'))
+
   return {
-    async change({ id, currentPassword, password, sessionId: keptSession, actor }) {
-      let isSet = false
-      // Once more where the hash was replaced meanwhile: an administrator may have shut this one out.
-      while (!isSet) {
-        const account = await get(id)
-        const known = account?.passwordHash
-        const isRight = await passwords.verify(currentPassword, known)
-        if (account === undefined || known === undefined || !isRight) {
-          throw authProblems.wrongPassword({ detail: 'The current password is wrong.' })
+    confirm: (id, password, actor) =>
+      guessing(id, actor, async (guess) => {
+        await requireRight(id, password, actor, guess)
+        await guess.succeeded()
+      }),
+    change: ({ id, currentPassword, password, sessionId: keptSession, actor }) =>
+      guessing(id, actor, async (guess) => {
+        let isSet = false
+        // Once more where the hash was replaced meanwhile: an administrator may have shut this one out.
+        while (!isSet) {
+          const account = await requireRight(id, currentPassword, actor, guess)
+          const { passwordHash: known } = account
+          isSet = await set(account, { password, actor, known, keptSession })
         }
-        isSet = await set(account, { password, actor, known, keptSession })
-      }
-    },
+        await guess.succeeded()
+      }),
     async reset(id, password, actor) {
       const account = await get(id)
       return account !== undefined && set(account, { password, actor })

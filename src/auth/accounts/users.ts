@@ -1,18 +1,28 @@
-import { eq } from 'drizzle-orm'
+import { eq, lt } from 'drizzle-orm'
 
-import type { Actor } from '../../gateway/principal.ts'
+import { type Actor, SERVER } from '../../gateway/principal.ts'
 import type { Role } from '../../gateway/scopes.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { type Database, isUniqueViolation, type Writes } from '../../platform/database/database.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { Grants } from '../grants/grants.ts'
+import type { MailedTickets } from '../mail/mailed-tickets.ts'
+import type { Mailings } from '../mail/mailings.ts'
 import type { Passwords } from '../passwords/passwords.ts'
 import { authProblems } from '../problems.ts'
 import type { SecondFactors } from '../second-factors/second-factors.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { AuthTables } from '../tables.ts'
 import { type Administrators, isAdministrator } from './administrators.ts'
-import { emailColumns, newUserRow, type NewUser, type User, usernameColumns } from './new-user.ts'
+import {
+  emailColumns,
+  newUserRow,
+  type NewUser,
+  NO_PASSWORD,
+  type User,
+  usernameColumns,
+} from './new-user.ts'
+import { PASSWORD_TICKETS } from './password-resets.ts'
 
 /** What is left out stays as it is. */
 interface UserChange {
@@ -29,11 +39,21 @@ export interface Users {
    */
   create(user: NewUser & { password: string }, actor: Actor): Promise<User>
   /**
+   * Creates an account whose owner sets the password, by a link that is sent to them.
+   *
+   * @returns the link too where it can't be sent: it is for the administrator to pass on, and nowhere kept.
+   * @throws {Problem} as `create`.
+   */
+  invite(
+    user: NewUser,
+    actor: Actor,
+  ): Promise<{ account: User; setPasswordUrl: string | undefined }>
+  /**
    * Creates a viewer for whoever asks, so it must not tell who is here. A user name that is taken is
    * refused, since user names are public. An e-mail address that is taken makes no difference to the
-   * answer or its time: the account is created without it. Nobody has shown yet that the address is
-   * theirs, so it is no loss, and the answer is the one that a mail to verify it will need. Who logs
-   * in sees that it is missing, at the price of an account for each guess.
+   * answer or its time: the account is created without it, and its owner is told. Nobody has shown yet
+   * that the address is theirs, so it is no loss. Where addresses are verified first, nobody can log in
+   * to see that it is missing; elsewhere it costs an account for each guess.
    *
    * @throws {Problem} 409 when the user name is taken.
    */
@@ -55,7 +75,12 @@ export interface Users {
    * @throws {Problem} 409 when no administrator would be left.
    */
   remove(id: string, actor: Actor): Promise<boolean>
+  /** Removes accounts that people made, and whose address they did not verify in time. */
+  removePending(): Promise<void>
 }
+
+/** For a name, or an address, that somebody else may want. */
+const PENDING_MS = 7 * 86_400_000
 
 export function createUsers(deps: {
   database: Database
@@ -63,15 +88,19 @@ export function createUsers(deps: {
   passwords: Passwords
   sessions: Sessions
   administrators: Administrators
+  mailedTickets: MailedTickets
+  mailings: Mailings
   grants: Grants
   audit: Audit
   clock: Clock
+  /** Whether who signs up must verify the address before they log in. */
+  requiresVerified: boolean
   secondFactors: Pick<SecondFactors, 'clear'>
   /** Called after a commit that changed what tokens of an account say. */
   forget: (accountId: string) => void
 }): Users {
   const { database, passwords, sessions, administrators, grants, secondFactors, audit } = deps
-  const { clock, forget } = deps
+  const { mailedTickets, mailings, clock, forget } = deps
   const { accounts, apiKeys, identities } = deps.tables
 
   async function lock(tx: Writes, id: string): Promise<User | undefined> {
@@ -85,29 +114,65 @@ export function createUsers(deps: {
     return row
   }
 
+  /** Links to the address before are void, and both addresses are written to. */
+  async function moveMail(tx: Writes, account: User, email: string | null): Promise<void> {
+    const { id: accountId } = account
+    await mailedTickets.revoke(tx, ['verify_email', ...PASSWORD_TICKETS], accountId)
+    if (account.email !== null) {
+      await mailings.enqueue(tx, { letter: 'email_changed', accountId, address: account.email })
+    }
+    if (email === null) return
+    // Who was invited at a wrong address has no password yet.
+    const letter = account.passwordHash === NO_PASSWORD ? 'set_password' : 'verify_email'
+    await mailings.enqueue(tx, { letter, accountId })
+  }
+
   return {
     async create({ password, ...user }, actor) {
       const passwordHash = await passwords.hashNew(password, user)
       const row = newUserRow(user, passwordHash, new Date(clock.now()))
       return refusingTakenNames(() => database.write((tx) => insert(tx, row, actor)))
     },
+    async invite(user, actor) {
+      const row = newUserRow(user, NO_PASSWORD, new Date(clock.now()))
+      return refusingTakenNames(() =>
+        database.write(async (tx) => {
+          const account = await insert(tx, row, actor)
+          if (!mailings.reaches(row)) {
+            return { account, setPasswordUrl: await mailings.setPasswordLink(tx, row) }
+          }
+          await mailings.enqueue(tx, { letter: 'set_password', accountId: row.id })
+          return { account, setPasswordUrl: undefined }
+        }),
+      )
+    },
     async signUp({ password, ...names }, address) {
       const passwordHash = await passwords.hashNew(password, names)
+      const now = new Date(clock.now())
       const asked = { ...names, role: 'viewer' as const }
-      const row = newUserRow(asked, passwordHash, new Date(clock.now()))
+      const row = {
+        ...newUserRow(asked, passwordHash, now),
+        pendingSince: deps.requiresVerified ? now : null,
+      }
       const actor = { id: row.id, name: row.username, address }
-      const isTaken = async (tx: Writes) => {
-        if (row.emailFolded === null) return false
-        const owners = await tx
+      const ownerOf = async (tx: Writes, emailFolded: string) => {
+        const [owner] = await tx
           .select({ id: accounts.id })
           .from(accounts)
-          .where(eq(accounts.emailFolded, row.emailFolded))
-        return owners.length > 0
+          .where(eq(accounts.emailFolded, emailFolded))
+        return owner
       }
       const attempt = () =>
-        database.write(async (tx) =>
-          insert(tx, (await isTaken(tx)) ? { ...row, ...emailColumns(null) } : row, actor),
-        )
+        database.write(async (tx) => {
+          const { emailFolded } = row
+          if (emailFolded === null) return insert(tx, row, actor)
+          const owner = await ownerOf(tx, emailFolded)
+          const free = owner === undefined ? row : { ...row, ...emailColumns(null) }
+          const created = await insert(tx, free, actor)
+          const letter = owner === undefined ? 'verify_email' : 'email_taken'
+          await mailings.enqueue(tx, { letter, accountId: owner?.id ?? row.id })
+          return created
+        })
       // Two may ask for one address at once: the second time, its owner is seen.
       return refusingTakenNames(() =>
         attempt().catch((error: unknown) => {
@@ -138,6 +203,7 @@ export function createUsers(deps: {
           }
           if (next.disabledAt instanceof Date) await sessions.revoke(tx, id)
           await tx.update(accounts).set(columns).where(eq(accounts.id, id))
+          if (next.email !== undefined) await moveMail(tx, account, next.email)
           await audit.record(tx, actor, 'auth.user_changed', { user_id: id, changed: fields })
           return { ...account, ...columns }
         }),
@@ -162,6 +228,18 @@ export function createUsers(deps: {
       })
       forget(id)
       return isRemoved
+    },
+    async removePending() {
+      const end = new Date(clock.now() - PENDING_MS)
+      await database.write(async (tx) => {
+        const removed = await tx
+          .delete(accounts)
+          .where(lt(accounts.pendingSince, end))
+          .returning({ id: accounts.id })
+        for (const { id } of removed) {
+          await audit.record(tx, SERVER, 'auth.user_deleted', { user_id: id })
+        }
+      })
     },
   }
 }

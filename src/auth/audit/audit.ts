@@ -18,6 +18,9 @@ export type AuditEntry = AuthTables['audit']['$inferSelect']
 const FAILURES: ReadonlySet<Act> = new Set([
   'auth.login_failed',
   'auth.refresh_reused',
+  'auth.reauthentication_failed',
+  'auth.ticket_refused',
+  'auth.mail_refused',
   'auth.client_refused',
 ])
 

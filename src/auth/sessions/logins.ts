@@ -1,11 +1,12 @@
 import { and, eq, or, sql } from 'drizzle-orm'
 
 import type { Events } from '../../events.ts'
-import type { Database } from '../../platform/database/database.ts'
+import type { Database, Writes } from '../../platform/database/database.ts'
 import type { Log } from '../../platform/log.ts'
 import { foldName } from '../accounts/names.ts'
 import type { User } from '../accounts/new-user.ts'
 import type { Audit } from '../audit/audit.ts'
+import type { Mailings } from '../mail/mailings.ts'
 import { isCurrent } from '../passwords/password-hashes.ts'
 import type { Passwords } from '../passwords/passwords.ts'
 import { authProblems } from '../problems.ts'
@@ -16,6 +17,7 @@ import {
 import type { SecondFactors } from '../second-factors/second-factors.ts'
 import type { AuthTables } from '../tables.ts'
 import type { Client, Grant, Sessions } from './sessions.ts'
+import type { Guess, Throttle } from './throttle.ts'
 
 /** How people prove who they are, and get a session for it. */
 export interface Logins {
@@ -24,7 +26,7 @@ export interface Logins {
    *
    * @throws {Problem} 401, the same and after the same time whether or not the user exists; 403 when
    * the password is right and the account may not be used; 401 with a ticket when the password is right
-   * and not enough.
+   * and not enough; 429 while too many wrong ones came before.
    */
   byPassword(login: string, password: string, client: Client): Promise<Grant & { account: User }>
 }
@@ -36,10 +38,15 @@ export function createLogins(deps: {
   passwords: Passwords
   secondFactors: SecondFactors
   secondFactorTickets: SecondFactorTickets
+  throttle: Throttle
+  mailings: Mailings
   audit: Audit
   log: Log
+  /** Whether who signed up must verify the address first. */
+  requiresVerified: boolean
 }): Logins {
-  const { database, sessions, passwords, secondFactors, secondFactorTickets, audit, log } = deps
+  const { database, sessions, passwords, throttle, mailings, audit, log } = deps
+  const { secondFactors, secondFactorTickets } = deps
   const { accounts } = deps.tables
 
   const byName = database.read
@@ -54,15 +61,14 @@ export function createLogins(deps: {
     .limit(1)
     .prepare('account_by_name')
 
-  /** Written whether or not there is such an account, so that the time tells nothing. */
-  async function recordFailure(
+  const tell = (
+    tx: Writes,
     account: User | undefined,
     reason: Events['auth.login_failed']['reason'],
     { address }: Client,
-  ): Promise<void> {
+  ) => {
     const actor = { id: null, name: null, address }
-    const details = { user_id: account?.id ?? null, reason }
-    await database.write((tx) => audit.record(tx, actor, 'auth.login_failed', details))
+    return audit.record(tx, actor, 'auth.login_failed', { user_id: account?.id ?? null, reason })
   }
 
   /**
@@ -89,35 +95,76 @@ export function createLogins(deps: {
     }
   }
 
-  return {
-    async byPassword(login, password, client) {
-      for (;;) {
-        const [account] = await byName.execute({ name: foldName(login) })
-        const isRight = await passwords.verify(password, account?.passwordHash)
-        if (account === undefined || !isRight) {
-          await recordFailure(account, 'credentials', client)
-          throw authProblems.badCredentials({ detail: 'The user name or the password is wrong.' })
-        }
-        if (account.disabledAt !== null) {
-          await recordFailure(account, 'disabled', client)
-          throw authProblems.accountDisabled()
-        }
-        const methods = await secondFactors.methods(account.id)
-        if (methods.length > 0) {
-          const ticket = await secondFactorTickets.issue(await renewHash(account, password), client)
-          if (ticket === undefined) continue
-          throw secondFactorRequired(ticket, methods)
-        }
-        const grant = await sessions.open(account, ['password'], client, (tx) =>
-          secondFactors.isNone(tx, account.id),
-        )
-        // Else it was disabled meanwhile, has a second factor now, or its hash was replaced: by another
-        // password, or by another login that renewed it.
-        if (grant !== undefined) {
-          await renewHash(account, password)
-          return { ...grant, account }
-        }
+  /** Who logs in unverified, since that is allowed by now, is not removed for it later. */
+  async function admit({ id }: User): Promise<void> {
+    await database.write(async (tx) => {
+      await tx.update(accounts).set({ pendingSince: null }).where(eq(accounts.id, id))
+    })
+  }
+
+  async function attempt(
+    login: string,
+    password: string,
+    client: Client,
+    guess: Guess,
+  ): Promise<Grant & { account: User }> {
+    for (;;) {
+      const [account] = await byName.execute({ name: foldName(login) })
+      const isRight = await passwords.verify(password, account?.passwordHash)
+      if (account === undefined || !isRight) {
+        // Written whether or not there is such an account, so that the time tells nothing.
+        await database.write(async (tx) => {
+          await tell(tx, account, 'credentials', client)
+          await guess.failed(tx)
+        })
+        throw authProblems.badCredentials({ detail: 'The user name or the password is wrong.' })
       }
+      if (account.disabledAt !== null) {
+        await database.write((tx) => tell(tx, account, 'disabled', client))
+        throw authProblems.accountDisabled()
+      }
+      if (deps.requiresVerified && account.pendingSince !== null) {
+        await database.write(async (tx) => {
+          await tell(tx, account, 'unverified', client)
+          await mailings.enqueue(tx, { letter: 'verify_email', accountId: account.id })
+        })
+        throw authProblems.addressUnverified({
+          detail: 'Open the link that was sent to your address. It was sent once more just now.',
+        })
+      }
+      const methods = await secondFactors.methods(account.id)
+      if (methods.length > 0) {
+        const ticket = await secondFactorTickets.issue(await renewHash(account, password), client)
+        if (ticket === undefined) continue
+        // As a guess at the password it was right, whatever becomes of the second factor.
+        await guess.succeeded()
+        throw secondFactorRequired(ticket, methods)
+      }
+      const grant = await sessions.open(account, ['password'], client, (tx) =>
+        secondFactors.isNone(tx, account.id),
+      )
+      // Else it was disabled meanwhile, has a second factor now, or its hash was replaced: by another
+      // password, or by another login that renewed it.
+      if (grant !== undefined) {
+        await guess.succeeded()
+        if (account.pendingSince !== null) await admit(account)
+        await renewHash(account, password)
+        return { ...grant, account }
+      }
+    }
+  }
+
+  return {
+    byPassword(login, password, client) {
+      const name = foldName(login)
+      return throttle.atLogin(
+        { name, address: client.address },
+        (guess) => attempt(login, password, client, guess),
+        async (tx) => {
+          const [account] = await byName.execute({ name })
+          await tell(tx, account, 'held_back', client)
+        },
+      )
     },
   }
 }

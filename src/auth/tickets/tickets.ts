@@ -9,7 +9,7 @@ const PREFIX = 'qt_'
 const SECRET_BYTES = 32
 const SHAPE = /^qt_[\w-]{43}$/
 
-type StoredTicket = AuthTables['tickets']['$inferSelect']
+export type StoredTicket = AuthTables['tickets']['$inferSelect']
 /** What a ticket is good for. One for another purpose is none. */
 type TicketPurpose = StoredTicket['purpose']
 

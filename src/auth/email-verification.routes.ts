@@ -1,0 +1,61 @@
+import { z } from '@hono/zod-openapi'
+
+import { personOf, type Route, route } from '../gateway/route.ts'
+import type { EmailVerification } from './accounts/email-verification.ts'
+import { authProblems } from './problems.ts'
+import { accepted, ticket, ticketExample } from './user-fields.ts'
+
+const BODY_BYTES_MAX = 16 * 1024
+
+const verification = z.strictObject({ ticket })
+
+/** Whether an account's address is its owner's. */
+export function emailVerificationRoutes(emailVerification: EmailVerification): Route[] {
+  return [
+    route(
+      {
+        method: 'post',
+        path: '/api/v1/me/email/verification',
+        access: 'in-person',
+        rate: 'auth',
+        tag: 'users',
+        summary: 'Have my address verified',
+        description:
+          'Sends a link to it once more, unless it is verified, or too many were sent in this hour.',
+        answers: {
+          202: {
+            description: 'It is on its way',
+            schema: accepted,
+            example: { accepted: true as const },
+          },
+        },
+        problems: [authProblems.noAddress],
+      },
+      async (_, context) => {
+        await emailVerification.request(personOf(context).id)
+        return { status: 202, body: { accepted: true } }
+      },
+    ),
+
+    route(
+      {
+        method: 'post',
+        path: '/api/v1/auth/email/verify',
+        access: 'open',
+        rate: 'auth',
+        bodyBytesMax: BODY_BYTES_MAX,
+        tag: 'auth',
+        summary: 'Verify an address by a link',
+        description:
+          'Takes the `ticket` of the link, which is good for a day, once, and for this address alone.',
+        body: { schema: verification, example: { ticket: ticketExample } },
+        answers: { 204: { description: 'The address is verified' } },
+        problems: [authProblems.badTicket],
+      },
+      async ({ body }, { address }) => {
+        await emailVerification.verify(body.ticket, address)
+        return new Response(null, { status: 204 })
+      },
+    ),
+  ]
+}

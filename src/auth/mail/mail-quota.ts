@@ -1,0 +1,48 @@
+import { eq } from 'drizzle-orm'
+
+import type { Clock } from '../../platform/clock.ts'
+import type { Database, Writes } from '../../platform/database/database.ts'
+import type { AuthTables } from '../tables.ts'
+
+const WINDOW_MS = 3_600_000
+
+/**
+ * How many letters of a kind an account gets in an hour, so that nobody floods a mailbox in our name.
+ * Each kind has its own: who uses up one for somebody else takes no other from them. And of links
+ * to reset a password, those that came are good for the rest of the hour.
+ */
+export interface MailQuota {
+  /** Within a write. @returns whether one more may go. */
+  take(tx: Writes, letter: string, accountId: string): Promise<boolean>
+}
+
+export function createMailQuota(deps: {
+  database: Database
+  tables: AuthTables
+  clock: Clock
+  lettersMax: number
+}): MailQuota {
+  const { database, clock, lettersMax } = deps
+  const { throttles } = deps.tables
+
+  return {
+    async take(tx, letter, accountId) {
+      const key = `mail ${letter} ${accountId}`
+      const now = clock.now()
+      const fresh = { count: 0, expiresAt: new Date(now + WINDOW_MS) }
+      await tx
+        .insert(throttles)
+        .values({ key, ...fresh, isTold: false })
+        .onConflictDoNothing()
+      const [row] = await database.lock(tx.select().from(throttles).where(eq(throttles.key, key)))
+      const current = row!.expiresAt.getTime() <= now ? fresh : row!
+      if (current.count >= lettersMax) return false
+      const { count, expiresAt } = current
+      await tx
+        .update(throttles)
+        .set({ count: count + 1, expiresAt })
+        .where(eq(throttles.key, key))
+      return true
+    },
+  }
+}

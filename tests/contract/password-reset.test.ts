@@ -1,0 +1,359 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, spyOn, test } from 'bun:test'
+
+import { eq } from 'drizzle-orm'
+
+import { authTables } from '../../src/auth/tables.ts'
+import { jobTables } from '../../src/platform/jobs/tables.ts'
+import { type Harness, openHarness, PASSWORD } from '../support/harness.ts'
+import { testRequests } from '../support/request-table.ts'
+import { type MailCatcher, openMailCatcher } from '../support/smtp.ts'
+import { until } from '../support/until.ts'
+import { strangeMemberRows, userFieldRows } from '../support/user-field-rows.ts'
+
+const FORGOT = '/api/v1/auth/password/forgot'
+const RESET = '/api/v1/auth/password/reset'
+const LOGIN = '/api/v1/auth/login'
+const NEXT = 'a good long one'
+const HOUR_MS = 3_600_000
+const NO_TICKET = `qt_${'x'.repeat(43)}`
+
+let catcher: MailCatcher
+let harness: Harness
+let count = 0
+/** An account of each test's own. */
+let name: string
+let id: string
+beforeAll(async () => {
+  catcher = await openMailCatcher()
+  harness = await openHarness({
+    SMTP_URL: `smtp://127.0.0.1:${catcher.port}`,
+    MAIL_FROM: 'Quintet <quintet@example.com>',
+    PUBLIC_URL: 'https://quintet.example.com',
+    RATE_LIMIT_AUTH: '100000',
+    JOB_POLL_MS: '10',
+  })
+})
+beforeEach(async () => {
+  name = `user${(count += 1)}`
+  id = await harness.addAccount({ username: name, email: `${name}@example.com` })
+})
+afterAll(async () => {
+  await harness.close()
+  await catcher.close()
+})
+
+const forgot = (username: string, headers?: Record<string, string>) =>
+  harness.request({ path: FORGOT, body: { username }, headers })
+const reset = (ticket: string, password = NEXT) =>
+  harness.request({ path: RESET, body: { ticket, password } })
+const logIn = (password: string, username = name) =>
+  harness.request({ path: LOGIN, body: { username, password } })
+const mailsTo = (address: string, subject: string) =>
+  catcher.mails.filter(({ to, headers }) => to[0] === address && headers['subject'] === subject)
+const resetMails = () => mailsTo(`${name}@example.com`, 'Reset your password')
+const ticketOf = (text: string) => /\?ticket=(qt_[\w-]{43})\n/.exec(text)![1]!
+
+/** No job of this server waits or runs. */
+async function allSent(): Promise<void> {
+  const { jobs } = jobTables(harness.platform.database.kit)
+  await until(async () => {
+    const rows = await harness.platform.database.read.select().from(jobs)
+    return rows.every(({ type, finishedAt }) => type !== 'mail.send' || finishedAt !== null)
+  })
+}
+
+async function ticketFor(username = name): Promise<string> {
+  const before = resetMails().length
+  await forgot(username)
+  await until(() => resetMails().length > before)
+  return ticketOf(resetMails().at(-1)!.text)
+}
+
+describe('asking for a link refuses', () => {
+  testRequests(
+    () => harness,
+    [
+      { name: 'no body', method: 'POST', path: FORGOT, status: 415 },
+      { name: 'nobody', path: FORGOT, body: {}, status: 422 },
+      { name: 'a number', path: FORGOT, body: { username: 7 }, status: 422 },
+      { name: 'two', path: FORGOT, body: { username: ['a', 'b'] }, status: 422 },
+      { name: 'a long one', path: FORGOT, body: { username: 'x'.repeat(321) }, status: 422 },
+      { name: 'a huge one', path: FORGOT, body: { username: 'x'.repeat(17_000) }, status: 413 },
+      { name: 'by GET', path: FORGOT, status: 405 },
+      ...strangeMemberRows(
+        { path: FORGOT },
+        { email: 'eve@example.com', url: 'https://evil.example', id: 'x', role: 'admin' },
+        { username: 'ada' },
+      ),
+    ],
+  )
+})
+
+describe('a reset refuses', () => {
+  const bad = { path: RESET, status: 400, has: { title: 'Invalid link' } }
+  const events = ['auth.ticket_refused']
+  testRequests(
+    () => harness,
+    [
+      { name: 'no body', method: 'POST', path: RESET, status: 415 },
+      { name: 'no ticket', path: RESET, body: { password: NEXT }, status: 422 },
+      { name: 'a number', path: RESET, body: { ticket: 7, password: NEXT }, status: 422 },
+      {
+        name: 'a long ticket',
+        path: RESET,
+        body: { ticket: 'x'.repeat(257), password: NEXT },
+        status: 422,
+      },
+      { name: 'an empty ticket', ...bad, body: { ticket: '', password: NEXT }, events },
+      { name: 'an unknown ticket', ...bad, body: { ticket: NO_TICKET, password: NEXT }, events },
+      { name: 'a token', ...bad, body: { ticket: 'eyJhbGciOi', password: NEXT }, events },
+      ...userFieldRows({ path: RESET }, ['password'], { ticket: NO_TICKET }),
+      ...strangeMemberRows(
+        { path: RESET },
+        { user_id: 'x', username: 'admin', role: 'admin' },
+        { ticket: NO_TICKET, password: NEXT },
+      ),
+    ],
+  )
+
+  test('an unknown ticket without a hash of the password', async () => {
+    const spy = spyOn(Bun.password, 'hash')
+    await reset(NO_TICKET)
+    expect(spy.mock.calls).toHaveLength(0)
+    spy.mockRestore()
+  })
+
+  test('V9.2.2: a token of another kind', async () => {
+    const response = await logIn(PASSWORD)
+    const { token, refresh_token } = (await response.json()) as Record<string, string>
+    for (const ticket of [token!.slice(0, 256), refresh_token!]) {
+      expect((await reset(ticket)).status).toBe(400)
+    }
+  })
+
+  test('V9.2.2: a ticket to verify an address', async () => {
+    const { token } = (await (await logIn(PASSWORD)).json()) as { token: string }
+    await harness.request({ method: 'POST', path: '/api/v1/me/email/verification', token })
+    const mails = () => mailsTo(`${name}@example.com`, 'Verify your e-mail address')
+    await until(() => mails().length === 1)
+    const ticket = ticketOf(mails()[0]!.text)
+    expect((await reset(ticket)).status).toBe(400)
+    const verify = { path: '/api/v1/auth/email/verify', body: { ticket } }
+    expect((await harness.request(verify)).status).toBe(204)
+  })
+})
+
+describe('a link', () => {
+  test('sets the password, once', async () => {
+    const ticket = await ticketFor()
+    expect((await reset(ticket)).status).toBe(204)
+    expect((await logIn(PASSWORD)).status).toBe(401)
+    expect((await logIn(NEXT)).status).toBe(200)
+    expect((await reset(ticket, 'another long one')).status).toBe(400)
+    expect((await logIn(NEXT)).status).toBe(200)
+  })
+
+  test('works for one of those who try at once', async () => {
+    const ticket = await ticketFor()
+    const answers = await Promise.all(
+      Array.from({ length: 5 }, (_, n) => reset(ticket, `a good long one ${n}`)),
+    )
+    const statuses = answers.map(({ status }) => String(status)).toSorted()
+    expect(statuses).toEqual(['204', '400', '400', '400', '400'])
+  })
+
+  test('is found by user name and by address, whatever the case, and goes to the address that is kept', async () => {
+    for (const typed of [name.toUpperCase(), `${name.toUpperCase()}@EXAMPLE.com`]) {
+      const before = resetMails().length
+      await forgot(typed)
+      await until(() => resetMails().length > before)
+      expect(resetMails().at(-1)!.to).toEqual([`${name}@example.com`])
+    }
+  })
+
+  test('is good for an hour', async () => {
+    const ticket = await ticketFor()
+    harness.clock.advance(HOUR_MS - 1)
+    const late = await ticketFor()
+    expect((await reset(ticket, 'short')).status).toBe(422)
+    harness.clock.advance(1)
+    expect((await reset(ticket)).status).toBe(400)
+    expect((await reset(late)).status).toBe(204)
+  })
+
+  test('is left good by a weak password', async () => {
+    const ticket = await ticketFor()
+    expect((await reset(ticket, 'password1')).status).toBe(422)
+    expect((await reset(ticket, `${name}@${name}`)).status).toBe(422)
+    expect((await reset(ticket)).status).toBe(204)
+  })
+
+  test('ends all sessions, and those of nobody else', async () => {
+    const tokens = [await harness.logIn(name), await harness.logIn(name)]
+    const ticket = await ticketFor()
+    await reset(ticket)
+    for (const token of tokens) {
+      expect((await harness.request({ path: '/api/v1/me', token })).status).toBe(401)
+    }
+    const me = await harness.request({ path: '/api/v1/me', token: harness.adminToken })
+    expect(me.status).toBe(200)
+  })
+
+  test('voids the others', async () => {
+    const first = await ticketFor()
+    const second = await ticketFor()
+    expect((await reset(second)).status).toBe(204)
+    expect((await reset(first, 'another long one')).status).toBe(400)
+  })
+
+  test('leaves the ones before good until one is used', async () => {
+    const first = await ticketFor()
+    await ticketFor()
+    expect((await reset(first)).status).toBe(204)
+  })
+
+  test('is void once the password was changed', async () => {
+    const ticket = await ticketFor()
+    const token = await harness.logIn(name)
+    const body = { current_password: PASSWORD, password: NEXT }
+    const changed = await harness.request({ path: '/api/v1/me/password', body, token })
+    expect(changed.status).toBe(204)
+    expect((await reset(ticket, 'another long one')).status).toBe(400)
+  })
+
+  test('is void once an administrator has reset it', async () => {
+    const ticket = await ticketFor()
+    const path = `/api/v1/users/${id}/password`
+    await harness.request({ path, body: { password: NEXT }, token: harness.adminToken })
+    expect((await reset(ticket, 'another long one')).status).toBe(400)
+  })
+
+  test.each(['elsewhere@example.com', null])('is void once the address is %p', async (email) => {
+    const ticket = await ticketFor()
+    const path = `/api/v1/users/${id}`
+    const patch = { method: 'PATCH', path, body: { email }, token: harness.adminToken }
+    expect((await harness.request(patch)).status).toBe(200)
+    expect((await reset(ticket)).status).toBe(400)
+    const back = { ...patch, body: { email: `${name}@example.com` } }
+    expect((await harness.request(back)).status).toBe(200)
+    expect((await reset(ticket)).status).toBe(400)
+  })
+
+  test('is for the address that it was sent to, whoever changed it and however', async () => {
+    const ticket = await ticketFor()
+    const { database } = harness.platform
+    const { accounts } = authTables(database.kit)
+    await database.write(async (tx) => {
+      await tx.update(accounts).set({ email: 'x@example.com' }).where(eq(accounts.id, id))
+    })
+    expect((await reset(ticket)).status).toBe(400)
+  })
+
+  test('is void while the account is disabled, and lets nobody in who is', async () => {
+    const ticket = await ticketFor()
+    const path = `/api/v1/users/${id}`
+    const disable = (disabled: boolean) =>
+      harness.request({ method: 'PATCH', path, body: { disabled }, token: harness.adminToken })
+    await disable(true)
+    expect((await reset(ticket)).status).toBe(400)
+    await forgot(name)
+    await allSent()
+    expect(resetMails()).toHaveLength(1)
+    await disable(false)
+    expect((await reset(ticket)).status).toBe(204)
+  })
+
+  test('opens no session by itself', async () => {
+    const response = await reset(await ticketFor())
+    expect(await response.text()).toBe('')
+    expect(response.headers.get('set-cookie')).toBeNull()
+  })
+
+  test('shows that the address is read', async () => {
+    await reset(await ticketFor())
+    const token = await harness.logIn(name, NEXT)
+    const me = await harness.request({ path: '/api/v1/me', token })
+    expect(await me.json()).toMatchObject({ email_verified: true })
+  })
+
+  test.each([
+    { host: 'evil.example' },
+    { 'x-forwarded-host': 'evil.example' },
+    { forwarded: 'host=evil.example;proto=http' },
+    { 'x-forwarded-proto': 'ftp', 'x-forwarded-port': '666' },
+    { origin: 'https://evil.example', referer: 'https://evil.example/x' },
+  ])('leads to PUBLIC_URL, which no Host header changes: %j', async (headers) => {
+    await forgot(name, headers)
+    await until(() => resetMails().length === 1)
+    const { text } = resetMails()[0]!
+    expect(text.match(/\S*:\/\/\S*/g)).toEqual([
+      expect.stringMatching(/^https:\/\/quintet\.example\.com\/reset-password\?ticket=qt_/),
+    ])
+    for (const part of ['evil', 'ftp', '666']) expect(text).not.toContain(part)
+  })
+
+  test('is used: the owner is told, and the audit tells of each step', async () => {
+    await reset(await ticketFor())
+    await until(() => mailsTo(`${name}@example.com`, 'Your password was changed').length === 1)
+    const path = `/api/v1/audit?principal=${id}`
+    const answer = await harness.request({ path, token: harness.adminToken })
+    const { entries } = (await answer.json()) as { entries: object[] }
+    expect(entries).toMatchObject([
+      { type: 'auth.password_changed', actor: { id }, address: '203.0.113.7' },
+      { type: 'auth.password_reset_requested', actor: null, subject_id: id },
+    ])
+  })
+})
+
+describe('who is here is not told', () => {
+  let quiet: Harness
+  beforeAll(async () => {
+    quiet = await openHarness({ SMTP_URL: 'smtp://127.0.0.1:1', MAIL_FROM: 'a@example.com' })
+    // What the jobs do comes after the answer.
+    await quiet.platform.jobs.stop(0)
+    await quiet.platform.outbox.stop()
+    await quiet.addAccount({ username: 'ada', email: 'ada@example.com' })
+    await quiet.addAccount({ username: 'eve' })
+  })
+  afterAll(() => quiet.close())
+
+  /** How many rows there are of all that a request could leave. */
+  async function written(): Promise<number[]> {
+    const { database } = quiet.platform
+    const { audit, tickets, throttles } = authTables(database.kit)
+    const { jobs } = jobTables(database.kit)
+    const rows = [audit, jobs, tickets, throttles].map((table) =>
+      database.read.select().from(table),
+    )
+    return (await Promise.all(rows)).map(({ length }) => length)
+  }
+
+  test('by a reset: same answer, same writes, no hash', async () => {
+    const outcomes: unknown[] = []
+    const hash = spyOn(Bun.password, 'hash')
+    const verify = spyOn(Bun.password, 'verify')
+    const writes = spyOn(quiet.platform.database, 'write')
+    for (const username of ['ada', 'ada@example.com', 'eve', 'nobody', 'nobody@example.com']) {
+      writes.mockClear()
+      const before = await written()
+      const headers = {
+        'x-request-id': 'same',
+        traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-00`,
+      }
+      const response = await quiet.request({ path: FORGOT, body: { username }, headers })
+      const after = await written()
+      const { ratelimit: _, traceparent: __, ...answered } = Object.fromEntries(response.headers)
+      outcomes.push({
+        status: response.status,
+        text: await response.text(),
+        answered,
+        rows: after.map((rows, index) => rows - before[index]!),
+        writes: writes.mock.calls.length,
+      })
+    }
+    expect(outcomes[0]).toMatchObject({ status: 202, rows: [1, 1, 0, 0], writes: 1 })
+    for (const outcome of outcomes) expect(outcome).toEqual(outcomes[0])
+    expect([...hash.mock.calls, ...verify.mock.calls]).toHaveLength(0)
+    for (const spy of [hash, verify, writes]) spy.mockRestore()
+  })
+})
