@@ -15,14 +15,19 @@ import {
 import type { ApiKeys } from './machines/api-keys.ts'
 import { expiryOf, requireScopes } from './machines/rights.ts'
 import { authProblems } from './problems.ts'
+import type { RecentLogins } from './sessions/recent-logins.ts'
 
 const BODY_BYTES_MAX = 16 * 1024
 
 const pathParameters = z.object({ id: z.string() })
 
 /** My own API keys. A key is not allowed here: one that got out would make itself others. */
-export function apiKeyRoutes(deps: { apiKeys: ApiKeys; clock: Clock }): Route[] {
-  const { apiKeys, clock } = deps
+export function apiKeyRoutes(deps: {
+  apiKeys: ApiKeys
+  recentLogins: RecentLogins
+  clock: Clock
+}): Route[] {
+  const { apiKeys, recentLogins, clock } = deps
   return [
     route(
       {
@@ -63,10 +68,11 @@ export function apiKeyRoutes(deps: { apiKeys: ApiKeys; clock: Clock }): Route[] 
             example: newApiKeyExample,
           },
         },
-        problems: [authProblems.tooManyApiKeys],
+        problems: [authProblems.loginNotRecent, authProblems.tooManyApiKeys],
       },
       async ({ body: { name, scopes, expires_at } }, context) => {
         const me = personOf(context)
+        await recentLogins.require(me)
         requireScopes(scopes, me.scopes)
         const expiresAt = expiryOf(expires_at, clock.now())
         const owner = { kind: 'account', id: me.id } as const

@@ -14,6 +14,7 @@ import { accountRoutes } from './account.routes.ts'
 import { createAdministrators } from './accounts/administrators.ts'
 import { createEmailVerification } from './accounts/email-verification.ts'
 import { createPasswordResets } from './accounts/password-resets.ts'
+import { createPersonRights } from './accounts/person-rights.ts'
 import { createUserImport } from './accounts/user-import.ts'
 import { createUserList } from './accounts/user-list.ts'
 import { createUserPasswords, randomPassword } from './accounts/user-passwords.ts'
@@ -163,11 +164,13 @@ export function createAuth(deps: {
     verified.forget(identityId)
     verifiedCookies.forget(identityId)
   }
-  const sessionCredentialOf = createSessionTokens({ database, tables, keys, clock })
+  const rights = createPersonRights({ database, tables, policy: config.SECOND_FACTOR })
+  const sessionCredentialOf = createSessionTokens({ database, tables, keys, rights, clock })
   const keyUses = createKeyUses({ database, tables, clock, log })
   const apiKeys = createApiKeys({
     database,
     tables,
+    rights,
     audit,
     clock,
     perOwnerMax: config.API_KEYS_PER_OWNER_MAX,
@@ -195,6 +198,7 @@ export function createAuth(deps: {
     tables,
     tokens,
     refreshTokens,
+    rights,
     audit,
     clock,
     loginSeconds: config.LOGIN_TOKEN === 'short' ? refreshedSeconds : config.TOKEN_TTL_SECONDS,
@@ -208,6 +212,7 @@ export function createAuth(deps: {
     database,
     tables,
     sessions,
+    rights,
     clock,
     log,
     idleSeconds: config.SESSION_IDLE_SECONDS,
@@ -279,7 +284,7 @@ export function createAuth(deps: {
   const administrators = createAdministrators(common)
   const access = createAccess({ database, tables, clock })
   const grantees = allGrantees([
-    accountGrantees({ database, tables }),
+    accountGrantees({ database, tables, rights }),
     serviceAccountGrantees({ database, tables }),
   ])
   const grants = createGrants({ database, tables, access, grantees, audit })
@@ -348,9 +353,9 @@ export function createAuth(deps: {
       ...userApiKeyRoutes({ users, apiKeys }),
       ...userRoutes({ users, userList, userPasswords }),
       ...grantRoutes({ grants, access }),
-      ...apiKeyRoutes({ apiKeys, clock }),
+      ...apiKeyRoutes({ apiKeys, recentLogins, clock }),
       ...serviceAccountRoutes(serviceAccounts),
-      ...serviceAccountKeyRoutes({ apiKeys, serviceAccounts, clock }),
+      ...serviceAccountKeyRoutes({ apiKeys, serviceAccounts, recentLogins, clock }),
       ...oauthRoutes({ clients, clientTokens, introspect, tokens }),
       ...oauthMetadataRoutes(config.PUBLIC_URL),
       ...auditRoutes(audit),

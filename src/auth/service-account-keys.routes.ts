@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi'
 
 import { requireAccess } from '../gateway/guard.ts'
 import { problems } from '../gateway/problems.ts'
-import { actorOf, type Route, route } from '../gateway/route.ts'
+import { actorOf, personOf, type Route, route } from '../gateway/route.ts'
 import type { Clock } from '../platform/clock.ts'
 import {
   apiKeyDocument,
@@ -17,6 +17,7 @@ import type { ApiKeys } from './machines/api-keys.ts'
 import { expiryOf, requireOwned, requireScopes } from './machines/rights.ts'
 import type { ServiceAccounts } from './machines/service-accounts.ts'
 import { authProblems } from './problems.ts'
+import type { RecentLogins } from './sessions/recent-logins.ts'
 
 const BODY_BYTES_MAX = 16 * 1024
 
@@ -28,9 +29,10 @@ const ownerOf = (id: string) => ({ kind: 'service-account', id }) as const
 export function serviceAccountKeyRoutes(deps: {
   apiKeys: ApiKeys
   serviceAccounts: ServiceAccounts
+  recentLogins: RecentLogins
   clock: Clock
 }): Route[] {
-  const { apiKeys, serviceAccounts, clock } = deps
+  const { apiKeys, serviceAccounts, recentLogins, clock } = deps
 
   async function requireServiceAccount(id: string) {
     const found = await serviceAccounts.get(id)
@@ -81,10 +83,11 @@ export function serviceAccountKeyRoutes(deps: {
             example: newApiKeyExample,
           },
         },
-        problems: [problems.notFound, authProblems.tooManyApiKeys],
+        problems: [problems.notFound, authProblems.loginNotRecent, authProblems.tooManyApiKeys],
       },
       async ({ path, body: { name, scopes, expires_at } }, context) => {
         requireAccess({ access: 'in-person' }, context.principal)
+        await recentLogins.require(personOf(context))
         const account = await requireServiceAccount(path.id)
         requireScopes(scopes, context.principal.scopes)
         requireOwned(scopes, account.scopes)

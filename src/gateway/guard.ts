@@ -132,8 +132,11 @@ export function requireAccess({ access }: Pick<Route, 'access'>, principal: Prin
 /** @throws {Problem} 403 naming the scope that is missing. */
 export function requireScope(principal: Principal, scope: Scope): void {
   if (principal.scopes.has(scope)) return
+  const isOwing = principal.kind === 'account' && principal.scopes.size === 0
   throw problems.forbidden({
-    detail: `This needs the scope ${scope}.`,
+    detail: isOwing
+      ? 'Set up a second factor first: this server asks for one.'
+      : `This needs the scope ${scope}.`,
     headers: { 'www-authenticate': `Bearer error="insufficient_scope", scope="${scope}"` },
   })
 }

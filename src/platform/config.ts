@@ -172,6 +172,12 @@ export const settings = z
       )
       .meta({ shownDefault: '`refuse` with `SMTP_URL`' }),
     IMPORT_USERS_MAX: count(1_000, { max: 10_000 }).describe('Users in one import request'),
+    SECOND_FACTOR: z
+      .enum(['optional', 'administrators', 'everyone'], {
+        error: 'expected optional, administrators or everyone',
+      })
+      .default('optional')
+      .describe('Who may do nothing but set up a second factor until they have one'),
     JWT_SECRET: z
       .string()
       .refine((value) => Buffer.byteLength(value) >= 32, 'expected at least 32 bytes')

@@ -537,3 +537,23 @@ test('no key is ever logged', () => {
   expect(secrets.length).toBeGreaterThan(10)
   for (const secret of secrets) expect(log).not.toContain(secret.slice(8))
 })
+
+test('a key is made in the ten minutes after a login, so that a stolen token is no lasting one', async () => {
+  const fresh = await open()
+  const post = (path: string, body: object, token = fresh.adminToken) =>
+    fresh.request({ path, body, token })
+  const made = await post('/api/v1/service-accounts', { name: 'bot', scopes: ['predict'] })
+  const { id } = (await made.json()) as { id: string }
+  const paths = [KEYS, `/api/v1/service-accounts/${id}/api-keys`]
+  const key = { name: 'script', scopes: ['predict'] }
+  const statuses = async (token?: string) => {
+    const answers = await Promise.all(paths.map((path) => post(path, key, token)))
+    return answers.map((answer) => answer.status)
+  }
+  fresh.clock.advance(599_000)
+  expect(await statuses()).toEqual([201, 201])
+  fresh.clock.advance(1000)
+  expect(await statuses()).toEqual([403, 403])
+  expect(await (await post(KEYS, key)).json()).toMatchObject({ title: 'Login not recent' })
+  expect(await statuses(await fresh.logIn('admin'))).toEqual([201, 201])
+})

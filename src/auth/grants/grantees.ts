@@ -1,8 +1,8 @@
 import { and, asc, eq, inArray, isNull } from 'drizzle-orm'
 
 import type { Identity } from '../../gateway/principal.ts'
-import { roleScopes } from '../../gateway/scopes.ts'
 import type { Database, Reads, Writes } from '../../platform/database/database.ts'
+import type { PersonRights } from '../accounts/person-rights.ts'
 import type { AuthTables } from '../tables.ts'
 
 /** Somebody who can own resources and be granted some, as others see them. */
@@ -23,8 +23,12 @@ export interface Grantees {
 }
 
 /** People. */
-export function accountGrantees(deps: { database: Database; tables: AuthTables }): Grantees {
-  const { database } = deps
+export function accountGrantees(deps: {
+  database: Database
+  tables: AuthTables
+  rights: PersonRights
+}): Grantees {
+  const { database, rights } = deps
   const { accounts } = deps.tables
 
   const select = (reads: Reads, ids: readonly string[]) =>
@@ -46,7 +50,7 @@ export function accountGrantees(deps: { database: Database; tables: AuthTables }
         .from(accounts)
         .where(and(eq(accounts.id, id), isNull(accounts.disabledAt)))
       if (account === undefined) return undefined
-      const scopes = new Set(roleScopes[account.role])
+      const scopes = await rights.of(account)
       return { kind: 'account', ...account, sessionId: undefined, scopes }
     },
   }

@@ -74,7 +74,14 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_,
       sign: (lifeMs = TOKEN_LIFE_MS) => {
         const issuedAt = Math.floor(instanceClock.now() / 1000)
         const expiresAt = issuedAt + lifeMs / 1000
-        const who = { userId: 'u', username: 'ada', role: 'viewer', sessionId: 's' } as const
+        const scopes = new Set<never>()
+        const who = {
+          userId: 'u',
+          username: 'ada',
+          role: 'viewer',
+          scopes,
+          sessionId: 's',
+        } as const
         return tokens.sign({ ...who, issuedAt, expiresAt })
       },
     }

@@ -1,9 +1,10 @@
 import { and, count, desc, eq, isNull, sql } from 'drizzle-orm'
 
 import type { Actor } from '../../gateway/principal.ts'
-import { roleScopes, type Scope } from '../../gateway/scopes.ts'
+import type { Scope } from '../../gateway/scopes.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Database, Writes } from '../../platform/database/database.ts'
+import type { PersonRights } from '../accounts/person-rights.ts'
 import type { Audit } from '../audit/audit.ts'
 import { authProblems } from '../problems.ts'
 import { hashOf } from '../sessions/refresh-tokens.ts'
@@ -28,6 +29,8 @@ export interface FoundApiKey {
     AuthTables['serviceAccounts']['$inferSelect'],
     'id' | 'name' | 'scopes'
   > | null
+  /** What its owner may do now. */
+  owned: ReadonlySet<Scope>
 }
 
 /** Secrets by which programs prove whose they are. In the database each is a hash. */
@@ -56,13 +59,14 @@ export interface ApiKeys {
 export function createApiKeys(deps: {
   database: Database
   tables: AuthTables
+  rights: PersonRights
   audit: Audit
   clock: Clock
   perOwnerMax: number
   /** Called after a commit that ended a key of an owner. */
   forget: (ownerId: string) => void
 }): ApiKeys {
-  const { database, audit, clock, perOwnerMax, forget } = deps
+  const { database, rights, audit, clock, perOwnerMax, forget } = deps
   const { accounts, apiKeys, serviceAccounts } = deps.tables
   const view = {
     id: apiKeys.id,
@@ -178,17 +182,17 @@ export function createApiKeys(deps: {
     async find(secret) {
       if (!isApiKey(secret)) return undefined
       const [found] = await byHash.execute({ hash: hashOf(secret) })
-      return found
+      if (found === undefined) return undefined
+      const { account, serviceAccount } = found
+      const owned = account === null ? new Set(serviceAccount?.scopes) : await rights.of(account)
+      return { ...found, owned }
     },
   }
 }
 
 /** What a key may be used for now: no more than its owner may, whatever it was made for. */
-export function scopesOf({ key, account, serviceAccount }: FoundApiKey): Set<Scope> {
-  const owned: readonly Scope[] =
-    account === null ? (serviceAccount?.scopes ?? []) : roleScopes[account.role]
-  return new Set(owned).intersection(new Set(key.scopes))
-}
+export const scopesOf = ({ key, owned }: Pick<FoundApiKey, 'key' | 'owned'>): Set<Scope> =>
+  new Set(key.scopes.filter((scope) => owned.has(scope)))
 
 export const isOver = ({ key }: FoundApiKey, now: number) =>
   key.expiresAt !== null && key.expiresAt.getTime() <= now

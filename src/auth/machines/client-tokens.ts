@@ -103,7 +103,7 @@ export function createClientTokens(deps: {
           if (isKeyGone) throw invalidToken()
           const [row] = await byKey.execute({ apiKeyId, clientId, tokenId: id })
           if (row === undefined) throw invalidToken()
-          const found = { ...row, account: null }
+          const found = { ...row, account: null, owned: new Set(row.serviceAccount.scopes) }
           if (isOver(found, clock.now())) throw invalidToken()
           const { name } = row.serviceAccount
           const allowed = scopesOf(found).intersection(named)

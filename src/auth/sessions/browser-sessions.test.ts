@@ -37,6 +37,7 @@ beforeAll(async () => {
       },
     },
     tables: authTables(database.kit),
+    rights: { of: () => new Set() },
     sessions: {} as Sessions,
     clock,
     log: openLog(config, { write: (line) => void lines.push(line) }).log,

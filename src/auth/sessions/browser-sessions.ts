@@ -1,11 +1,11 @@
 import { and, eq, gt, isNull, lte, or, sql } from 'drizzle-orm'
 
 import type { Actor } from '../../gateway/principal.ts'
-import { roleScopes } from '../../gateway/scopes.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Database } from '../../platform/database/database.ts'
 import { placeholder } from '../../platform/database/prepared.ts'
 import type { Log } from '../../platform/log.ts'
+import type { PersonRights } from '../accounts/person-rights.ts'
 import type { AuthTables } from '../tables.ts'
 import { hashOf } from './refresh-tokens.ts'
 import type { Grant, Sessions } from './sessions.ts'
@@ -40,11 +40,12 @@ export function createBrowserSessions(deps: {
   database: Database
   tables: AuthTables
   sessions: Sessions
+  rights: PersonRights
   clock: Clock
   log: Log
   idleSeconds: number
 }): BrowserSessions {
-  const { database, clock, log } = deps
+  const { database, rights, clock, log } = deps
   const { accounts, sessions } = deps.tables
 
   const byCookie = database.read
@@ -137,7 +138,7 @@ export function createBrowserSessions(deps: {
             username,
             role,
             sessionId,
-            scopes: new Set(roleScopes[role]),
+            scopes: await rights.of({ id, role }),
           }
         },
       }

@@ -1,9 +1,9 @@
 import { and, eq, gt, isNull, or, sql } from 'drizzle-orm'
 
-import { roleScopes } from '../../gateway/scopes.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Database } from '../../platform/database/database.ts'
 import { placeholder } from '../../platform/database/prepared.ts'
+import type { PersonRights } from '../accounts/person-rights.ts'
 import type { Keys } from '../keys/keys.ts'
 import type { AuthTables } from '../tables.ts'
 import { invalidToken, type SessionToken } from './tokens.ts'
@@ -14,9 +14,10 @@ export function createSessionTokens(deps: {
   database: Database
   tables: AuthTables
   keys: Keys
+  rights: PersonRights
   clock: Clock
 }): (token: SessionToken) => Credential {
-  const { database, keys, clock } = deps
+  const { database, keys, rights, clock } = deps
   const { accounts, sessions } = deps.tables
 
   const bySession = database.read
@@ -45,7 +46,8 @@ export function createSessionTokens(deps: {
         if (isKeyGone) throw invalidToken()
         const [account] = await bySession.execute({ id: sessionId, now: new Date(clock.now()) })
         if (account?.id !== userId) throw invalidToken()
-        return { kind: 'account', ...account, sessionId, scopes: new Set(roleScopes[account.role]) }
+        const scopes = await rights.of(account)
+        return { kind: 'account', ...account, sessionId, scopes }
       },
     }
   }

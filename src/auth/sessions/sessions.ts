@@ -5,6 +5,7 @@ import type { Actor } from '../../gateway/principal.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Database, Writes } from '../../platform/database/database.ts'
 import type { User } from '../accounts/new-user.ts'
+import type { PersonRights } from '../accounts/person-rights.ts'
 import type { Audit } from '../audit/audit.ts'
 import { authProblems } from '../problems.ts'
 import type { AuthTables } from '../tables.ts'
@@ -82,6 +83,7 @@ export function createSessions(deps: {
   tables: AuthTables
   tokens: Tokens
   refreshTokens: RefreshTokens
+  rights: PersonRights
   audit: Audit
   clock: Clock
   /** Life of a token from login, and from a refresh. */
@@ -95,7 +97,7 @@ export function createSessions(deps: {
   /** Called after a commit that ended sessions of an account. */
   forget: (accountId: string) => void
 }): Sessions {
-  const { database, tokens, refreshTokens, audit, clock, forget } = deps
+  const { database, tokens, refreshTokens, rights, audit, clock, forget } = deps
   const { accounts, sessions } = deps.tables
   const later = (seconds: number) => new Date(clock.now() + seconds * 1000)
 
@@ -159,7 +161,8 @@ export function createSessions(deps: {
     const sessionEnd = Math.floor(session.expiresAt.getTime() / 1000)
     const expiresAt = Math.min(issuedAt + seconds, sessionEnd)
     const { id: userId, username, role } = account
-    const claims = { userId, username, role, sessionId: session.id, issuedAt, expiresAt }
+    const scopes = await rights.of(account)
+    const claims = { userId, username, role, scopes, sessionId: session.id, issuedAt, expiresAt }
     return {
       token: await tokens.sign(claims, algorithm),
       expiresInSeconds: expiresAt - issuedAt,

@@ -2,7 +2,7 @@ import { decodeProtectedHeader, errors, jwtVerify, SignJWT } from 'jose'
 import { z } from 'zod'
 
 import { problems } from '../../gateway/problems.ts'
-import { roleScopes, type Scope } from '../../gateway/scopes.ts'
+import type { Role, Scope } from '../../gateway/scopes.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { isDatabaseAway } from '../../platform/database/database.ts'
 import { TOKEN_LIFE_SECONDS_MAX } from '../keys/key-life.ts'
@@ -12,7 +12,8 @@ import type { Keys } from '../keys/keys.ts'
 interface TokenClaims {
   userId: string
   username: string
-  role: keyof typeof roleScopes
+  role: Role
+  scopes: ReadonlySet<Scope>
   sessionId: string
   /** Unix time in seconds. */
   issuedAt: number
@@ -129,7 +130,7 @@ export function createTokens(deps: {
         sid: claims.sessionId,
         username: claims.username,
         role: claims.role,
-        scope: roleScopes[claims.role].join(' '),
+        scope: [...claims.scopes].join(' '),
       })
         .setSubject(claims.userId)
         .setIssuedAt(claims.issuedAt)

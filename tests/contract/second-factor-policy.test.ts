@@ -1,0 +1,85 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+
+import { eq } from 'drizzle-orm'
+import { generateSync } from 'otplib'
+
+import { authTables } from '../../src/auth/tables.ts'
+import { type Harness, openHarness } from '../support/harness.ts'
+
+const MODELS = '/api/v1/models'
+const ME = '/api/v1/me'
+const owing = {
+  title: 'Forbidden',
+  detail: 'Set up a second factor first: this server asks for one.',
+}
+
+describe.each(['administrators', 'everyone'])(
+  'ASVS 6.3.3: where a second factor is asked of %s',
+  (policy) => {
+    let harness: Harness
+    let admin: string
+    let ada: string
+    beforeAll(async () => {
+      harness = await openHarness({ SECOND_FACTOR: policy })
+      await harness.addAccount({ username: 'ada' })
+      ada = await harness.logIn('ada')
+      admin = await harness.logIn('admin')
+    })
+    afterAll(() => harness.close())
+
+    const get = (path: string, token: string) => harness.request({ path, token })
+    const scopesOf = async (token: string) =>
+      ((await (await get(ME, token)).json()) as { scopes: string[] }).scopes
+
+    test('who has none may log in, and do nothing but set one up', async () => {
+      const refused = await get('/api/v1/users', admin)
+      expect(refused.status).toBe(403)
+      expect(await refused.json()).toMatchObject(owing)
+      expect(await scopesOf(admin)).toEqual([])
+      const key = { name: 'way round', scopes: ['predict'] }
+      const made = await harness.request({ path: '/api/v1/api-keys', body: key, token: admin })
+      expect(made.status).toBe(422)
+    })
+
+    test(`a viewer ${policy === 'everyone' ? 'owes one too' : 'does not owe one'}`, async () => {
+      expect((await get(MODELS, ada)).status).toBe(policy === 'everyone' ? 403 : 200)
+    })
+
+    test('once it is set up, all that the role may, with the same token', async () => {
+      const begun = await harness.request({ method: 'POST', path: `${ME}/totp`, token: admin })
+      const { secret } = (await begun.json()) as { secret: string }
+      const epoch = Math.floor(harness.clock.now() / 1000)
+      const code = generateSync({ secret, epoch })
+      const path = `${ME}/totp/confirmation`
+      const confirmed = await harness.request({ path, body: { code }, token: admin })
+      expect(confirmed.status).toBe(200)
+      expect((await get('/api/v1/users', admin)).status).toBe(200)
+      expect(await scopesOf(admin)).toContain('users:write')
+    })
+
+    test('a key of who owes one is no way round it, also where it was made before', async () => {
+      const { apiKeys, totp } = authTables(harness.platform.database.kit)
+      const made = await harness.request({
+        path: '/api/v1/api-keys',
+        body: { name: 'script', scopes: ['users:read'] },
+        token: admin,
+      })
+      expect(made.status).toBe(201)
+      const { key } = (await made.json()) as { key: string }
+      expect((await get('/api/v1/users', key)).status).toBe(200)
+      await harness.platform.database.write(async (tx) => {
+        const [row] = await tx.select().from(apiKeys)
+        await tx.delete(totp).where(eq(totp.accountId, row!.ownerId))
+      })
+      harness.clock.advance(1000)
+      expect((await get('/api/v1/users', key)).status).toBe(403)
+    })
+  },
+)
+
+test('unless said, the password is enough', async () => {
+  const harness = await openHarness()
+  const response = await harness.request({ path: '/api/v1/users', token: harness.adminToken })
+  expect(response.status).toBe(200)
+  await harness.close()
+})
