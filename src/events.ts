@@ -64,6 +64,8 @@ export const events = {
   }),
   'auth.user_deleted': ofUser,
   'auth.password_changed': ofUser,
+  /** An administrator has its owner set another one. */
+  'auth.password_voided': ofUser,
   /** `user_id` is null where there is no such user. */
   'auth.password_reset_requested': z.object({ user_id: z.string().nullable(), ...act }),
   'auth.email_verified': ofUser,

@@ -6,7 +6,7 @@ import { actorOf, type Route, route } from '../gateway/route.ts'
 import { scalar } from '../gateway/scalar.ts'
 import type { User } from './accounts/new-user.ts'
 import type { UserList } from './accounts/user-list.ts'
-import { randomPassword, type UserPasswords } from './accounts/user-passwords.ts'
+import type { UserPasswords } from './accounts/user-passwords.ts'
 import type { Users } from './accounts/users.ts'
 import { authProblems } from './problems.ts'
 import {
@@ -189,23 +189,35 @@ export function userRoutes(deps: {
         tag: 'users',
         summary: 'Reset a user’s password',
         description:
-          'Ends all sessions of the user. Without `password` one is made up, and shown this once.',
+          'Ends all sessions of the user. Without `password` the old one is void, and its owner sets the next by a link that is good for three days, once: it is mailed, or else shown this once.',
         pathParameters,
         body: { schema: reset, example: {} },
         answers: {
           200: {
-            description: 'The password that was made up',
-            schema: z.object({ password: z.string() }),
-            example: { password: 'vS0cYJ0bVvJ0mXk3Qx1u' },
+            description: 'The old password is void',
+            schema: z.object({
+              set_password_url: z
+                .url()
+                .nullable()
+                .meta({ description: 'To pass on; null where it was mailed' }),
+            }),
+            example: {
+              set_password_url:
+                'http://localhost:8080/set-password?ticket=qt_1N5sIuyZ3CxPdnJ3ZcJ3Y1yJm4Vw0k0r9oGf0e6bq8U',
+            },
           },
           204: { description: 'The given password is set' },
         },
         problems: [problems.notFound, authProblems.busy],
       },
       async ({ path, body }, context) => {
-        const password = body.password ?? randomPassword()
-        if (!(await userPasswords.reset(path.id, password, actorOf(context)))) throw noSuchUser()
-        if (body.password === undefined) return { body: { password } }
+        const actor = actorOf(context)
+        if (body.password === undefined) {
+          const voided = await userPasswords.void(path.id, actor)
+          if (voided === undefined) throw noSuchUser()
+          return { body: { set_password_url: voided.setPasswordUrl } }
+        }
+        if (!(await userPasswords.reset(path.id, body.password, actor))) throw noSuchUser()
         return new Response(null, { status: 204 })
       },
     ),

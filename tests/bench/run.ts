@@ -8,6 +8,7 @@ import { auth } from './auth.bench.ts'
 import { type Comparison, measure } from './compare.ts'
 import { drivers } from './drivers.bench.ts'
 import { gateway } from './gateway.bench.ts'
+import { login } from './login.bench.ts'
 import { predict } from './predict.bench.ts'
 import { type Race, race } from './race.ts'
 import { report } from './report.ts'
@@ -16,6 +17,7 @@ const EXIT_INTERRUPTED = 130
 const cases: Record<string, (scratch: string) => Promise<(Comparison | Race)[]>> = {
   gateway: async (scratch) => [await gateway(scratch)],
   auth: async (scratch) => [await auth(scratch)],
+  login: async (scratch) => [await login(scratch)],
   predict: async (scratch) => [await predict(scratch)],
   drivers,
 }

@@ -377,6 +377,18 @@ describe('with a mail server', () => {
       expect((await post(RESET, body)).status).toBe(204)
     })
 
+    test('is what an account becomes whose password an administrator voids', async () => {
+      const asked = { username: 'lea', email: 'lea@example.com', password: NEXT }
+      const { id } = (await (await asAdmin(USERS, asked)).json()) as { id: string }
+      const answer = await asAdmin(`${USERS}/${id}/password`, {})
+      expect(await answer.json()).toEqual({ set_password_url: null })
+      expect((await logIn('lea')).status).toBe(401)
+      const { text } = await mailTo('lea@example.com')
+      const body = { ticket: ticketOf(text), password: NEXT }
+      expect((await post(RESET, body)).status).toBe(204)
+      expect((await logIn('lea')).status).toBe(200)
+    })
+
     test('is refused what an account is', async () => {
       expect((await asAdmin(USERS, { username: 'ida' })).status).toBe(409)
       expect((await asAdmin(USERS, { username: 'x', password: null })).status).toBe(422)

@@ -399,17 +399,21 @@ describe('a password that is reset', () => {
     expect(await isAccepted(token)).toBe(true)
   })
 
-  test('is made up, shown once, and ends the sessions', async () => {
+  test('ASVS 6.4.1: is void, ends the sessions, and is set anew by its owner alone', async () => {
     const { answer, events } = await reset({})
     expect(answer.status).toBe(200)
-    expect(events).toEqual(['auth.password_changed'])
-    const { password } = (await answer.json()) as { password: string }
-    expect(password).toMatch(/^[\w-]{20}$/)
+    expect(events).toEqual(['auth.password_voided'])
+    const { set_password_url: url } = (await answer.json()) as { set_password_url: string }
+    const ticket = new URL(url).searchParams.get('ticket')!
     expect(await isAccepted(token)).toBe(false)
     expect((await logIn('lost')).status).toBe(401)
-    expect((await logIn('lost', password)).status).toBe(200)
-    expect(harness.lines.join('\n')).not.toContain(password)
-    expect(JSON.stringify(harness.events)).not.toContain(password)
+    expect((await logIn('lost', '')).status).toBe(401)
+    const body = { ticket, password: 'one of her own' }
+    const set = await harness.request({ path: '/api/v1/auth/password/reset', body })
+    expect(set.status).toBe(204)
+    expect((await logIn('lost', 'one of her own')).status).toBe(200)
+    expect(harness.lines.join('\n')).not.toContain(ticket)
+    expect(JSON.stringify(harness.events)).not.toContain(ticket)
   })
 
   test('or is the given one', async () => {

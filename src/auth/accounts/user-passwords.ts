@@ -12,7 +12,7 @@ import { authProblems } from '../problems.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { Guess, Throttle } from '../sessions/throttle.ts'
 import type { AuthTables } from '../tables.ts'
-import type { User } from './new-user.ts'
+import { NO_PASSWORD, type User } from './new-user.ts'
 import { PASSWORD_TICKETS } from './password-resets.ts'
 
 export interface UserPasswords {
@@ -40,6 +40,13 @@ export interface UserPasswords {
    * @returns whether there is such an account.
    */
   reset(id: string, password: string, actor: Actor): Promise<boolean>
+  /**
+   * Voids an account's password and ends all its sessions. Its owner sets the next one, which nobody else
+   * ever knows (ASVS 6.4.1, 6.4.6), by a link that is mailed.
+   *
+   * @returns the link where it can't be mailed; `undefined` where there is no such account.
+   */
+  void(id: string, actor: Actor): Promise<{ setPasswordUrl: string | null } | undefined>
 }
 
 export function createUserPasswords(deps: {
@@ -132,6 +139,26 @@ export function createUserPasswords(deps: {
     async reset(id, password, actor) {
       const account = await get(id)
       return account !== undefined && set(account, { password, actor })
+    },
+    async void(id, actor) {
+      const voided = await database.write(async (tx) => {
+        const [account] = await tx
+          .update(accounts)
+          .set({ passwordHash: NO_PASSWORD, updatedAt: new Date(clock.now()) })
+          .where(eq(accounts.id, id))
+          .returning()
+        if (account === undefined) return undefined
+        await sessions.revoke(tx, id)
+        await mailedTickets.revoke(tx, PASSWORD_TICKETS, id)
+        await audit.record(tx, actor, 'auth.password_voided', { user_id: id })
+        if (!mailings.reaches(account)) {
+          return { setPasswordUrl: await mailings.setPasswordLink(tx, account) }
+        }
+        await mailings.enqueue(tx, { letter: 'set_password', accountId: id })
+        return { setPasswordUrl: null }
+      })
+      forget(id)
+      return voided
     },
   }
 }
