@@ -22,6 +22,7 @@ import { createUsers } from './accounts/users.ts'
 import { apiKeyRoutes } from './api-keys.routes.ts'
 import { auditRoutes } from './audit.routes.ts'
 import { createAudit } from './audit/audit.ts'
+import { createBrowserEntry } from './browser-entry.ts'
 import { emailVerificationRoutes } from './email-verification.routes.ts'
 import { forwardRoutes } from './forward.routes.ts'
 import { grantRoutes } from './grants.routes.ts'
@@ -315,6 +316,7 @@ export function createAuth(deps: {
   const identities = createIdentities({ ...common, identityRows, providerIds })
   const arrivals = createArrivals({ ...common, identityRows, administrators, log })
   const signOns = createSignOns({ ...common, providers, arrivals, identities, tickets })
+  const entry = createBrowserEntry({ browserSessions, returns, cookie, ttlSeconds })
   const browserSecret = createBrowserSecret(publicUrl)
   const signOnDeps = { providers, signOns, browserSecret, publicUrl }
 
@@ -359,7 +361,13 @@ export function createAuth(deps: {
       ...oauthRoutes({ clients, clientTokens, introspect, tokens }),
       ...oauthMetadataRoutes(config.PUBLIC_URL),
       ...auditRoutes(audit),
-      ...signInRoutes({ logins, browserSessions, returns, cookie, ttlSeconds }),
+      ...signInRoutes({
+        logins,
+        secondFactorLogins,
+        entry,
+        returns,
+        providers: [...providers.values()],
+      }),
       ...accountRoutes({ users, sessions }),
       ...forwardRoutes({ returns, publicUrl: config.PUBLIC_URL }),
       ...keyRoutes(keys),

@@ -1,60 +1,93 @@
 import { z } from '@hono/zod-openapi'
 
 import { Problem } from '../gateway/problem.ts'
-import { type RequestContext, type Route, route } from '../gateway/route.ts'
-import type { SessionCookie } from '../gateway/session-cookie.ts'
+import { type Route, route } from '../gateway/route.ts'
+import type { BrowserEntry } from './browser-entry.ts'
 import { FORGOT_PASSWORD } from './links.routes.ts'
+import { clientOf } from './login-fields.ts'
 import { pageOf } from './pages/layout.tsx'
 import { refusalPage } from './pages/refusal.tsx'
-import { SignInPage, SignOutPage } from './pages/sign-in.tsx'
+import { SecondFactorPage } from './pages/second-factor.tsx'
+import { type Provider, SignInPage, SignOutPage } from './pages/sign-in.tsx'
 import { PASSWORD_TYPED_MAX } from './passwords/password-rules.ts'
-import type { BrowserSessions } from './sessions/browser-sessions.ts'
+import { authProblems } from './problems.ts'
+import type { SecondFactorLogins } from './second-factors/second-factor-logins.ts'
 import type { Logins } from './sessions/logins.ts'
-import { type ReturnAddresses, SIGN_IN, signInPath } from './sessions/return-addresses.ts'
+import {
+  type ReturnAddresses,
+  SECOND_FACTOR,
+  SIGN_IN,
+  signInPath,
+} from './sessions/return-addresses.ts'
 
 const FORM_BYTES_MAX = 16 * 1024
 const SIGN_OUT = '/sign-out'
-const ACCOUNT = '/account'
 
 const credentials = z.strictObject({
   username: z.string().min(1).max(320),
   password: z.string().min(1).max(PASSWORD_TYPED_MAX),
 })
+const code = z.string().min(1).max(64)
+const ticket = z.string().max(256)
+const secondFactor = z.union([
+  z.strictObject({ ticket, code }),
+  z.strictObject({ ticket, recovery_code: code }),
+])
 const example = { username: 'ada', password: 'correct horse battery' }
+const codeExample = { ticket: 'qt_1N5sIuyZ3CxPdnJ3ZcJ3Y1yJm4Vw0k0r9oGf0e6bq8U', code: '287082' }
 const query = z.looseObject({ return_to: z.string().optional() })
 
 /** The pages by which people sign a browser in and out. */
 export function signInRoutes(deps: {
   logins: Logins
-  browserSessions: BrowserSessions
+  secondFactorLogins: SecondFactorLogins
+  entry: BrowserEntry
   returns: ReturnAddresses
-  cookie: SessionCookie
-  /** How long a browser keeps the cookie: as long as a session lives at most. */
-  ttlSeconds: number
+  /** Where else people may sign in, and where that begins. */
+  providers: readonly { id: string; title: string }[]
 }): Route[] {
-  const { logins, browserSessions, returns, cookie } = deps
+  const { logins, secondFactorLogins, entry, returns } = deps
+
+  const providersTo = (target: string | undefined): Provider[] =>
+    deps.providers.map(({ id, title }) => {
+      const search = target === undefined ? '' : `?return_to=${encodeURIComponent(target)}`
+      return { name: title, path: `/api/v1/auth/sso/${encodeURIComponent(id)}/start${search}` }
+    })
+
+  /** Where the form leads in the end, where that is another origin. */
+  function aim(returnTo: string | undefined) {
+    const target = returns.admit(returnTo)
+    return { target, leadsTo: target === undefined ? undefined : returns.originOf(target) }
+  }
 
   /** The form, empty or again, and in its action where to return. */
   function form(returnTo: string | undefined, problem?: Problem, username?: string): Response {
-    const target = returns.admit(returnTo)
-    const leadsTo = target === undefined ? undefined : returns.originOf(target)
-    const action = signInPath(target)
+    const { target, leadsTo } = aim(returnTo)
     const fault = problem === undefined ? undefined : faultOf(problem)
-    return pageOf(SignInPage({ action, username, fault, forgotPath: FORGOT_PASSWORD }), {
-      status: problem?.kind.status ?? 200,
-      leadsTo,
+    const markup = SignInPage({
+      action: signInPath(target),
+      username,
+      fault,
+      forgotPath: FORGOT_PASSWORD,
+      providers: providersTo(target),
     })
+    return withHeaders(pageOf(markup, { status: problem?.kind.status ?? 200, leadsTo }), problem)
   }
-  const formAgain = (problem: Problem, { url }: Request) =>
-    form(new URL(url).searchParams.get('return_to') ?? undefined, problem)
 
-  /** A browser has one session: signing in or out ends the one before. */
-  async function endCurrent({ request, address }: RequestContext): Promise<void> {
-    const secret = cookie.read(request.headers.get('cookie'))
-    if (secret !== undefined) await browserSessions.end(secret, address)
+  function secondStep(
+    returnTo: string | undefined,
+    state: { ticket: string; fault?: string; isRecovery?: boolean },
+    problem?: Problem,
+  ): Response {
+    const { target, leadsTo } = aim(returnTo)
+    const markup = SecondFactorPage({ action: signInPath(target, SECOND_FACTOR), ...state })
+    return withHeaders(pageOf(markup, { status: problem?.kind.status ?? 200, leadsTo }), problem)
   }
+
+  const formAgain = (problem: Problem, { url }: Request) => form(returnToOf(url), problem)
 
   const page = { access: 'open', isPage: true, tag: 'pages' } as const
+  const answers = { 303: { description: 'Signed in, and on to where it was asked for' } }
 
   return [
     route(
@@ -80,25 +113,61 @@ export function signInRoutes(deps: {
         summary: 'Sign in',
         query,
         body: { schema: credentials, example, isForm: true },
-        answers: { 303: { description: 'Signed in, and on to where it was asked for' } },
+        answers,
         refusal: formAgain,
       },
       async ({ query, body: { username, password } }, context) => {
-        const { address, request } = context
-        const client = { address, device: request.headers.get('user-agent') }
         try {
-          const grant = await logins.byPassword(username, password, client)
-          const secret = await browserSessions.adopt(grant)
-          await endCurrent(context)
-          const target = returns.admit(query.return_to) ?? ACCOUNT
-          return seeOther(target, cookie.write(secret, deps.ttlSeconds))
+          const grant = await logins.byPassword(username, password, clientOf(context))
+          return await entry.enter(context, grant, query.return_to)
         } catch (error) {
           if (!(error instanceof Problem)) throw error
-          const response = form(query.return_to, error, username)
-          for (const [name, value] of Object.entries(error.options.headers ?? {})) {
-            response.headers.set(name, value)
+          if (error.kind !== authProblems.secondFactorRequired.kind) {
+            return form(query.return_to, error, username)
           }
-          return response
+          const { ticket } = error.options.members as { ticket: string }
+          return secondStep(query.return_to, { ticket })
+        }
+      },
+    ),
+
+    route(
+      {
+        ...page,
+        method: 'get',
+        path: SECOND_FACTOR,
+        summary: 'Where only the form leads',
+        answers: { 303: { description: 'To the form to sign in' } },
+      },
+      () => new Response(null, { status: 303, headers: { location: SIGN_IN } }),
+    ),
+
+    route(
+      {
+        ...page,
+        method: 'post',
+        path: SECOND_FACTOR,
+        rate: 'auth',
+        bodyBytesMax: FORM_BYTES_MAX,
+        summary: 'Sign in by a code, after the password',
+        query,
+        body: { schema: secondFactor, example: codeExample, isForm: true },
+        answers,
+        refusal: formAgain,
+      },
+      async ({ query, body }, context) => {
+        const { ticket } = body
+        const isRecovery = 'recovery_code' in body
+        const typed = isRecovery ? body.recovery_code : body.code
+        try {
+          const grant = await secondFactorLogins.byCode(ticket, typed, clientOf(context))
+          return await entry.enter(context, grant, query.return_to)
+        } catch (error) {
+          if (!(error instanceof Problem)) throw error
+          // What is wrong with the ticket, or with the account, no other code mends.
+          const mayTryAgain = RETRIED.has(error.kind)
+          if (!mayTryAgain) return form(query.return_to, error)
+          return secondStep(query.return_to, { ticket, fault: faultOf(error), isRecovery }, error)
         }
       },
     ),
@@ -123,18 +192,24 @@ export function signInRoutes(deps: {
         answers: { 303: { description: 'Signed out, and on to the form to sign in' } },
         refusal: refusalPage,
       },
-      async (_, context) => {
-        await endCurrent(context)
-        return seeOther(SIGN_IN, cookie.clear())
-      },
+      (_, context) => entry.leave(context),
     ),
   ]
 }
+
+const RETRIED = new Set([authProblems.badSecondFactor.kind, authProblems.tooManyCodes.kind])
+
+const returnToOf = (url: string) => new URL(url).searchParams.get('return_to') ?? undefined
 
 function faultOf({ kind, options }: Problem): string {
   if (kind.status === 422) return 'Type your user name, or your e-mail address, and your password.'
   return options.detail ?? `${kind.title}.`
 }
 
-const seeOther = (location: string, setCookie: string) =>
-  new Response(null, { status: 303, headers: { location, 'set-cookie': setCookie } })
+/** Such as when to come back. */
+function withHeaders(response: Response, problem: Problem | undefined): Response {
+  for (const [name, value] of Object.entries(problem?.options.headers ?? {})) {
+    response.headers.set(name, value)
+  }
+  return response
+}

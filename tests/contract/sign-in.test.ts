@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 
 import { eq } from 'drizzle-orm'
+import { generateSync } from 'otplib'
 
 import { authTables } from '../../src/auth/tables.ts'
 import { type Harness, openHarness, PASSWORD } from '../support/harness.ts'
@@ -559,5 +560,129 @@ describe('the account', () => {
     const token = await harness.logIn('ada')
     const response = await harness.request({ path: ACCOUNT, token })
     expect(response.status).toBe(200)
+  })
+})
+
+describe('the second step', () => {
+  const STEP = '/sign-in/second-factor'
+  const NO_TICKET = `qt_${'x'.repeat(43)}`
+  let secret: string
+  let recoveryCodes: string[]
+  beforeAll(async () => {
+    await harness.addAccount({ username: 'tina' })
+    const token = await harness.logIn('tina')
+    const post = async (path: string, body?: object) => {
+      const response = await harness.request({ method: 'POST', path, token, body })
+      return (await response.json()) as { secret: string; recovery_codes: string[] }
+    }
+    secret = (await post('/api/v1/me/totp')).secret
+    recoveryCodes = (await post('/api/v1/me/totp/confirmation', { code: codeNow() })).recovery_codes
+  })
+  /** Each is good once, so time goes on. */
+  function codeNow(): string {
+    harness.clock.advance(30_000)
+    return generateSync({ secret, epoch: Math.floor(harness.clock.now() / 1000) })
+  }
+  async function begin(path = SIGN_IN) {
+    const body = `username=tina&password=${encodeURIComponent(PASSWORD)}`
+    const response = await harness.request({ path, body, headers: form })
+    const text = await response.text()
+    return { response, text, ticket: /name="ticket" value="([^"]+)"/.exec(text)?.[1] ?? '' }
+  }
+  const send = (fields: Record<string, string>, path = STEP) =>
+    harness.request({ path, body: new URLSearchParams(fields).toString(), headers: form })
+
+  testRequests(
+    () => harness,
+    [
+      {
+        name: 'is no page to begin at',
+        path: STEP,
+        status: 303,
+        answerHeaders: { location: SIGN_IN },
+      },
+      ...(
+        [
+          ['nothing', '', 422],
+          ['no ticket', 'code=123456', 422],
+          ['no code', `ticket=${NO_TICKET}`, 422],
+          ['both kinds of code', `ticket=${NO_TICKET}&code=1&recovery_code=2`, 422],
+          ['a long code', `ticket=${NO_TICKET}&code=${'1'.repeat(65)}`, 422],
+          ['an unknown field', `ticket=${NO_TICKET}&code=1&role=admin`, 422],
+          ['a ticket that is none', `ticket=${NO_TICKET}&code=123456`, 401],
+        ] as const
+      ).map(([name, body, status]) => ({
+        name: `refuses ${name}`,
+        method: 'POST',
+        path: STEP,
+        body,
+        headers: form,
+        status,
+        isPage: true as const,
+        contains: ['action="/sign-in"'],
+      })),
+      {
+        name: 'is not for other sites to send',
+        path: STEP,
+        body: `ticket=${NO_TICKET}&code=123456`,
+        headers: { ...form, 'sec-fetch-site': 'cross-site' },
+        status: 403,
+        isPage: true,
+      },
+    ],
+  )
+
+  test('follows on the password, and a code of the app lets in', async () => {
+    const { response, text, ticket } = await begin(`${SIGN_IN}?return_to=/docs`)
+    expect(response.status).toBe(200)
+    expect(response.headers.get('set-cookie')).toBeNull()
+    expect(text).toContain(`action="${STEP}?return_to=%2Fdocs"`)
+    expect(text).not.toContain(PASSWORD)
+    const done = await send({ ticket, code: codeNow() }, `${STEP}?return_to=/docs`)
+    expect(done.status).toBe(303)
+    expect(done.headers.get('location')).toBe('/docs')
+    const cookie = done.headers.get('set-cookie')!.split(';')[0]!
+    expect((await ask(cookie)).status).toBe(200)
+  })
+
+  test('takes a recovery code, once', async () => {
+    const [recovery_code] = recoveryCodes as [string]
+    const first = await begin()
+    expect((await send({ ticket: first.ticket, recovery_code })).status).toBe(303)
+    const second = await begin()
+    const again = await send({ ticket: second.ticket, recovery_code })
+    expect(again.status).toBe(401)
+    const text = await again.text()
+    expect(text).toContain('<details open')
+    expect(text).not.toContain(recovery_code)
+  })
+
+  test('is shown again after a wrong code, with the same ticket, and without the code', async () => {
+    const { ticket } = await begin()
+    const wrong = await send({ ticket, code: '000000' })
+    expect(wrong.status).toBe(401)
+    const text = await wrong.text()
+    expect(text).toContain('role="alert"')
+    expect(text).toContain(`value="${ticket}"`)
+    expect(text).not.toContain('000000')
+    expect((await send({ ticket, code: codeNow() })).status).toBe(303)
+  })
+
+  test('says when to come back after many wrong codes', async () => {
+    const guess = async () => send({ ticket: (await begin()).ticket, code: '000000' })
+    let answer = await guess()
+    for (let count = 0; count < 10 && answer.status !== 429; count++) answer = await guess()
+    expect(answer.status).toBe(429)
+    expect(answer.headers.get('retry-after')).toMatch(/^\d+$/)
+    expect(await answer.text()).toContain('recovery code')
+    harness.clock.advance(7_200_000)
+  })
+
+  test('begins anew where the ticket is too old', async () => {
+    const { ticket } = await begin()
+    harness.clock.advance(300_000)
+    const late = await send({ ticket, code: codeNow() })
+    expect(late.status).toBe(401)
+    expect(await late.text()).toContain('action="/sign-in"')
   })
 })

@@ -5,10 +5,12 @@ const DECEPTIVE = /[\s\\\p{C}]/u
 const CHARACTERS_MAX = 2048
 
 export const SIGN_IN = '/sign-in'
+/** Its second step. */
+export const SECOND_FACTOR = '/sign-in/second-factor'
 
-/** The page to sign in, and to be sent on from, to an admitted address. */
-export const signInPath = (returnTo?: string) =>
-  returnTo === undefined ? SIGN_IN : `${SIGN_IN}?return_to=${encodeURIComponent(returnTo)}`
+/** The page to sign in, or its second step, and to be sent on from, to an admitted address. */
+export const signInPath = (returnTo?: string, step = SIGN_IN) =>
+  returnTo === undefined ? step : `${step}?return_to=${encodeURIComponent(returnTo)}`
 
 /** Where somebody may be sent after signing in, so that no link to this server leads to another's (an open redirect). */
 export interface ReturnAddresses {
