@@ -4,7 +4,8 @@ import type { BrowserSessions } from './sessions/browser-sessions.ts'
 import { type ReturnAddresses, SIGN_IN } from './sessions/return-addresses.ts'
 import type { Grant } from './sessions/sessions.ts'
 
-const ACCOUNT = '/account'
+/** Where a browser goes that is to go nowhere else. */
+export const ACCOUNT = '/account'
 
 /** How a browser is let in and out, whatever its user has shown. */
 export interface BrowserEntry {

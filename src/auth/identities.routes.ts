@@ -1,10 +1,11 @@
 import { z } from '@hono/zod-openapi'
 
-import { problems } from '../gateway/problems.ts'
+import { invalid, problems } from '../gateway/problems.ts'
 import { actorOf, personOf, type Route, route } from '../gateway/route.ts'
 import { scalar } from '../gateway/scalar.ts'
+import { ACCOUNT } from './browser-entry.ts'
 import { authProblems } from './problems.ts'
-import { returnOf } from './single-sign-on.routes.ts'
+import type { ReturnAddresses } from './sessions/return-addresses.ts'
 import type { BrowserSecret } from './single-sign-on/browser-secret.ts'
 import type { Identities } from './single-sign-on/identities.ts'
 import type { StoredIdentity } from './single-sign-on/identity-rows.ts'
@@ -32,7 +33,7 @@ const example = {
 
 const linkBody = z.strictObject({
   provider: scalar(z.string().max(64)),
-  return_to: scalar(z.string().max(4096).default('/')),
+  return_to: scalar(z.string().max(4096).default(ACCOUNT)),
 })
 
 /** Who I am elsewhere. */
@@ -40,9 +41,9 @@ export function identityRoutes(deps: {
   identities: Identities
   signOns: SignOns
   browserSecret: BrowserSecret
-  publicUrl: string
+  returns: ReturnAddresses
 }): Route[] {
-  const { identities, signOns, browserSecret, publicUrl } = deps
+  const { identities, signOns, browserSecret, returns } = deps
   return [
     route(
       {
@@ -88,7 +89,12 @@ export function identityRoutes(deps: {
       },
       async ({ body }, context) => {
         const { id: accountId, sessionId } = personOf(context)
-        const returnTo = returnOf(body.return_to, publicUrl, 'return_to')
+        const returnTo = returns.admit(body.return_to)
+        if (returnTo === undefined) {
+          throw invalid([
+            { path: ['return_to'], detail: 'expected a path of this server, such as /docs' },
+          ])
+        }
         const owner = { accountId, sessionId }
         const { location, secret } = await signOns.begin(body.provider, returnTo, owner)
         return {

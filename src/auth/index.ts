@@ -82,7 +82,7 @@ import { createTokens } from './sessions/tokens.ts'
 import { createVerifiedTokens } from './sessions/verified-tokens.ts'
 import { signInRoutes } from './sign-in.routes.ts'
 import { signupRoutes } from './signup.routes.ts'
-import { finishByCode, singleSignOnRoutes } from './single-sign-on.routes.ts'
+import { singleSignOnRoutes } from './single-sign-on.routes.ts'
 import { createArrivals } from './single-sign-on/arrivals.ts'
 import { createBrowserSecret } from './single-sign-on/browser-secret.ts'
 import { createIdentities } from './single-sign-on/identities.ts'
@@ -314,11 +314,11 @@ export function createAuth(deps: {
   })
   const identityRows = createIdentityRows(common)
   const identities = createIdentities({ ...common, identityRows, providerIds })
-  const arrivals = createArrivals({ ...common, identityRows, administrators, log })
+  const arrivals = createArrivals({ ...common, identityRows, administrators, secondFactors, log })
   const signOns = createSignOns({ ...common, providers, arrivals, identities, tickets })
   const entry = createBrowserEntry({ browserSessions, returns, cookie, ttlSeconds })
   const browserSecret = createBrowserSecret(publicUrl)
-  const signOnDeps = { providers, signOns, browserSecret, publicUrl }
+  const signOnDeps = { providers, signOns, browserSecret, entry, returns }
 
   const upkeep = (type: string, pattern: string, run: () => Promise<void>) => {
     jobs.handle(type, { run })
@@ -344,7 +344,7 @@ export function createAuth(deps: {
       ...emailVerificationRoutes(emailVerification),
       ...mailRoutes(keptMail),
       ...linkRoutes({ passwordResets, emailVerification }),
-      ...singleSignOnRoutes({ ...signOnDeps, finish: finishByCode(signOns) }),
+      ...singleSignOnRoutes(signOnDeps),
       ...identityRoutes({ ...signOnDeps, identities }),
       ...meRoutes({ users, userPasswords }),
       ...secondFactorsRoutes({ secondFactors, recentLogins }),

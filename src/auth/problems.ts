@@ -3,7 +3,6 @@ import { defineProblems } from '../gateway/problem.ts'
 export const authProblems = defineProblems('auth', {
   badCredentials: { status: 401, title: 'Invalid credentials' },
   signOnInvalid: { status: 400, title: 'Invalid sign-on' },
-  badSignOnCode: { status: 401, title: 'Invalid sign-on code' },
   badRefreshToken: { status: 401, title: 'Invalid refresh token' },
   badTicket: { status: 400, title: 'Invalid link' },
   secondFactorRequired: { status: 401, title: 'Second factor required' },

@@ -128,7 +128,6 @@ export const authTables = ({ table, column, index, uniqueIndex }: Kit) => ({
           | 'passkey_login'
           | 'passkey_second_factor'
           | 'single_sign_on'
-          | 'sign_on_code'
         >()
         .notNull(),
       accountId: column.text(),

@@ -95,7 +95,7 @@ afterAll(async () => {
 
 const start = (id: string, returnTo = '/docs') =>
   `${server.url}/api/v1/auth/sso/${id}/start?return_to=${encodeURIComponent(returnTo)}`
-const isBack = ({ searchParams }: URL) => searchParams.has('login_code')
+const isBack = ({ origin, pathname }: URL) => origin === server.url && !pathname.startsWith('/api/')
 
 /** Fills in the forms that the provider shows, until the browser is back. */
 async function signOn(browser: Browser, who: string, id = 'basic') {
@@ -114,24 +114,17 @@ async function signOn(browser: Browser, who: string, id = 'basic') {
   return { url, response }
 }
 
-async function tokenOf(browser: Browser, url: URL): Promise<string> {
-  const code = url.searchParams.get('login_code')
-  const response = await browser.post(`${server.url}/api/v1/auth/sso/token`, { code })
+/** Whom the browser's cookie stands for. */
+async function me(browser: Browser) {
+  const response = await browser.get(`${server.url}/api/v1/me`)
   expect(response.status).toBe(200)
-  return ((await response.json()) as { token: string }).token
-}
-const me = async (token: string) => {
-  const headers = { authorization: `Bearer ${token}` }
-  return (await (await fetch(`${server.url}/api/v1/me`, { headers })).json()) as {
-    id: string
-    username: string
-  }
+  return (await response.json()) as { id: string; username: string }
 }
 
 test('with the provider away the server starts, says so, and lets people in by password', async () => {
   const response = await fetch(start('basic'), { redirect: 'manual' })
   expect(response.status).toBe(503)
-  expect(await response.json()).toMatchObject({ detail: expect.stringContaining('basic') })
+  expect(await response.text()).toContain('basic')
   expect(await server.logIn()).toBeString()
 })
 
@@ -149,7 +142,7 @@ describe('with a certified provider', () => {
       const browser = createBrowser()
       const { url } = await signOn(browser, 'ada', id)
       expect(url.pathname).toBe('/docs')
-      const account = await me(await tokenOf(browser, url))
+      const account = await me(browser)
       // The first made the account; the others are linked to it by its verified address.
       expect(account).toMatchObject({ username: 'ada', email: 'ada@example.com', role: 'editor' })
     },
@@ -157,11 +150,11 @@ describe('with a certified provider', () => {
 
   test('who is signed in there already comes straight back', async () => {
     const browser = createBrowser()
-    const first = await signOn(browser, 'ada')
-    const account = await me(await tokenOf(browser, first.url))
-    const { url } = await browser.follow(start('basic', '/'), isBack)
-    expect(url.pathname).toBe('/')
-    expect((await me(await tokenOf(browser, url))).id).toBe(account.id)
+    await signOn(browser, 'ada')
+    const account = await me(browser)
+    const { url } = await browser.follow(start('basic', '/reports'), isBack)
+    expect(url.pathname).toBe('/reports')
+    expect((await me(browser)).id).toBe(account.id)
   })
 
   test.each([
@@ -170,7 +163,7 @@ describe('with a certified provider', () => {
   ])('%s, with %s, is told why not', async (who, _, why) => {
     const { response } = await signOn(createBrowser(), who)
     expect(response.status).toBe(403)
-    expect(await response.json()).toMatchObject({ detail: expect.stringContaining(why) })
+    expect(await response.text()).toContain(why)
   })
 
   test('who changes their mind there is told so', async () => {
@@ -178,9 +171,7 @@ describe('with a certified provider', () => {
     const { url } = await browser.follow(start('basic'))
     const { response } = await browser.follow(`${url.href}/abort`)
     expect(response.status).toBe(403)
-    expect(await response.json()).toMatchObject({
-      detail: expect.stringContaining('access_denied'),
-    })
+    expect(await response.text()).toContain('access_denied')
   })
 
   test('RFC 9700 §4.5: a code is used up there too', async () => {

@@ -1,3 +1,5 @@
+import { domainToASCII } from 'node:url'
+
 const USERNAME = /^[^\s@\p{C}](?:[^@\p{C}]{0,62}[^\s@\p{C}])?$/u
 /** Letters that leave no trace: a name with one looks like the name without. */
 const INVISIBLE = /\p{Default_Ignorable_Code_Point}/u
@@ -48,4 +50,20 @@ export function emailFault(email: string): string | undefined {
     (form) => form.length <= EMAIL_CHARACTERS_MAX && EMAIL.test(form),
   )
   return isFit && !INVISIBLE.test(email) ? undefined : 'expected an e-mail address'
+}
+
+/** A domain as the name system has it: two that only look alike, or fold alike, are two. */
+export const asciiDomain = (domain: string) => domainToASCII(domain.normalize('NFC')).toLowerCase()
+
+/**
+ * Whether two addresses are one mailbox's, whose owner may be let in. The fold makes names unique that
+ * look alike; here it would let the owner of `straße.example` in for that of `strasse.example`. Only the
+ * case of ASCII letters is passed over, as mail servers do.
+ */
+export const isSameMailbox = (one: string, other: string) => mailboxOf(one) === mailboxOf(other)
+
+function mailboxOf(address: string): string {
+  const at = address.lastIndexOf('@')
+  const local = address.slice(0, at).replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase())
+  return `${local}@${asciiDomain(address.slice(at + 1))}`
 }

@@ -6,10 +6,11 @@ import type { Clock } from '../../platform/clock.ts'
 import { type Database, isUniqueViolation, type Writes } from '../../platform/database/database.ts'
 import type { Log } from '../../platform/log.ts'
 import { type Administrators, isAdministrator } from '../accounts/administrators.ts'
-import { foldName } from '../accounts/names.ts'
+import { foldName, isSameMailbox } from '../accounts/names.ts'
 import { newUserRow, NO_PASSWORD, type User } from '../accounts/new-user.ts'
 import type { Audit } from '../audit/audit.ts'
 import { authProblems } from '../problems.ts'
+import type { SecondFactors } from '../second-factors/second-factors.ts'
 import type { AuthTables } from '../tables.ts'
 import type { IdentityRows } from './identity-rows.ts'
 import type { Person } from './provider.ts'
@@ -26,6 +27,8 @@ const WHY = {
     'An account has your e-mail address, but nobody has shown here that it is theirs. Log in to it by password and link it, or verify the address.',
   identity_taken:
     'The account with your e-mail address is linked to somebody else at this identity provider.',
+  second_factor:
+    'The account with your e-mail address has a second factor. Log in to it with that, and link it.',
   no_account: 'You have no account here. Ask an administrator for one.',
 } satisfies Partial<Record<Events['auth.login_failed']['reason'], string>>
 
@@ -49,13 +52,15 @@ export function createArrivals(deps: {
   tables: AuthTables
   identityRows: IdentityRows
   administrators: Administrators
+  secondFactors: Pick<SecondFactors, 'isNone'>
   audit: Audit
   clock: Clock
   log: Log
   /** Called after a commit that changed what tokens of an account say. */
   forget: (accountId: string) => void
 }): Arrivals {
-  const { database, identityRows, administrators, audit, clock, log, forget } = deps
+  const { database, identityRows, administrators, secondFactors } = deps
+  const { audit, clock, log, forget } = deps
   const { accounts } = deps.tables
 
   async function locked(tx: Writes, condition: ReturnType<typeof eq>): Promise<User | undefined> {
@@ -83,11 +88,18 @@ export function createArrivals(deps: {
     const owner = await locked(tx, eq(accounts.emailFolded, foldName(email.address)))
     if (owner !== undefined) {
       // Whoever made it may have typed another's address, and would be let in with its owner.
-      if (owner.emailVerifiedAt === null) return { refused: 'account_unverified', account: owner }
+      const isTheirs = owner.email !== null && isSameMailbox(owner.email, email.address)
+      if (owner.emailVerifiedAt === null || !isTheirs) {
+        return { refused: 'account_unverified', account: owner }
+      }
       if (owner.disabledAt !== null) return { refused: 'disabled', account: owner }
       if (await identityRows.isLinked(tx, owner.id, provider)) {
         // The address has passed to somebody else there.
         return { refused: 'identity_taken', account: owner }
+      }
+      // Linked, it would be a way round it.
+      if (!(await secondFactors.isNone(tx, owner.id))) {
+        return { refused: 'second_factor', account: owner }
       }
       const actor = { id: owner.id, name: owner.username, address }
       await identityRows.add(tx, actor, owner, provider, person)

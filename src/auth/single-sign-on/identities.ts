@@ -43,7 +43,7 @@ export function createIdentities(deps: {
   providerIds: readonly string[]
 }): Identities {
   const { database, identityRows, audit, clock, providerIds } = deps
-  const { accounts, identities, sessions } = deps.tables
+  const { accounts, identities, passkeys, sessions } = deps.tables
 
   async function locked(tx: Writes, id: string): Promise<User | undefined> {
     const [account] = await database.lock(tx.select().from(accounts).where(eq(accounts.id, id)))
@@ -108,8 +108,14 @@ export function createIdentities(deps: {
     },
   }
 
-  /** Whether there is one left through which its owner can come in. */
+  /** Whether there is another way left for its owner to come in: an identity, or a passkey. */
   async function hasAnother(tx: Writes, accountId: string, id: string): Promise<boolean> {
+    const keys = await tx
+      .select({ id: passkeys.id })
+      .from(passkeys)
+      .where(eq(passkeys.accountId, accountId))
+      .limit(1)
+    if (keys.length > 0) return true
     if (providerIds.length === 0) return false
     const others = await tx
       .select({ id: identities.id })

@@ -1,5 +1,5 @@
 import { type Role, roleScopes } from '../../gateway/scopes.ts'
-import { emailFault, foldName } from '../accounts/names.ts'
+import { asciiDomain, emailFault } from '../accounts/names.ts'
 import { authProblems } from '../problems.ts'
 import type { OpenIdSettings, ProviderSettings } from './provider-settings.ts'
 import type { Person } from './provider.ts'
@@ -32,7 +32,7 @@ export function personOf(signed: Claims, asked: Claims, settings: OpenIdSettings
     role: settings.roles && roleOf(all, settings.groupsClaim, settings.roles),
     mayJoin:
       isListed(email?.address, settings) &&
-      (!settings.hasHostedDomains || settings.domains.includes(foldName(hostedDomain ?? ''))),
+      (!settings.hasHostedDomains || settings.domains.includes(asciiDomain(hostedDomain ?? ''))),
   }
 }
 
@@ -50,8 +50,7 @@ export const isAddress = (text: string) => emailFault(text) === undefined
 /** Whether accounts are made for who has the address. */
 export function isListed(address: string | undefined, { domains }: ProviderSettings): boolean {
   if (address === undefined) return false
-  const folded = foldName(address)
-  return domains.includes(folded.slice(folded.lastIndexOf('@') + 1))
+  return domains.includes(asciiDomain(address.slice(address.lastIndexOf('@') + 1)))
 }
 
 /** The address and what is said of it come from one place. Some providers write the boolean as a text. */

@@ -4,7 +4,7 @@ import { z } from 'zod'
 
 import { type Role, roleScopes } from '../../gateway/scopes.ts'
 import { StartError } from '../../platform/start-error.ts'
-import { foldName } from '../accounts/names.ts'
+import { asciiDomain } from '../accounts/names.ts'
 
 const PROVIDERS_MAX = 20
 const LIST_MAX = 1000
@@ -62,7 +62,7 @@ const text = (max = 1000) => z.string().trim().min(1).max(max)
 const role = z.enum(Object.keys(roleScopes) as Role[])
 const domain = text(253)
   .regex(/^[^@\s]+\.[^@\s.]+$/, 'expected a domain such as example.com')
-  .transform(foldName)
+  .transform(asciiDomain)
 
 const common = {
   id: z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/, 'expected up to 32 of a-z, 0-9 and -'),

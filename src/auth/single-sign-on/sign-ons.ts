@@ -1,27 +1,21 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 
-import { eq } from 'drizzle-orm'
-
 import type { Events } from '../../events.ts'
 import { Problem } from '../../gateway/problem.ts'
 import { problems } from '../../gateway/problems.ts'
 import type { Database } from '../../platform/database/database.ts'
-import type { User } from '../accounts/new-user.ts'
 import type { Audit } from '../audit/audit.ts'
 import { authProblems } from '../problems.ts'
 import { hashOf } from '../sessions/refresh-tokens.ts'
 import type { Client, Grant, Sessions } from '../sessions/sessions.ts'
-import type { AuthTables } from '../tables.ts'
 import type { Tickets } from '../tickets/tickets.ts'
 import type { Arrivals } from './arrivals.ts'
 import type { Identities } from './identities.ts'
-import type { Handshake, Provider } from './provider.ts'
+import type { Handshake, Person, Provider } from './provider.ts'
 import type { Providers } from './providers.ts'
 
 /** Time to type a password elsewhere, and to find the phone for the second factor. */
 export const SIGN_ON_TTL_SECONDS = 600
-/** From one answer to the next request: RFC 9700 §2.1.1 asks for short-lived ones. */
-const CODE_TTL_SECONDS = 60
 
 /** Whose account it is to be linked to. */
 interface Owner {
@@ -36,10 +30,10 @@ interface Begun {
   sessionId: string | null
 }
 
-/** What became of it. Without an account, somebody was linked to the one that they are logged in to. */
+/** What became of it. Without a grant, somebody was linked to the account that they are logged in to. */
 interface Finished {
-  account: User | undefined
-  returnTo: URL
+  grant: Grant | undefined
+  returnTo: string
 }
 
 /**
@@ -49,9 +43,13 @@ interface Finished {
  */
 export interface SignOns {
   /** @returns where to send the browser, and what it must hold meanwhile. */
-  begin(provider: string, returnTo: URL, owner?: Owner): Promise<{ location: URL; secret: string }>
+  begin(
+    provider: string,
+    returnTo: string,
+    owner?: Owner,
+  ): Promise<{ location: URL; secret: string }>
   /**
-   * What follows from the answer that a browser brought back.
+   * What follows from the answer that a browser brought back: a session.
    *
    * @param secret what the browser holds.
    * @throws {Problem} 400 when it was not begun in this browser or is over; 403, 409, 502.
@@ -63,19 +61,10 @@ export interface SignOns {
     client: Client,
     signal: AbortSignal,
   ): Promise<Finished>
-  /** What a page in the same browser exchanges for a session, once. */
-  issueCode(account: User, secret: string): Promise<string>
-  /** @throws {Problem} 401 when the code is none of this browser, or not any more; 403. */
-  exchange(
-    code: string,
-    secret: string | undefined,
-    client: Client,
-  ): Promise<Grant & { account: User }>
 }
 
 export function createSignOns(deps: {
   database: Database
-  tables: AuthTables
   providers: Providers
   arrivals: Arrivals
   identities: Identities
@@ -84,7 +73,6 @@ export function createSignOns(deps: {
   audit: Audit
 }): SignOns {
   const { database, providers, arrivals, identities, tickets, sessions, audit } = deps
-  const { accounts } = deps.tables
 
   function existing(id: string): Provider {
     const provider = providers.get(id)
@@ -110,12 +98,13 @@ export function createSignOns(deps: {
     return taken && { accountId: taken.accountId, ...(taken.data as Begun) }
   }
 
-  async function redeemed(code: string, secret: string | undefined): Promise<string | undefined> {
-    const ticket = await tickets.read('sign_on_code', code)
-    if (ticket === undefined || secret === undefined) return undefined
-    if (!isSame((ticket.data as { browser: string }).browser, hashOf(secret))) return undefined
-    const taken = await database.write((tx) => tickets.redeem(tx, 'sign_on_code', code))
-    return taken?.accountId ?? undefined
+  async function open(id: string, person: Person, client: Client): Promise<Grant> {
+    for (;;) {
+      const account = await arrivals.enter(id, person, client.address)
+      const grant = await sessions.open(account, ['single_sign_on'], client)
+      // Else it was changed meanwhile.
+      if (grant !== undefined) return grant
+    }
   }
 
   return {
@@ -123,7 +112,7 @@ export function createSignOns(deps: {
       const provider = existing(id)
       const data: Begun = {
         provider: id,
-        returnTo: returnTo.href,
+        returnTo,
         sessionId: owner?.sessionId ?? null,
       }
       const secret = await database.write((tx) =>
@@ -152,8 +141,7 @@ export function createSignOns(deps: {
           await recordFailure(client, { user_id: null, reason: 'provider', provider: id })
           throw error
         })
-      const returnTo = new URL(begun.returnTo)
-      const { accountId, sessionId } = begun
+      const { accountId, sessionId, returnTo } = begun
       if (accountId !== null && sessionId !== null) {
         const owner = { accountId, sessionId }
         await identities.link(id, person, owner, client.address).catch(async (error: unknown) => {
@@ -162,39 +150,9 @@ export function createSignOns(deps: {
           await recordFailure(client, { user_id: accountId, reason, provider: id })
           throw error
         })
-        return { account: undefined, returnTo }
+        return { grant: undefined, returnTo }
       }
-      return { account: await arrivals.enter(id, person, client.address), returnTo }
-    },
-    async issueCode(account, secret) {
-      return database.write((tx) =>
-        tickets.issue(tx, {
-          purpose: 'sign_on_code',
-          accountId: account.id,
-          data: { browser: hashOf(secret) },
-          ttlSeconds: CODE_TTL_SECONDS,
-        }),
-      )
-    },
-    async exchange(code, secret, client) {
-      const id = await redeemed(code, secret)
-      for (;;) {
-        const [account] =
-          id === undefined
-            ? []
-            : await database.read.select().from(accounts).where(eq(accounts.id, id))
-        if (account === undefined) {
-          await recordFailure(client, { user_id: id ?? null, reason: 'sign_on' })
-          throw authProblems.badSignOnCode({ detail: 'It was used, or is too old. Sign on again.' })
-        }
-        if (account.disabledAt !== null) {
-          await recordFailure(client, { user_id: account.id, reason: 'disabled' })
-          throw authProblems.accountDisabled()
-        }
-        const grant = await sessions.open(account, ['single_sign_on'], client)
-        // Else it was changed meanwhile.
-        if (grant !== undefined) return { ...grant, account }
-      }
+      return { grant: await open(id, person, client), returnTo }
     },
   }
 }
