@@ -232,7 +232,11 @@ export function createAuth(deps: {
   const factors = { database, tables, sessions, audit, totp, recoveryCodes, passkeys, ceremonies }
   const secondFactors = createSecondFactors({ ...factors, publicUrl, forget })
   const secondFactorTickets = createSecondFactorTickets({ database, tables, tickets, audit })
-  const secondFactorLogins = createSecondFactorLogins({ ...factors, secondFactorTickets })
+  const secondFactorLogins = createSecondFactorLogins({
+    ...factors,
+    secondFactors,
+    secondFactorTickets,
+  })
   const passkeyLogins = createPasskeyLogins(factors)
   const recentLogins = createRecentLogins({ database, tables, clock })
   const keptMail = createKeptMail({
@@ -363,6 +367,7 @@ export function createAuth(deps: {
       ...auditRoutes(audit),
       ...signInRoutes({
         logins,
+        passkeyLogins,
         secondFactorLogins,
         entry,
         returns,

@@ -5,20 +5,25 @@ import { type Route, route } from '../gateway/route.ts'
 import type { BrowserEntry } from './browser-entry.ts'
 import { FORGOT_PASSWORD } from './links.routes.ts'
 import { clientOf } from './login-fields.ts'
-import { pageOf } from './pages/layout.tsx'
+import { type Markup, pageOf } from './pages/layout.tsx'
+import { PASSKEY_SCRIPT } from './pages/passkey.tsx'
 import { refusalPage } from './pages/refusal.tsx'
 import { SecondFactorPage } from './pages/second-factor.tsx'
 import { type Provider, SignInPage, SignOutPage } from './pages/sign-in.tsx'
+import { authenticationResponse } from './passkey-fields.ts'
 import { PASSWORD_TYPED_MAX } from './passwords/password-rules.ts'
 import { authProblems } from './problems.ts'
+import type { PasskeyLogins } from './second-factors/passkey-logins.ts'
 import type { SecondFactorLogins } from './second-factors/second-factor-logins.ts'
 import type { Logins } from './sessions/logins.ts'
 import {
+  PASSKEY,
   type ReturnAddresses,
   SECOND_FACTOR,
   SIGN_IN,
   signInPath,
 } from './sessions/return-addresses.ts'
+import type { Client } from './sessions/sessions.ts'
 
 const FORM_BYTES_MAX = 16 * 1024
 const SIGN_OUT = '/sign-out'
@@ -29,9 +34,22 @@ const credentials = z.strictObject({
 })
 const code = z.string().min(1).max(64)
 const ticket = z.string().max(256)
+/** As a script writes it into a field. */
+const passkey = z
+  .string()
+  .transform((text, context) => {
+    try {
+      return JSON.parse(text) as unknown
+    } catch {
+      context.addIssue({ code: 'custom', message: 'expected JSON' })
+      return z.NEVER
+    }
+  })
+  .pipe(authenticationResponse)
 const secondFactor = z.union([
   z.strictObject({ ticket, code }),
   z.strictObject({ ticket, recovery_code: code }),
+  z.strictObject({ ticket, response: passkey }),
 ])
 const example = { username: 'ada', password: 'correct horse battery' }
 const codeExample = { ticket: 'qt_1N5sIuyZ3CxPdnJ3ZcJ3Y1yJm4Vw0k0r9oGf0e6bq8U', code: '287082' }
@@ -40,13 +58,14 @@ const query = z.looseObject({ return_to: z.string().optional() })
 /** The pages by which people sign a browser in and out. */
 export function signInRoutes(deps: {
   logins: Logins
+  passkeyLogins: PasskeyLogins
   secondFactorLogins: SecondFactorLogins
   entry: BrowserEntry
   returns: ReturnAddresses
   /** Where else people may sign in, and where that begins. */
   providers: readonly { id: string; title: string }[]
 }): Route[] {
-  const { logins, secondFactorLogins, entry, returns } = deps
+  const { logins, passkeyLogins, secondFactorLogins, entry, returns } = deps
 
   const providersTo = (target: string | undefined): Provider[] =>
     deps.providers.map(({ id, title }) => {
@@ -70,18 +89,27 @@ export function signInRoutes(deps: {
       fault,
       forgotPath: FORGOT_PASSWORD,
       providers: providersTo(target),
+      passkeyAction: signInPath(target, PASSKEY),
     })
-    return withHeaders(pageOf(markup, { status: problem?.kind.status ?? 200, leadsTo }), problem)
+    return answerOf(markup, leadsTo, problem)
   }
 
-  function secondStep(
+  async function secondStep(
     returnTo: string | undefined,
     state: { ticket: string; fault?: string; isRecovery?: boolean },
     problem?: Problem,
-  ): Response {
+  ): Promise<Response> {
     const { target, leadsTo } = aim(returnTo)
-    const markup = SecondFactorPage({ action: signInPath(target, SECOND_FACTOR), ...state })
-    return withHeaders(pageOf(markup, { status: problem?.kind.status ?? 200, leadsTo }), problem)
+    const methods = await secondFactorLogins.methods(state.ticket)
+    const action = signInPath(target, SECOND_FACTOR)
+    return answerOf(SecondFactorPage({ action, methods, ...state }), leadsTo, problem)
+  }
+
+  /** The session that a second factor opens. */
+  function shown(body: z.output<typeof secondFactor>, client: Client) {
+    if ('response' in body) return secondFactorLogins.byPasskey(body.ticket, body.response, client)
+    const typed = 'code' in body ? body.code : body.recovery_code
+    return secondFactorLogins.byCode(body.ticket, typed, client)
   }
 
   const formAgain = (problem: Problem, { url }: Request) => form(returnToOf(url), problem)
@@ -126,7 +154,7 @@ export function signInRoutes(deps: {
             return form(query.return_to, error, username)
           }
           const { ticket } = error.options.members as { ticket: string }
-          return secondStep(query.return_to, { ticket })
+          return await secondStep(query.return_to, { ticket })
         }
       },
     ),
@@ -158,16 +186,39 @@ export function signInRoutes(deps: {
       async ({ query, body }, context) => {
         const { ticket } = body
         const isRecovery = 'recovery_code' in body
-        const typed = isRecovery ? body.recovery_code : body.code
         try {
-          const grant = await secondFactorLogins.byCode(ticket, typed, clientOf(context))
-          return await entry.enter(context, grant, query.return_to)
+          return await entry.enter(context, await shown(body, clientOf(context)), query.return_to)
         } catch (error) {
           if (!(error instanceof Problem)) throw error
           // What is wrong with the ticket, or with the account, no other code mends.
           const mayTryAgain = RETRIED.has(error.kind)
           if (!mayTryAgain) return form(query.return_to, error)
-          return secondStep(query.return_to, { ticket, fault: faultOf(error), isRecovery }, error)
+          const state = { ticket, fault: faultOf(error), isRecovery }
+          return secondStep(query.return_to, state, error).catch(() => form(query.return_to, error))
+        }
+      },
+    ),
+
+    route(
+      {
+        ...page,
+        method: 'post',
+        path: PASSKEY,
+        rate: 'auth',
+        bodyBytesMax: FORM_BYTES_MAX,
+        summary: 'Sign in by a passkey',
+        query,
+        body: { schema: z.strictObject({ response: passkey }), example: {}, isForm: true },
+        answers,
+        refusal: formAgain,
+      },
+      async ({ query, body }, context) => {
+        try {
+          const grant = await passkeyLogins.byPasskey(body.response, clientOf(context))
+          return await entry.enter(context, grant, query.return_to)
+        } catch (error) {
+          if (error instanceof Problem) return form(query.return_to, error)
+          throw error
         }
       },
     ),
@@ -206,8 +257,10 @@ function faultOf({ kind, options }: Problem): string {
   return options.detail ?? `${kind.title}.`
 }
 
-/** Such as when to come back. */
-function withHeaders(response: Response, problem: Problem | undefined): Response {
+/** With what every refusal says beside, such as when to come back. */
+function answerOf(markup: Markup, leadsTo: string | undefined, problem: Problem | undefined) {
+  const status = problem?.kind.status ?? 200
+  const response = pageOf(markup, { status, leadsTo, scripts: PASSKEY_SCRIPT })
   for (const [name, value] of Object.entries(problem?.options.headers ?? {})) {
     response.headers.set(name, value)
   }

@@ -186,13 +186,16 @@ describe('sign-in', () => {
     () => harness,
     [
       {
-        name: 'shows a form without a script',
+        name: 'shows a form that needs no script, and one for passkeys that does',
         path: SIGN_IN,
         status: 200,
-        contains: ['<form method="post" action="/sign-in"', 'autocomplete="current-password"'],
-        mustNotContain: ['<script'],
+        contains: [
+          '<form method="post" action="/sign-in"',
+          'autocomplete="current-password"',
+          '<form method="post" action="/sign-in/passkey" class="stack" hidden',
+        ],
         answerHeaders: {
-          'content-security-policy': /script-src 'none'.*form-action 'self';/,
+          'content-security-policy': /script-src 'sha256-[^']+';.*form-action 'self';/,
           'cache-control': 'no-store',
           'set-cookie': null,
         },
@@ -685,4 +688,45 @@ describe('the second step', () => {
     expect(late.status).toBe(401)
     expect(await late.text()).toContain('action="/sign-in"')
   })
+})
+
+describe('a passkey', () => {
+  const PASSKEY = '/sign-in/passkey'
+  const unknown = JSON.stringify({
+    id: 'eA',
+    rawId: 'eA',
+    type: 'public-key',
+    response: { clientDataJSON: 'eA', authenticatorData: 'eA', signature: 'eA' },
+  })
+  const refused = { path: PASSKEY, headers: form, isPage: true as const }
+  testRequests(
+    () => harness,
+    [
+      { name: 'is not sent by GET', path: PASSKEY, status: 405 },
+      { name: 'is not nothing', ...refused, method: 'POST', body: '', status: 422 },
+      { name: 'is JSON', ...refused, body: 'response=x', status: 422 },
+      { name: 'is what a browser says', ...refused, body: 'response=%7B%7D', status: 422 },
+      { name: 'comes alone', ...refused, body: 'response=%7B%7D&role=admin', status: 422 },
+      {
+        name: 'is short',
+        ...refused,
+        body: `response=${encodeURIComponent(JSON.stringify('x'.repeat(17_000)))}`,
+        status: 413,
+      },
+      {
+        name: 'is known',
+        ...refused,
+        body: `response=${encodeURIComponent(unknown)}`,
+        status: 401,
+        events: ['auth.login_failed'],
+      },
+      {
+        name: 'is not for other sites to send',
+        ...refused,
+        headers: { ...form, 'sec-fetch-site': 'same-site' },
+        body: `response=${encodeURIComponent(unknown)}`,
+        status: 403,
+      },
+    ],
+  )
 })

@@ -175,6 +175,7 @@ describe('open without a token', () => {
       '/set-password',
       '/sign-in',
       '/sign-in',
+      '/sign-in/passkey',
       '/sign-in/second-factor',
       '/sign-in/second-factor',
       '/sign-out',

@@ -4,9 +4,11 @@ import { type Chromium, ensureChromium, type Page, startChromium } from '../supp
 import { PASSWORD } from '../support/harness.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 import { freePort } from '../support/services/service.ts'
+import { until } from '../support/until.ts'
 
 const PASSKEYS = '/api/v1/me/passkeys'
 const SECOND = '/api/v1/auth/second-factor'
+const WAIT_MS = 10_000
 
 /** A passkey on this device, as a laptop with a finger has it. */
 const AUTHENTICATOR = {
@@ -139,6 +141,44 @@ testInChromium('it is the second factor of a login by password', async () => {
   const { status, body } = await logIn(`${SECOND}/passkey`, ticket)
   expect({ status, body }).toMatchObject({ status: 200, body: { user: { username: 'admin' } } })
   token = body['token'] as string
+})
+
+/** What a person does at a page, and where that leads. */
+async function at(path: string, action: string, leadsTo: string): Promise<void> {
+  const isThere = (pathname: string) =>
+    page.evaluate<boolean>(
+      `location.pathname === ${JSON.stringify(pathname)} && document.readyState === 'complete'`,
+    )
+  await page.send('Page.navigate', {
+    url: `${server.url.replace('127.0.0.1', 'localhost')}${path}`,
+  })
+  await until(() => isThere(path), WAIT_MS)
+  await page.evaluate(`(() => { ${action} })()`)
+  await until(() => isThere(leadsTo), WAIT_MS)
+}
+const usePasskey = `document.querySelector('form[data-passkey] button').click()`
+
+testInChromium('it signs a browser in at the page, alone', async () => {
+  await at('/sign-in', usePasskey, '/account')
+  expect(await page.evaluate<string>('document.body.textContent')).toContain('admin')
+  await at('/sign-out', `document.querySelector('main form').submit()`, '/sign-in')
+})
+
+testInChromium('it is the second step there, after the password', async () => {
+  const typed = `
+    document.querySelector('#username').value = 'admin'
+    document.querySelector('#password').value = ${JSON.stringify(PASSWORD)}
+    document.querySelector('main form').submit()`
+  await at('/sign-in', typed, '/sign-in')
+  await until(
+    () => page.evaluate<boolean>(`document.querySelector('h1').textContent === 'Second factor'`),
+    WAIT_MS,
+  )
+  // It has no other, and asks for none.
+  expect(await page.evaluate<number>(`document.querySelectorAll('#code').length`)).toBe(0)
+  await page.evaluate(`(() => { ${usePasskey} })()`)
+  await until(() => page.evaluate<boolean>(`location.pathname === '/account'`), WAIT_MS)
+  await at('/sign-out', `document.querySelector('main form').submit()`, '/sign-in')
 })
 
 testInChromium('it is listed with its last use', async () => {

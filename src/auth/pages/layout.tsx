@@ -3,7 +3,7 @@ import { inlineSource, page } from '../../gateway/html-page.ts'
 import style from './page.css' with { type: 'text' }
 
 /** What JSX makes; it escapes all that is put into it. */
-interface Markup {
+export interface Markup {
   toString(): string
 }
 
@@ -105,18 +105,18 @@ export function Field(props: {
 const STYLES = inlineSource(style)
 
 /**
- * The answer that a page is: with no script at all, and forms that lead nowhere but here.
+ * The answer that a page is: with no script but those that it says, and forms that lead nowhere but here.
  *
  * @param options.leadsTo another origin to which a form of the page may lead in the end: browsers hold
  * redirects to the same rule.
  */
 export function pageOf(
   markup: Markup,
-  options: { status?: number; leadsTo?: string | undefined } = {},
+  options: { status?: number; leadsTo?: string | undefined; scripts?: string } = {},
 ): Response {
-  const { status = 200, leadsTo } = options
+  const { status = 200, leadsTo, scripts = "'none'" } = options
   const forms = leadsTo === undefined ? "'self'" : `'self' ${leadsTo}`
-  const response = page(textOf(markup), { scripts: "'none'", styles: STYLES, forms }, status)
+  const response = page(textOf(markup), { scripts, styles: STYLES, forms }, status)
   // Under `no-referrer` a form would be sent with `Origin: null`, as if by a stranger.
   response.headers.set('referrer-policy', 'same-origin')
   return response

@@ -1,4 +1,7 @@
 import { Field, Layout } from './layout.tsx'
+import { PasskeyForm } from './passkey.tsx'
+
+const PASSKEY_OPTIONS = '/api/v1/auth/passkeys/login/options'
 
 /** Another way in: a provider of identities, and where it begins. */
 export interface Provider {
@@ -13,9 +16,11 @@ export function SignInPage(props: {
   username?: string | undefined
   fault?: string | undefined
   providers?: Provider[]
+  /** Where a passkey goes, with where to return. */
+  passkeyAction?: string
   forgotPath?: string
 }) {
-  const { action, username, fault, providers = [], forgotPath } = props
+  const { action, username, fault, providers = [], passkeyAction, forgotPath } = props
   return (
     <Layout title="Sign in" fault={fault}>
       <form method="post" action={action} class="stack">
@@ -41,6 +46,9 @@ export function SignInPage(props: {
         <p>
           <a href={forgotPath}>Forgot your password?</a>
         </p>
+      )}
+      {passkeyAction !== undefined && (
+        <PasskeyForm action={passkeyAction} optionsPath={PASSKEY_OPTIONS} />
       )}
       {providers.length > 0 && <p class="or quiet">or</p>}
       {providers.map(({ name, path }) => (

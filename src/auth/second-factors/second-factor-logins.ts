@@ -16,6 +16,7 @@ import type {
 import type { Passkeys } from './passkeys.ts'
 import type { RecoveryCodes } from './recovery-codes.ts'
 import { badSecondFactorTicket, type SecondFactorTickets } from './second-factor-tickets.ts'
+import type { SecondFactorMethod, SecondFactors } from './second-factors.ts'
 import { typedTotpCode } from './totp-codes.ts'
 import type { Totp } from './totp.ts'
 
@@ -28,6 +29,8 @@ type Login = Grant & { account: User }
  * may not be used any more.
  */
 export interface SecondFactorLogins {
+  /** All by which the ticket's account can go on. */
+  methods(ticket: string): Promise<SecondFactorMethod[]>
   /**
    * By a code of an app, or a recovery code.
    *
@@ -45,6 +48,7 @@ export function createSecondFactorLogins(deps: {
   database: Database
   tables: AuthTables
   sessions: Sessions
+  secondFactors: Pick<SecondFactors, 'methods'>
   secondFactorTickets: SecondFactorTickets
   totp: Totp
   recoveryCodes: RecoveryCodes
@@ -75,6 +79,8 @@ export function createSecondFactorLogins(deps: {
   }
 
   return {
+    methods: async (ticket) => deps.secondFactors.methods((await tickets.read(ticket)).id),
+
     async byCode(ticket, typed, client) {
       const account = await tickets.read(ticket)
       const { id } = account

@@ -5,6 +5,8 @@ const DECEPTIVE = /[\s\\\p{C}]/u
 const CHARACTERS_MAX = 2048
 
 export const SIGN_IN = '/sign-in'
+/** The same by a passkey alone. */
+export const PASSKEY = '/sign-in/passkey'
 /** Its second step. */
 export const SECOND_FACTOR = '/sign-in/second-factor'
 
