@@ -10,7 +10,7 @@ import { PASSKEY_SCRIPT } from './pages/passkey.tsx'
 import { refusalPage } from './pages/refusal.tsx'
 import { SecondFactorPage } from './pages/second-factor.tsx'
 import { type Provider, SignInPage, SignOutPage } from './pages/sign-in.tsx'
-import { authenticationResponse } from './passkey-fields.ts'
+import { authenticationExample, authenticationResponse } from './passkey-fields.ts'
 import { PASSWORD_TYPED_MAX } from './passwords/password-rules.ts'
 import { authProblems } from './problems.ts'
 import type { PasskeyLogins } from './second-factors/passkey-logins.ts'
@@ -208,7 +208,11 @@ export function signInRoutes(deps: {
         bodyBytesMax: FORM_BYTES_MAX,
         summary: 'Sign in by a passkey',
         query,
-        body: { schema: z.strictObject({ response: passkey }), example: {}, isForm: true },
+        body: {
+          schema: z.strictObject({ response: passkey }),
+          example: { response: JSON.stringify(authenticationExample) },
+          isForm: true,
+        },
         answers,
         refusal: formAgain,
       },
