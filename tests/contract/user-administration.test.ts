@@ -430,6 +430,23 @@ describe('a password that is reset', () => {
   })
 })
 
+describe('one’s own password and address', () => {
+  test.each([
+    ['POST', '/password', {}, 'the password voided'],
+    ['POST', '/password', { password: 'the given one' }, 'the password set'],
+    ['PATCH', '', { email: 'mine@example.com' }, 'the address changed'],
+    ['PATCH', '', { email: null, username: 'root' }, 'the address removed, among others'],
+  ])('by %s %s %j ask for the current password elsewhere: not %s', async (method, path, body) => {
+    const own = (await (await asAdmin('GET', '/api/v1/me')).json()) as User
+    const refused = await asAdmin(method, `${USERS}/${own.id}${path}`, body)
+    expect(refused.status).toBe(403)
+    expect(await refused.text()).toContain('/api/v1/me')
+    const after = (await (await asAdmin('GET', '/api/v1/me')).json()) as User
+    expect(after).toEqual(own)
+    expect((await logIn('admin')).status).toBe(200)
+  })
+})
+
 describe('the last administrator', () => {
   afterEach(async () => {
     for (const made of opened.splice(1)) await made.close()
