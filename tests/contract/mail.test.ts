@@ -75,6 +75,11 @@ describe('with a mail server', () => {
     expect(mailsTo(address)).toHaveLength(count)
     return mailsTo(address).at(-1)!
   }
+  const run = async (type: string) => {
+    const { jobs, database } = harness.platform
+    const id = await database.write((tx) => jobs.enqueue(tx, { type, payload: {} }))
+    await until(async () => (await jobs.get(id))?.state === 'done')
+  }
   const allSent = () =>
     until(async () => (await mailJobs()).every(({ finishedAt }) => finishedAt !== null))
 
@@ -216,17 +221,11 @@ describe('with a mail server', () => {
       const body = { username: 'cy', email: 'cy@example.com', password: NEXT }
       await post(SIGNUP, body)
       const { text } = await mailTo('cy@example.com')
-      const expire = async () => {
-        const { jobs, database } = harness.platform
-        const type = 'signups.expire'
-        const id = await database.write((tx) => jobs.enqueue(tx, { type, payload: {} }))
-        await until(async () => (await jobs.get(id))?.state === 'done')
-      }
       harness.clock.advance(7 * DAY_MS)
-      await expire()
+      await run('signups.expire')
       expect((await post(SIGNUP, body)).status).toBe(409)
       harness.clock.advance(1)
-      await expire()
+      await run('signups.expire')
       expect((await post(VERIFY, { ticket: ticketOf(text) })).status).toBe(400)
       expect((await post(SIGNUP, body)).status).toBe(201)
       // Who verified, and who was let in by an administrator, stays.
@@ -236,6 +235,35 @@ describe('with a mail server', () => {
       ] as const) {
         expect((await logIn(name, password)).status).toBe(200)
       }
+    })
+
+    test('stays when an administrator vouches: gives a role, sets the password or has it set', async () => {
+      const { accounts } = authTables(harness.platform.database.kit)
+      const vouched: [name: string, method: string, path: string, body: object][] = [
+        ['promoted', 'PATCH', '', { role: 'admin' }],
+        ['set', 'POST', '/password', { password: NEXT }],
+        ['voided', 'POST', '/password', {}],
+      ]
+      const ids: string[] = []
+      for (const name of [...vouched.map(([name]) => name), 'older', 'alone']) {
+        const body = { username: name, email: `${name}@example.com`, password: NEXT }
+        const { id } = (await (await post(SIGNUP, body)).json()) as { id: string }
+        ids.push(id)
+      }
+      for (const [index, [, method, path, body]] of vouched.entries()) {
+        const answer = await asAdmin(`${USERS}/${ids[index]}${path}`, body, method)
+        expect(answer.ok).toBe(true)
+      }
+      // As an administrator's act left it before that was so.
+      await harness.platform.database.write(async (tx) => {
+        await tx.update(accounts).set({ role: 'admin' }).where(eq(accounts.id, ids[3]!))
+      })
+      harness.clock.advance(7 * DAY_MS + 1)
+      await run('signups.expire')
+      const statuses: number[] = []
+      for (const id of ids) statuses.push((await asAdmin(`${USERS}/${id}`)).status)
+      expect(statuses).toEqual([200, 200, 200, 200, 404])
+      expect((await logIn('promoted')).status).toBe(200)
     })
   })
 

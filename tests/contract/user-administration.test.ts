@@ -479,6 +479,22 @@ describe('the last administrator', () => {
     expect((await asAdmin(method, first, body, made)).status).toBe(409)
   })
 
+  test('is not another who waits for an address to be verified, and may be gone before', async () => {
+    const { made, first } = await openWithTwo()
+    const { accounts } = authTables(made.platform.database.kit)
+    await made.platform.database.write(async (tx) => {
+      const pendingSince = new Date(made.clock.now())
+      await tx.update(accounts).set({ pendingSince }).where(eq(accounts.username, 'second'))
+    })
+    for (const [method, body] of [
+      ['PATCH', { disabled: true }],
+      ['PATCH', { role: 'viewer' }],
+      ['DELETE', undefined],
+    ] as const) {
+      expect((await asAdmin(method, first, body, made)).status).toBe(409)
+    }
+  })
+
   // By callers whose own rights nobody takes, so that it is this guard alone that refuses.
   test('is one also when both lose their rights at once', async () => {
     for (const [method, body] of [

@@ -83,7 +83,7 @@ export function createUserPasswords(deps: {
       const isKnown = known === undefined ? undefined : eq(accounts.passwordHash, known)
       const rows = await tx
         .update(accounts)
-        .set({ passwordHash, updatedAt: new Date(clock.now()) })
+        .set({ passwordHash, ...VOUCHED, updatedAt: new Date(clock.now()) })
         .where(and(eq(accounts.id, id), isKnown))
         .returning({ id: accounts.id })
       if (rows.length === 0) return false
@@ -144,7 +144,7 @@ export function createUserPasswords(deps: {
       const voided = await database.write(async (tx) => {
         const [account] = await tx
           .update(accounts)
-          .set({ passwordHash: NO_PASSWORD, updatedAt: new Date(clock.now()) })
+          .set({ passwordHash: NO_PASSWORD, ...VOUCHED, updatedAt: new Date(clock.now()) })
           .where(eq(accounts.id, id))
           .returning()
         if (account === undefined) return undefined
@@ -162,6 +162,9 @@ export function createUserPasswords(deps: {
     },
   }
 }
+
+/** Whose password an administrator sets, or who has logged in, waits for nothing any more. */
+const VOUCHED = { pendingSince: null }
 
 const RANDOM_PASSWORD_BYTES = 15
 

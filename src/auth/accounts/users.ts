@@ -1,4 +1,4 @@
-import { eq, lt } from 'drizzle-orm'
+import { and, eq, lt } from 'drizzle-orm'
 
 import { type Actor, SERVER } from '../../gateway/principal.ts'
 import type { Role } from '../../gateway/scopes.ts'
@@ -234,7 +234,7 @@ export function createUsers(deps: {
       await database.write(async (tx) => {
         const removed = await tx
           .delete(accounts)
-          .where(lt(accounts.pendingSince, end))
+          .where(and(lt(accounts.pendingSince, end), eq(accounts.role, 'viewer')))
           .returning({ id: accounts.id })
         for (const { id } of removed) {
           await audit.record(tx, SERVER, 'auth.user_deleted', { user_id: id })
@@ -251,7 +251,8 @@ function changedColumns(account: User, change: UserChange, now: Date): Partial<U
   return {
     ...(username === undefined || username === account.username ? {} : usernameColumns(username)),
     ...(email === undefined || email === account.email ? {} : emailColumns(email)),
-    ...(role === undefined || role === account.role ? {} : { role }),
+    // Whom an administrator gives a role waits for nothing any more.
+    ...(role === undefined || role === account.role ? {} : { role, pendingSince: null }),
     ...(disabled === undefined || disabled === isDisabled
       ? {}
       : { disabledAt: disabled ? now : null }),
