@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, afterEach, beforeAll, describe, expect, spyOn, test } from 'bun:test'
 
 import { eq } from 'drizzle-orm'
 
@@ -205,6 +205,34 @@ describe('with a mail server', () => {
       expect(text).not.toContain('ticket')
       expect(text).not.toContain('late')
       await mailTo('free@example.com', 2)
+    })
+
+    test('learns nothing about an address by logging in with it', async () => {
+      const answers: object[] = []
+      const spy = spyOn(Bun.password, 'verify')
+      for (const [username, email] of [
+        ['untaken', 'untaken@example.com'],
+        ['tardy', 'Eve@example.com'],
+      ]) {
+        await post(SIGNUP, { username, email, password: NEXT })
+        const jobsBefore = (await mailJobs()).length
+        spy.mockClear()
+        const answer = await logIn(email!)
+        const { instance: _, trace_id: __, request_id: ___, ...body } = await answer.json()
+        const jobs = (await mailJobs()).length - jobsBefore
+        const headers = [...answer.headers.keys()]
+        answers.push({ status: answer.status, body, headers, jobs, hashes: spy.mock.calls.length })
+      }
+      spy.mockRestore()
+      expect(answers[0]).toMatchObject({
+        status: 401,
+        body: { title: 'Invalid credentials' },
+        jobs: 0,
+        hashes: 1,
+      })
+      expect(answers[1]).toEqual(answers[0])
+      const byName = await Promise.all([logIn('untaken'), logIn('tardy')])
+      expect(byName.map(({ status }) => status)).toEqual([403, 403])
     })
 
     test('and forgets the password verifies by resetting it', async () => {
