@@ -14,6 +14,7 @@ import { accountRoutes } from './account.routes.ts'
 import { createAdministrators } from './accounts/administrators.ts'
 import { createEmailVerification } from './accounts/email-verification.ts'
 import { createPasswordResets } from './accounts/password-resets.ts'
+import { createPendingAddresses } from './accounts/pending-addresses.ts'
 import { createPersonRights } from './accounts/person-rights.ts'
 import { createUserImport } from './accounts/user-import.ts'
 import { createUserList } from './accounts/user-list.ts'
@@ -278,6 +279,8 @@ export function createAuth(deps: {
     clock,
     forget,
     secondFactors,
+    pendingAddresses: createPendingAddresses({ database, tables, mailings, clock }),
+    isMailed: deps.mail !== undefined,
     requiresVerified:
       (config.UNVERIFIED_LOGIN ?? (deps.mail === undefined ? 'allow' : 'refuse')) === 'refuse',
   }
@@ -330,6 +333,7 @@ export function createAuth(deps: {
   upkeep('throttles.expire', '*/10 * * * *', () => throttle.removeExpired())
   upkeep('mail.expire', '7 * * * *', () => keptMail.removeExpired())
   upkeep('signups.expire', '57 * * * *', () => users.removePending())
+  upkeep('pending-addresses.expire', '57 * * * *', () => common.pendingAddresses.removeExpired())
   upkeep('client-tokens.expire', '7 * * * *', () => clientTokens.removeExpired())
   upkeep('audit.expire', '47 3 * * *', () => audit.removeExpired())
 

@@ -14,6 +14,7 @@ import type { Guess, Throttle } from '../sessions/throttle.ts'
 import type { AuthTables } from '../tables.ts'
 import { NO_PASSWORD, type User } from './new-user.ts'
 import { PASSWORD_TICKETS } from './password-resets.ts'
+import { NO_PENDING_ADDRESS } from './pending-addresses.ts'
 
 export interface UserPasswords {
   /**
@@ -163,8 +164,11 @@ export function createUserPasswords(deps: {
   }
 }
 
-/** Whose password an administrator sets, or who has logged in, waits for nothing any more. */
-const VOUCHED = { pendingSince: null }
+/**
+ * Whose password an administrator sets, or who has logged in, waits for nothing any more. And what was
+ * asked for with the password before is void: by another address somebody could undo this.
+ */
+const VOUCHED = { pendingSince: null, ...NO_PENDING_ADDRESS }
 
 const RANDOM_PASSWORD_BYTES = 15
 
