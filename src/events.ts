@@ -60,12 +60,17 @@ export const events = {
   'auth.refresh_reused': ofSession,
   'auth.user_created': ofUser,
   'auth.user_changed': ofUser.extend({
-    changed: z.array(z.enum(['username', 'email', 'role', 'disabled'])),
+    changed: z.array(z.enum(['username', 'email', 'email_pending', 'role', 'disabled'])),
   }),
   'auth.user_deleted': ofUser,
   'auth.password_changed': ofUser,
   /** An administrator has its owner set another one. */
   'auth.password_voided': ofUser,
+  /**
+   * API keys, identities and second factors, as somebody showed by a reset that they read what comes to
+   * an address that had only been claimed.
+   */
+  'auth.credentials_cleared': ofUser,
   /** `user_id` is null where there is no such user. */
   'auth.password_reset_requested': z.object({ user_id: z.string().nullable(), ...act }),
   'auth.email_verified': ofUser,

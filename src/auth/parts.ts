@@ -10,6 +10,7 @@ import type { Outbox } from '../platform/outbox/outbox.ts'
 import { createAdministrators } from './accounts/administrators.ts'
 import { createEmailVerification } from './accounts/email-verification.ts'
 import { createPasswordResets } from './accounts/password-resets.ts'
+import { createPendingAddresses } from './accounts/pending-addresses.ts'
 import { createPersonRights } from './accounts/person-rights.ts'
 import { createUserImport } from './accounts/user-import.ts'
 import { createUserList } from './accounts/user-list.ts'
@@ -146,6 +147,8 @@ export function createAuthParts(deps: AuthDeps) {
     throttle,
     grants,
     forget,
+    pendingAddresses: createPendingAddresses({ ...given, mailings: mail.mailings }),
+    isMailed,
     requiresVerified: (config.UNVERIFIED_LOGIN ?? (isMailed ? 'refuse' : 'allow')) === 'refuse',
   }
   const administrators = createAdministrators(people)

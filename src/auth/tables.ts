@@ -16,6 +16,11 @@ export const authTables = ({ table, column, index, uniqueIndex }: Kit) => ({
       emailFolded: column.text(),
       /** Since when its owner is known to read what comes there. */
       emailVerifiedAt: column.timestamp(),
+      /** Since when its owner says that it is theirs, where neither has shown it nor an administrator gave it. */
+      emailClaimedAt: column.timestamp(),
+      /** The address that its owner asks for in its place, until they have shown that they read it. */
+      emailPending: column.text(),
+      emailPendingSince: column.timestamp(),
       passwordHash: column.text().notNull(),
       role: column.text().$type<'admin' | 'editor' | 'viewer'>().notNull(),
       /** Since when it may not be used. */
@@ -29,6 +34,7 @@ export const authTables = ({ table, column, index, uniqueIndex }: Kit) => ({
       uniqueIndex('accounts_username_folded').on(account.usernameFolded),
       uniqueIndex('accounts_email_folded').on(account.emailFolded),
       index('accounts_pending_since').on(account.pendingSince),
+      index('accounts_email_pending_since').on(account.emailPendingSince),
     ],
   ),
 

@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi'
 
 import { nextPage, pageOf, pageQuery } from '../gateway/page.ts'
 import { problems } from '../gateway/problems.ts'
-import { actorOf, type Route, route } from '../gateway/route.ts'
+import { actorOf, type RequestContext, type Route, route } from '../gateway/route.ts'
 import { scalar } from '../gateway/scalar.ts'
 import type { User } from './accounts/new-user.ts'
 import type { UserList } from './accounts/user-list.ts'
@@ -144,7 +144,7 @@ export function userRoutes(deps: {
         tag: 'users',
         summary: 'Change a user',
         description:
-          'What is left out stays; `null` removes the e-mail address. Who is disabled is logged out at once. Another role counts from the next request on.',
+          'What is left out stays; `null` removes the e-mail address. Who is disabled is logged out at once. Another role counts from the next request on. One’s own address is changed at `/api/v1/me`, with the current password.',
         pathParameters,
         body: { schema: change, example: { role: 'editor', disabled: false } },
         answers: {
@@ -156,9 +156,12 @@ export function userRoutes(deps: {
         },
         problems: [problems.notFound, authProblems.nameTaken, authProblems.lastAdministrator],
       },
-      async ({ path, body }, context) => ({
-        body: documentOf(existing(await users.change(path.id, body, actorOf(context)))),
-      }),
+      async ({ path, body }, context) => {
+        if (body.email !== undefined) {
+          refuseOwn(path.id, context, 'Change your own address at /api/v1/me, with your password.')
+        }
+        return { body: documentOf(existing(await users.change(path.id, body, actorOf(context)))) }
+      },
     ),
 
     route(
@@ -189,7 +192,7 @@ export function userRoutes(deps: {
         tag: 'users',
         summary: 'Reset a user’s password',
         description:
-          'Ends all sessions of the user. Without `password` the old one is void, and its owner sets the next by a link that is good for three days, once: it is mailed, or else shown this once.',
+          'Ends all sessions of the user. Without `password` the old one is void, and its owner sets the next by a link that is good for three days, once: it is mailed, or else shown this once. One’s own is changed at `/api/v1/me/password`, with the current one.',
         pathParameters,
         body: { schema: reset, example: {} },
         answers: {
@@ -211,6 +214,7 @@ export function userRoutes(deps: {
         problems: [problems.notFound, authProblems.busy],
       },
       async ({ path, body }, context) => {
+        refuseOwn(path.id, context, 'Change your own at /api/v1/me/password, with the current one.')
         const actor = actorOf(context)
         if (body.password === undefined) {
           const voided = await userPasswords.void(path.id, actor)
@@ -222,6 +226,11 @@ export function userRoutes(deps: {
       },
     ),
   ]
+}
+
+/** A session that was left open, or a key, must not be enough to take an administrator's account over. */
+function refuseOwn(id: string, context: RequestContext, detail: string): void {
+  if (context.principal.id === id) throw problems.forbidden({ detail })
 }
 
 const noSuchUser = () => problems.notFound({ detail: 'There is no such user.' })

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, afterEach, beforeAll, describe, expect, spyOn, test } from 'bun:test'
 
 import { eq } from 'drizzle-orm'
 
@@ -74,6 +74,11 @@ describe('with a mail server', () => {
     await until(() => mailsTo(address).length >= count)
     expect(mailsTo(address)).toHaveLength(count)
     return mailsTo(address).at(-1)!
+  }
+  const run = async (type: string) => {
+    const { jobs, database } = harness.platform
+    const id = await database.write((tx) => jobs.enqueue(tx, { type, payload: {} }))
+    await until(async () => (await jobs.get(id))?.state === 'done')
   }
   const allSent = () =>
     until(async () => (await mailJobs()).every(({ finishedAt }) => finishedAt !== null))
@@ -202,6 +207,41 @@ describe('with a mail server', () => {
       await mailTo('free@example.com', 2)
     })
 
+    test('learns nothing about an address by logging in with it', async () => {
+      const answers: object[] = []
+      const spy = spyOn(Bun.password, 'verify')
+      for (const [username, email] of [
+        ['untaken', 'untaken@example.com'],
+        ['tardy', 'Eve@example.com'],
+      ]) {
+        await post(SIGNUP, { username, email, password: NEXT })
+        const jobsBefore = (await mailJobs()).length
+        spy.mockClear()
+        const answer = await logIn(email!)
+        const { title, detail } = (await answer.json()) as Record<string, string>
+        const jobs = (await mailJobs()).length - jobsBefore
+        const headers = [...answer.headers.keys()]
+        answers.push({
+          status: answer.status,
+          headers,
+          jobs,
+          title,
+          detail,
+          hashes: spy.mock.calls.length,
+        })
+      }
+      spy.mockRestore()
+      expect(answers[0]).toMatchObject({
+        status: 401,
+        title: 'Invalid credentials',
+        jobs: 0,
+        hashes: 1,
+      })
+      expect(answers[1]).toEqual(answers[0])
+      const byName = await Promise.all([logIn('untaken'), logIn('tardy')])
+      expect(byName.map(({ status }) => status)).toEqual([403, 403])
+    })
+
     test('and forgets the password verifies by resetting it', async () => {
       await post(SIGNUP, { username: 'bo', email: 'bo@example.com', password: NEXT })
       await mailTo('bo@example.com')
@@ -216,17 +256,11 @@ describe('with a mail server', () => {
       const body = { username: 'cy', email: 'cy@example.com', password: NEXT }
       await post(SIGNUP, body)
       const { text } = await mailTo('cy@example.com')
-      const expire = async () => {
-        const { jobs, database } = harness.platform
-        const type = 'signups.expire'
-        const id = await database.write((tx) => jobs.enqueue(tx, { type, payload: {} }))
-        await until(async () => (await jobs.get(id))?.state === 'done')
-      }
       harness.clock.advance(7 * DAY_MS)
-      await expire()
+      await run('signups.expire')
       expect((await post(SIGNUP, body)).status).toBe(409)
       harness.clock.advance(1)
-      await expire()
+      await run('signups.expire')
       expect((await post(VERIFY, { ticket: ticketOf(text) })).status).toBe(400)
       expect((await post(SIGNUP, body)).status).toBe(201)
       // Who verified, and who was let in by an administrator, stays.
@@ -237,42 +271,91 @@ describe('with a mail server', () => {
         expect((await logIn(name, password)).status).toBe(200)
       }
     })
+
+    test('stays when an administrator vouches: gives a role, sets the password or has it set', async () => {
+      const { accounts } = authTables(harness.platform.database.kit)
+      const vouched: [name: string, method: string, path: string, body: object][] = [
+        ['promoted', 'PATCH', '', { role: 'admin' }],
+        ['set', 'POST', '/password', { password: NEXT }],
+        ['voided', 'POST', '/password', {}],
+      ]
+      const ids: string[] = []
+      for (const name of [...vouched.map(([name]) => name), 'older', 'alone']) {
+        const body = { username: name, email: `${name}@example.com`, password: NEXT }
+        const { id } = (await (await post(SIGNUP, body)).json()) as { id: string }
+        ids.push(id)
+      }
+      for (const [index, [, method, path, body]] of vouched.entries()) {
+        const answer = await asAdmin(`${USERS}/${ids[index]}${path}`, body, method)
+        expect(answer.ok).toBe(true)
+      }
+      // As an administrator's act left it before that was so.
+      await harness.platform.database.write(async (tx) => {
+        await tx.update(accounts).set({ role: 'admin' }).where(eq(accounts.id, ids[3]!))
+      })
+      harness.clock.advance(7 * DAY_MS + 1)
+      await run('signups.expire')
+      const statuses: number[] = []
+      for (const id of ids) statuses.push((await asAdmin(`${USERS}/${id}`)).status)
+      expect(statuses).toEqual([200, 200, 200, 200, 404])
+      expect((await logIn('promoted')).status).toBe(200)
+    })
   })
 
   describe('a changed address', () => {
     let id: string
     let token: string
-    const change = (email: string | null) =>
+    const change = (email: string | null, as = token, more: object = {}) =>
       harness.request({
         method: 'PATCH',
         path: ME,
-        body: { email, current_password: PASSWORD },
-        token,
+        body: { email, current_password: PASSWORD, ...more },
+        token: as,
       })
-    const isVerified = async () => {
-      const me = await harness.request({ path: ME, token })
-      return ((await me.json()) as { email_verified: boolean }).email_verified
+    const mine = async (as = token) => {
+      const { email, email_verified, email_pending } = (await (
+        await harness.request({ path: ME, token: as })
+      ).json()) as Record<string, unknown>
+      return { email, email_verified, email_pending }
+    }
+    /** An account of a test's own, with its token. */
+    async function person(username: string) {
+      const id = await harness.addAccount({ username, email: `${username}@old.example.com` })
+      return { id, token: await harness.logIn(username) }
     }
     beforeAll(async () => {
-      id = await harness.addAccount({ username: 'dan', email: 'dan@old.example.com' })
-      token = await harness.logIn('dan')
+      ;({ id, token } = await person('dan'))
     })
 
-    test('is sent a link, and the one before is told', async () => {
-      expect((await change('dan@new.example.com')).status).toBe(200)
+    test('is sent a link, is the account’s once that is opened, and the one before is told', async () => {
+      const answer = await change('dan@new.example.com')
+      expect(answer.status).toBe(200)
+      expect(await answer.json()).toMatchObject({
+        email: 'dan@old.example.com',
+        email_pending: 'dan@new.example.com',
+      })
       const link = await mailTo('dan@new.example.com')
       expect(link.headers['subject']).toBe('Verify your e-mail address')
+      expect(link.text).not.toContain('dan')
+      expect((await logIn('dan@new.example.com', PASSWORD)).status).toBe(401)
+      expect((await logIn('dan@old.example.com', PASSWORD)).status).toBe(200)
+      expect((await post(VERIFY, { ticket: ticketOf(link.text) })).status).toBe(204)
+      expect(await mine()).toEqual({
+        email: 'dan@new.example.com',
+        email_verified: true,
+        email_pending: null,
+      })
       const note = await mailTo('dan@old.example.com')
       expect(note.headers['subject']).toBe('Your e-mail address was changed')
-      expect(note.text).not.toContain('new.example.com')
-      expect(await isVerified()).toBe(false)
-      expect((await post(VERIFY, { ticket: ticketOf(link.text) })).status).toBe(204)
-      expect(await isVerified()).toBe(true)
+      for (const word of ['new.example.com', 'Hello dan']) expect(note.text).not.toContain(word)
+      expect((await logIn('dan@old.example.com', PASSWORD)).status).toBe(401)
       await harness.published()
-      expect(harness.events.at(-1)).toMatchObject({
-        type: 'auth.email_verified',
-        data: { user_id: id, actor_id: id },
-      })
+      const told = harness.events.filter(({ data }) => 'actor_id' in data && data.actor_id === id)
+      expect(told.slice(-3)).toMatchObject([
+        { type: 'auth.login' },
+        { type: 'auth.user_changed', data: { changed: ['email'], user_id: id } },
+        { type: 'auth.email_verified', data: { user_id: id } },
+      ])
     })
 
     test('is verified by a link that was sent there, and no other', async () => {
@@ -282,18 +365,148 @@ describe('with a mail server', () => {
       await mailTo('dan@two.example.com')
       expect((await post(VERIFY, { ticket: ticketOf(text) })).status).toBe(400)
       await change('dan@one.example.com')
-      // The note that it went, and the next link.
-      const mails = await mailTo('dan@one.example.com', 3)
+      const again = await mailTo('dan@one.example.com', 2)
       expect((await post(VERIFY, { ticket: ticketOf(text) })).status).toBe(400)
-      expect(await isVerified()).toBe(false)
-      const links = mailsTo('dan@one.example.com').filter(({ text }) => text.includes('ticket'))
-      expect(links).toHaveLength(2)
-      expect((await post(VERIFY, { ticket: ticketOf(links[1]!.text) })).status).toBe(204)
-      expect(mails).toBeDefined()
+      expect(await mine()).toMatchObject({ email: 'dan@new.example.com' })
+      expect((await post(VERIFY, { ticket: ticketOf(again.text) })).status).toBe(204)
+      expect(await mine()).toMatchObject({ email: 'dan@one.example.com', email_pending: null })
+    })
+
+    test('that is taken gets the same answer after as many letters, and its owner a note', async () => {
+      const outcomes: object[] = []
+      for (const [username, email] of [
+        ['asks', 'nobodys@example.com'],
+        ['pries', 'owned@example.com'],
+      ] as const) {
+        const { id, token } = await person(username)
+        if (username === 'pries') await harness.addAccount({ username: 'owner', email })
+        await allSent()
+        const jobsBefore = (await mailJobs()).length
+        const answer = await change(email, token)
+        const { created_at: _, ...body } = (await answer.json()) as Record<string, string>
+        const own = [username, email, id]
+        const same = own.reduce((text, word) => text.replaceAll(word, '…'), JSON.stringify(body))
+        const again = await post(AGAIN, undefined, token)
+        const headers = [...answer.headers.keys()]
+        outcomes.push({
+          status: answer.status,
+          again: again.status,
+          same,
+          headers,
+          jobs: (await mailJobs()).length - jobsBefore,
+        })
+        expect(await mine(token)).toMatchObject({ email_pending: email })
+        expect((await logIn(email, 'wrong password')).status).toBe(401)
+      }
+      expect(outcomes[0]).toMatchObject({ status: 200, again: 202, jobs: 2 })
+      expect(outcomes[1]).toEqual(outcomes[0])
+      const note = await mailTo('owned@example.com', 2)
+      expect(note.headers['subject']).toBe('You have an account already')
+      for (const word of ['ticket', 'pries']) expect(note.text).not.toContain(word)
+      await mailTo('nobodys@example.com', 2)
+    })
+
+    test('that has become another’s stays theirs', async () => {
+      const { token } = await person('slow')
+      await change('raced@example.com', token)
+      const { text } = await mailTo('raced@example.com')
+      const body = { username: 'quick', email: 'raced@example.com', password: NEXT }
+      expect((await asAdmin(USERS, body)).status).toBe(201)
+      expect((await post(VERIFY, { ticket: ticketOf(text) })).status).toBe(400)
+      expect(await mine(token)).toMatchObject({ email: 'slow@old.example.com' })
+      expect((await logIn('raced@example.com')).status).toBe(200)
+    })
+
+    test('keeps nobody else from it', async () => {
+      const { token } = await person('squats')
+      await change('wanted@example.com', token)
+      const body = { username: 'wanted', email: 'wanted@example.com', password: NEXT }
+      expect((await post(SIGNUP, body)).status).toBe(201)
+      const { text } = await mailTo('wanted@example.com', 2)
+      const tickets = mailsTo('wanted@example.com').map(({ text }) => ticketOf(text))
+      expect(tickets).toContain(ticketOf(text))
+      const statuses: number[] = []
+      for (const ticket of tickets) statuses.push((await post(VERIFY, { ticket })).status)
+      expect(new Set(statuses)).toEqual(new Set([204, 400]))
+    })
+
+    test('is given up when one asks for the own one, for none, or is given one', async () => {
+      const { id, token } = await person('wavers')
+      const givingUp = [
+        () => change('wavers@old.example.com', token),
+        () => asAdmin(`${USERS}/${id}`, { email: 'wavers@given.example.com' }, 'PATCH'),
+        () => change(null, token),
+      ]
+      for (const [index, giveUp] of givingUp.entries()) {
+        const email = `wavers${index}@example.com`
+        await change(email, token)
+        const { text } = await mailTo(email)
+        expect((await giveUp()).status).toBe(200)
+        expect(await mine(token)).toMatchObject({ email_pending: null })
+        expect((await post(VERIFY, { ticket: ticketOf(text) })).status).toBe(400)
+      }
+      expect(await mine(token)).toMatchObject({ email: null })
+    })
+
+    test('is void once the password is another, whoever asked for it', async () => {
+      const { id } = await person('robbed')
+      const setting: [string, (token: string) => Promise<Response>][] = [
+        [
+          'own',
+          (token) =>
+            harness.request({
+              path: `${ME}/password`,
+              body: { current_password: PASSWORD, password: PASSWORD },
+              token,
+            }),
+        ],
+        ['given', () => asAdmin(`${USERS}/${id}/password`, { password: PASSWORD })],
+        [
+          'reset',
+          async () => {
+            await post(FORGOT, { username: 'robbed' })
+            const subject = 'Reset your password'
+            const found = () =>
+              mailsTo('robbed@old.example.com').find(
+                ({ headers }) => headers['subject'] === subject,
+              )
+            await until(() => found() !== undefined)
+            return post(RESET, { ticket: ticketOf(found()!.text), password: PASSWORD })
+          },
+        ],
+      ]
+      for (const [name, set] of setting) {
+        const thief = await harness.logIn('robbed')
+        await change(`thief-${name}@example.com`, thief)
+        const { text } = await mailTo(`thief-${name}@example.com`)
+        expect((await set(thief)).status).toBe(204)
+        expect((await post(VERIFY, { ticket: ticketOf(text) })).status).toBe(400)
+        const token = await harness.logIn('robbed')
+        expect(await mine(token)).toMatchObject({ email_pending: null })
+      }
+    })
+
+    test('that nobody verifies within a week is given up', async () => {
+      const { id, token } = await person('idle')
+      const { accounts } = authTables(harness.platform.database.kit)
+      const pending = async () => {
+        const { read } = harness.platform.database
+        const [row] = await read.select().from(accounts).where(eq(accounts.id, id))
+        return row!.emailPending
+      }
+      await change('idle@new.example.com', token)
+      await mailTo('idle@new.example.com')
+      harness.clock.advance(7 * DAY_MS)
+      await run('pending-addresses.expire')
+      expect(await pending()).toBe('idle@new.example.com')
+      harness.clock.advance(1)
+      await run('pending-addresses.expire')
+      expect(await pending()).toBeNull()
     })
 
     test('does not keep its owner from logging in', async () => {
-      await change('dan@three.example.com')
+      const dan = await harness.logIn('dan')
+      await change('dan@three.example.com', dan)
       expect((await logIn('dan', PASSWORD)).status).toBe(200)
     })
 

@@ -305,6 +305,141 @@ describe('a link', () => {
   })
 })
 
+describe('a link to an address that somebody else claimed before', () => {
+  const SUBJECT = 'Reset your password'
+  const as = (token: string, path: string, body: object, method = 'POST') =>
+    harness.request({ method, path, body, token })
+  const makeKey = async (token: string) => {
+    const answer = await as(token, '/api/v1/api-keys', { name: 'mine', scopes: ['models:read'] })
+    expect(answer.status).toBe(201)
+    return ((await answer.json()) as { key: string }).key
+  }
+  const isAccepted = async (token: string) =>
+    (await harness.request({ path: '/api/v1/models', token })).status === 200
+
+  /** What lets somebody in beside the password, as tables have it. */
+  async function plant(accountId: string): Promise<void> {
+    const { kit, write } = harness.platform.database
+    const { identities, totp, recoveryCodes, passkeys } = authTables(kit)
+    const now = new Date(harness.clock.now())
+    const its = { id: accountId, accountId, createdAt: now }
+    await write(async (tx) => {
+      await tx
+        .insert(identities)
+        .values({ ...its, provider: 'elsewhere', subject: accountId, usedAt: now })
+      await tx
+        .insert(totp)
+        .values({ ...its, secret: 'sealed', confirmedAt: now, lastStep: 0, failures: 0 })
+      await tx.insert(recoveryCodes).values({ accountId, hash: accountId })
+      await tx.insert(passkeys).values({
+        ...its,
+        credentialId: accountId,
+        publicKey: '',
+        counter: 0,
+        transports: [],
+        name: 'mine',
+        isBackedUp: false,
+      })
+    })
+  }
+
+  async function planted(accountId: string): Promise<number[]> {
+    const { kit, read } = harness.platform.database
+    const { identities, totp, recoveryCodes, passkeys, apiKeys } = authTables(kit)
+    const counts = [identities, totp, recoveryCodes, passkeys].map(async (table) => {
+      const rows = await read.select().from(table).where(eq(table.accountId, accountId))
+      return rows.length
+    })
+    const keys = await read.select().from(apiKeys).where(eq(apiKeys.ownerId, accountId))
+    return [...(await Promise.all(counts)), keys.length]
+  }
+
+  async function claim(accountId: string, columns: object): Promise<void> {
+    const { accounts } = authTables(harness.platform.database.kit)
+    await harness.platform.database.write(async (tx) => {
+      await tx.update(accounts).set(columns).where(eq(accounts.id, accountId))
+    })
+  }
+
+  test('is not sent: who asks for an address by PATCH /me does not have it', async () => {
+    const victim = `victim-of-${name}@example.com`
+    const token = await harness.logIn(name)
+    const body = { email: victim, current_password: PASSWORD }
+    expect((await as(token, '/api/v1/me', body, 'PATCH')).status).toBe(200)
+    const key = await makeKey(token)
+    await forgot(victim)
+    await allSent()
+    expect(mailsTo(victim, SUBJECT)).toHaveLength(0)
+    expect(await isAccepted(key)).toBe(true)
+    // And she makes an account of her own with it.
+    const own = { username: `victim${name}`, email: victim, password: NEXT }
+    expect((await as(harness.adminToken, '/api/v1/users', own)).status).toBe(201)
+    expect((await logIn(NEXT, victim)).status).toBe(200)
+  })
+
+  test('removes all that they left there, in the same write', async () => {
+    await claim(id, { emailClaimedAt: new Date(harness.clock.now()) })
+    const key = await makeKey(await harness.logIn(name))
+    await plant(id)
+    expect(await isAccepted(key)).toBe(true)
+    expect(await planted(id)).toEqual([1, 1, 1, 1, 1])
+    expect((await reset(await ticketFor(`${name}@example.com`))).status).toBe(204)
+    expect(await planted(id)).toEqual([0, 0, 0, 0, 0])
+    expect(await isAccepted(key)).toBe(false)
+    expect((await logIn(NEXT)).status).toBe(200)
+    await harness.published()
+    const { type, data } = harness.events.findLast(({ type }) => type !== 'auth.login')!
+    expect(type).toBe('auth.password_changed')
+    expect(data).toMatchObject({ user_id: id })
+    expect(
+      harness.events.filter((event) => event.type === 'auth.credentials_cleared'),
+    ).toMatchObject([{ data: { user_id: id, actor_id: id } }])
+    // From now on it is hers.
+    await plant(id)
+    expect((await reset(await ticketFor())).status).toBe(204)
+    expect(await planted(id)).toEqual([1, 1, 1, 1, 0])
+  })
+
+  test.each([
+    ['was verified before', { emailVerifiedAt: new Date(), emailClaimedAt: null }],
+    ['an administrator gave', { emailVerifiedAt: null, emailClaimedAt: null }],
+  ])('that %s removes nothing: a mailbox is not enough', async (_, columns) => {
+    await claim(id, columns)
+    const key = await makeKey(await harness.logIn(name))
+    await plant(id)
+    expect((await reset(await ticketFor())).status).toBe(204)
+    expect(await planted(id)).toEqual([1, 1, 1, 1, 1])
+    expect(await isAccepted(key)).toBe(true)
+    const { title } = (await (await logIn(NEXT)).json()) as { title: string }
+    expect(title).toBe('Second factor required')
+  })
+
+  test('is claimed by who signs up, and by who changes it where no mail is sent', async () => {
+    const { accounts } = authTables(harness.platform.database.kit)
+    const claims = async (one: Harness) => {
+      const rows = await one.platform.database.read.select().from(accounts)
+      return rows.flatMap(({ email, emailClaimedAt }) => (emailClaimedAt === null ? [] : [email]))
+    }
+    const one = await openHarness({ SIGNUP: 'open' })
+    const body = { username: 'eve', email: 'eve@example.com', password: NEXT }
+    await one.request({ path: '/api/v1/auth/signup', body })
+    expect(await claims(one)).toEqual(['eve@example.com'])
+    const token = await one.logIn('eve', NEXT)
+    const change = { email: 'ada@example.com', current_password: NEXT }
+    await one.request({ method: 'PATCH', path: '/api/v1/me', body: change, token })
+    expect(await claims(one)).toEqual(['ada@example.com'])
+    const me = (await (await one.request({ path: '/api/v1/me', token })).json()) as { id: string }
+    await one.request({
+      method: 'PATCH',
+      path: `/api/v1/users/${me.id}`,
+      body: { email: 'given@example.com' },
+      token: one.adminToken,
+    })
+    expect(await claims(one)).toEqual([])
+    await one.close()
+  })
+})
+
 describe('who is here is not told', () => {
   let quiet: Harness
   beforeAll(async () => {
@@ -327,6 +462,39 @@ describe('who is here is not told', () => {
     )
     return (await Promise.all(rows)).map(({ length }) => length)
   }
+
+  test('by asking for an address: same answer, same writes, the same hashes', async () => {
+    const outcomes: unknown[] = []
+    const verify = spyOn(Bun.password, 'verify')
+    const writes = spyOn(quiet.platform.database, 'write')
+    for (const [username, email] of [
+      ['asks-1', 'free-1@example.com'],
+      ['asks-2', 'ada@example.com'],
+    ] as const) {
+      await quiet.addAccount({ username })
+      const token = await quiet.logIn(username)
+      writes.mockClear()
+      verify.mockClear()
+      const before = await written()
+      const response = await quiet.request({
+        method: 'PATCH',
+        path: '/api/v1/me',
+        body: { email, current_password: PASSWORD },
+        token,
+      })
+      const after = await written()
+      outcomes.push({
+        status: response.status,
+        members: Object.keys((await response.json()) as object),
+        rows: after.map((rows, index) => rows - before[index]!),
+        writes: writes.mock.calls.length,
+        hashes: verify.mock.calls.length,
+      })
+    }
+    expect(outcomes[0]).toMatchObject({ status: 200, rows: [1, 1, 0, 0], hashes: 1 })
+    expect(outcomes[1]).toEqual(outcomes[0])
+    for (const spy of [verify, writes]) spy.mockRestore()
+  })
 
   test('by a reset: same answer, same writes, no hash', async () => {
     const outcomes: unknown[] = []

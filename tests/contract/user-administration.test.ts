@@ -430,6 +430,23 @@ describe('a password that is reset', () => {
   })
 })
 
+describe('one’s own password and address', () => {
+  test.each([
+    ['POST', '/password', {}, 'the password voided'],
+    ['POST', '/password', { password: 'the given one' }, 'the password set'],
+    ['PATCH', '', { email: 'mine@example.com' }, 'the address changed'],
+    ['PATCH', '', { email: null, username: 'root' }, 'the address removed, among others'],
+  ])('by %s %s %j ask for the current password elsewhere: not %s', async (method, path, body) => {
+    const own = (await (await asAdmin('GET', '/api/v1/me')).json()) as User
+    const refused = await asAdmin(method, `${USERS}/${own.id}${path}`, body)
+    expect(refused.status).toBe(403)
+    expect(await refused.text()).toContain('/api/v1/me')
+    const after = (await (await asAdmin('GET', '/api/v1/me')).json()) as User
+    expect(after).toEqual(own)
+    expect((await logIn('admin')).status).toBe(200)
+  })
+})
+
 describe('the last administrator', () => {
   afterEach(async () => {
     for (const made of opened.splice(1)) await made.close()
@@ -460,6 +477,22 @@ describe('the last administrator', () => {
     )
     expect((await asAdmin('DELETE', second, undefined, made)).status).toBe(204)
     expect((await asAdmin(method, first, body, made)).status).toBe(409)
+  })
+
+  test('is not another who waits for an address to be verified, and may be gone before', async () => {
+    const { made, first } = await openWithTwo()
+    const { accounts } = authTables(made.platform.database.kit)
+    await made.platform.database.write(async (tx) => {
+      const pendingSince = new Date(made.clock.now())
+      await tx.update(accounts).set({ pendingSince }).where(eq(accounts.username, 'second'))
+    })
+    for (const [method, body] of [
+      ['PATCH', { disabled: true }],
+      ['PATCH', { role: 'viewer' }],
+      ['DELETE', undefined],
+    ] as const) {
+      expect((await asAdmin(method, first, body, made)).status).toBe(409)
+    }
   })
 
   // By callers whose own rights nobody takes, so that it is this guard alone that refuses.

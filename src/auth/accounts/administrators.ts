@@ -41,7 +41,8 @@ export function createAdministrators(deps: {
   const { database, passwords, audit, clock } = deps
   const { accounts } = deps.tables
 
-  const isUsable = () => and(eq(accounts.role, 'admin'), isNull(accounts.disabledAt))
+  const isUsable = () =>
+    and(eq(accounts.role, 'admin'), isNull(accounts.disabledAt), isNull(accounts.pendingSince))
 
   async function first(): Promise<User | undefined> {
     const [found] = await database.read
@@ -94,6 +95,13 @@ export function createAdministrators(deps: {
   }
 }
 
-/** Whether an account is an administrator's that may be used. */
-export const isAdministrator = ({ role, disabledAt }: Pick<User, 'role' | 'disabledAt'>) =>
-  role === 'admin' && disabledAt === null
+/**
+ * Whether an account is an administrator's that may be used. One that waits for its address to be
+ * verified may not be: it may be gone before.
+ */
+export const isAdministrator = ({
+  role,
+  disabledAt,
+  pendingSince,
+}: Pick<User, 'role' | 'disabledAt' | 'pendingSince'>) =>
+  role === 'admin' && disabledAt === null && pendingSince === null

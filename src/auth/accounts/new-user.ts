@@ -19,11 +19,17 @@ export const usernameColumns = (username: string) => ({
   usernameFolded: foldName(username),
 })
 
-/** A changed address is another one, whoever had shown that the one before was theirs. */
+/**
+ * A changed address is another one, whoever had shown that the one before was theirs, and whatever was
+ * asked for.
+ */
 export const emailColumns = (email: string | null) => ({
   email,
   emailFolded: email === null ? null : foldName(email),
   emailVerifiedAt: null,
+  emailClaimedAt: null,
+  emailPending: null,
+  emailPendingSince: null,
 })
 
 export const newUserRow = (

@@ -1,16 +1,19 @@
 import { eq, or } from 'drizzle-orm'
 
+import type { Actor } from '../../gateway/principal.ts'
 import type { Clock } from '../../platform/clock.ts'
-import type { Database } from '../../platform/database/database.ts'
+import type { Database, Writes } from '../../platform/database/database.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { MailedPurpose, MailedTickets } from '../mail/mailed-tickets.ts'
 import type { Mailings } from '../mail/mailings.ts'
 import type { Passwords } from '../passwords/passwords.ts'
+import type { SecondFactors } from '../second-factors/second-factors.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { Throttle } from '../sessions/throttle.ts'
 import type { AuthTables } from '../tables.ts'
 import { foldName } from './names.ts'
 import type { User } from './new-user.ts'
+import { NO_PENDING_ADDRESS } from './pending-addresses.ts'
 
 /** A first password is set as a forgotten one is. */
 export const PASSWORD_TICKETS: MailedPurpose[] = ['reset_password', 'set_password']
@@ -26,7 +29,8 @@ export interface PasswordResets {
   find(ticket: string): Promise<User | undefined>
   /**
    * Sets the password, ends all sessions and voids all other links for it. The password is known to
-   * be fit in itself. Where it does not come to it the ticket stays good.
+   * be fit in itself. Where it does not come to it the ticket stays good. Where it is the first to show
+   * that an address is read which the owner only claimed, all else that lets anybody in is removed.
    *
    * @throws {Problem} 400 when the ticket is none, or not any more; 422 where the password is made of
    * the account's names; 503 when too many passwords are being hashed.
@@ -44,11 +48,24 @@ export function createPasswordResets(deps: {
   throttle: Throttle
   audit: Audit
   clock: Clock
+  secondFactors: Pick<SecondFactors, 'clear'>
   /** Called after a commit that ended sessions of an account. */
   forget: (accountId: string) => void
 }): PasswordResets {
   const { database, passwords, sessions, mailedTickets, mailings, throttle, audit, clock } = deps
-  const { accounts } = deps.tables
+  const { secondFactors } = deps
+  const { accounts, apiKeys, identities } = deps.tables
+
+  /**
+   * Who reads what comes to an address that was only claimed may be another than who claimed it, and
+   * who waits, with a key or a way in of their own, for its owner to come.
+   */
+  async function clearCredentials(tx: Writes, id: string, actor: Actor): Promise<void> {
+    await tx.delete(apiKeys).where(eq(apiKeys.ownerId, id))
+    await tx.delete(identities).where(eq(identities.accountId, id))
+    await secondFactors.clear(tx, id)
+    await audit.record(tx, actor, 'auth.credentials_cleared', { user_id: id })
+  }
 
   return {
     async request(login, address) {
@@ -83,9 +100,15 @@ export function createPasswordResets(deps: {
           .set({
             passwordHash,
             updatedAt: now,
+            // Whoever asked for another address could undo this by it.
+            ...NO_PENDING_ADDRESS,
             // Who has the link reads what comes there.
             ...(isMailed
-              ? { emailVerifiedAt: account.emailVerifiedAt ?? now, pendingSince: null }
+              ? {
+                  emailVerifiedAt: account.emailVerifiedAt ?? now,
+                  emailClaimedAt: null,
+                  pendingSince: null,
+                }
               : {}),
           })
           .where(eq(accounts.id, id))
@@ -93,6 +116,7 @@ export function createPasswordResets(deps: {
         await mailedTickets.revoke(tx, PASSWORD_TICKETS, id)
         await throttle.welcome(tx, { accountId: id, names: [usernameFolded, emailFolded], address })
         const actor = { id, name: username, address }
+        if (isMailed && account.emailClaimedAt !== null) await clearCredentials(tx, id, actor)
         await audit.record(tx, actor, 'auth.password_changed', { user_id: id })
         await mailings.enqueue(tx, { letter: 'password_changed', accountId: id })
         return id

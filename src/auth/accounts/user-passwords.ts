@@ -14,6 +14,7 @@ import type { Guess, Throttle } from '../sessions/throttle.ts'
 import type { AuthTables } from '../tables.ts'
 import { NO_PASSWORD, type User } from './new-user.ts'
 import { PASSWORD_TICKETS } from './password-resets.ts'
+import { NO_PENDING_ADDRESS } from './pending-addresses.ts'
 
 export interface UserPasswords {
   /**
@@ -83,7 +84,7 @@ export function createUserPasswords(deps: {
       const isKnown = known === undefined ? undefined : eq(accounts.passwordHash, known)
       const rows = await tx
         .update(accounts)
-        .set({ passwordHash, updatedAt: new Date(clock.now()) })
+        .set({ passwordHash, ...VOUCHED, updatedAt: new Date(clock.now()) })
         .where(and(eq(accounts.id, id), isKnown))
         .returning({ id: accounts.id })
       if (rows.length === 0) return false
@@ -144,7 +145,7 @@ export function createUserPasswords(deps: {
       const voided = await database.write(async (tx) => {
         const [account] = await tx
           .update(accounts)
-          .set({ passwordHash: NO_PASSWORD, updatedAt: new Date(clock.now()) })
+          .set({ passwordHash: NO_PASSWORD, ...VOUCHED, updatedAt: new Date(clock.now()) })
           .where(eq(accounts.id, id))
           .returning()
         if (account === undefined) return undefined
@@ -162,6 +163,12 @@ export function createUserPasswords(deps: {
     },
   }
 }
+
+/**
+ * Whose password an administrator sets, or who has logged in, waits for nothing any more. And what was
+ * asked for with the password before is void: by another address somebody could undo this.
+ */
+const VOUCHED = { pendingSince: null, ...NO_PENDING_ADDRESS }
 
 const RANDOM_PASSWORD_BYTES = 15
 

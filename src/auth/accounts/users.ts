@@ -1,4 +1,4 @@
-import { eq, lt } from 'drizzle-orm'
+import { and, eq, lt } from 'drizzle-orm'
 
 import { type Actor, SERVER } from '../../gateway/principal.ts'
 import type { Role } from '../../gateway/scopes.ts'
@@ -23,6 +23,7 @@ import {
   usernameColumns,
 } from './new-user.ts'
 import { PASSWORD_TICKETS } from './password-resets.ts'
+import { pendingColumns, type PendingAddresses } from './pending-addresses.ts'
 
 /** What is left out stays as it is. */
 interface UserChange {
@@ -69,6 +70,16 @@ export interface Users {
    */
   change(id: string, change: UserChange, actor: Actor): Promise<User | undefined>
   /**
+   * As `change`, by its owner. Where mail is sent another address is only asked for: it is the
+   * account's once its owner has shown that they read it, and whether it is taken makes no difference
+   * to the answer. Where none is sent nobody can show it, and one that is taken is refused.
+   */
+  changeOwn(
+    id: string,
+    change: Pick<UserChange, 'username' | 'email'>,
+    actor: Actor,
+  ): Promise<User | undefined>
+  /**
    * Removes an account, its sessions, its API keys and what it was granted.
    *
    * @returns whether there was one.
@@ -95,12 +106,15 @@ export function createUsers(deps: {
   clock: Clock
   /** Whether who signs up must verify the address before they log in. */
   requiresVerified: boolean
+  /** Whether letters reach people. */
+  isMailed: boolean
+  pendingAddresses: PendingAddresses
   secondFactors: Pick<SecondFactors, 'clear'>
   /** Called after a commit that changed what tokens of an account say. */
   forget: (accountId: string) => void
 }): Users {
   const { database, passwords, sessions, administrators, grants, secondFactors, audit } = deps
-  const { mailedTickets, mailings, clock, forget } = deps
+  const { mailedTickets, mailings, pendingAddresses, clock, forget } = deps
   const { accounts, apiKeys, identities } = deps.tables
 
   async function lock(tx: Writes, id: string): Promise<User | undefined> {
@@ -125,6 +139,52 @@ export function createUsers(deps: {
     // Who was invited at a wrong address has no password yet.
     const letter = account.passwordHash === NO_PASSWORD ? 'set_password' : 'verify_email'
     await mailings.enqueue(tx, { letter, accountId })
+  }
+
+  /** The columns that an account's owner sets. */
+  function ownColumns(account: User, { username, email }: UserChange, now: Date): Partial<User> {
+    if (deps.isMailed && typeof email === 'string') {
+      const columns = changedColumns(account, { username }, now)
+      return { ...columns, ...pendingColumns(account, email, now) }
+    }
+    const columns = changedColumns(account, { username, email }, now)
+    return typeof columns.email === 'string' ? { ...columns, emailClaimedAt: now } : columns
+  }
+
+  async function change(
+    id: string,
+    change: UserChange,
+    actor: Actor,
+    columnsOf: typeof changedColumns,
+  ): Promise<User | undefined> {
+    const changed = await refusingTakenNames(() =>
+      database.write(async (tx) => {
+        if (change.role !== undefined || change.disabled === true) {
+          await administrators.exclude(tx)
+        }
+        const account = await lock(tx, id)
+        if (account === undefined) return undefined
+        const now = clock.now()
+        const next = columnsOf(account, change, new Date(now))
+        const fields = fieldsOf(account, next)
+        if (Object.keys(next).length === 0) return account
+        const columns = { ...next, updatedAt: new Date(now) }
+        if (isAdministrator(account) && !isAdministrator({ ...account, ...next })) {
+          await administrators.requireAnother(tx, id)
+        }
+        if (next.disabledAt instanceof Date) await sessions.revoke(tx, id)
+        await tx.update(accounts).set(columns).where(eq(accounts.id, id))
+        if (next.email !== undefined) await moveMail(tx, account, next.email)
+        if (typeof next.emailPending === 'string') {
+          await mailedTickets.revoke(tx, ['verify_email'], id)
+          await pendingAddresses.ask(tx, id, next.emailPending)
+        }
+        await audit.record(tx, actor, 'auth.user_changed', { user_id: id, changed: fields })
+        return { ...account, ...columns }
+      }),
+    )
+    forget(id)
+    return changed
   }
 
   return {
@@ -153,6 +213,7 @@ export function createUsers(deps: {
       const row = {
         ...newUserRow(asked, passwordHash, now),
         pendingSince: deps.requiresVerified ? now : null,
+        emailClaimedAt: (names.email ?? null) === null ? null : now,
       }
       const actor = { id: row.id, name: row.username, address }
       const ownerOf = async (tx: Writes, emailFolded: string) => {
@@ -185,32 +246,8 @@ export function createUsers(deps: {
       const [account] = await database.read.select().from(accounts).where(eq(accounts.id, id))
       return account
     },
-    async change(id, change, actor) {
-      const changed = await refusingTakenNames(() =>
-        database.write(async (tx) => {
-          if (change.role !== undefined || change.disabled === true) {
-            await administrators.exclude(tx)
-          }
-          const account = await lock(tx, id)
-          if (account === undefined) return undefined
-          const now = clock.now()
-          const next = changedColumns(account, change, new Date(now))
-          const fields = fieldsOf(next)
-          if (fields.length === 0) return account
-          const columns = { ...next, updatedAt: new Date(now) }
-          if (isAdministrator(account) && !isAdministrator({ ...account, ...next })) {
-            await administrators.requireAnother(tx, id)
-          }
-          if (next.disabledAt instanceof Date) await sessions.revoke(tx, id)
-          await tx.update(accounts).set(columns).where(eq(accounts.id, id))
-          if (next.email !== undefined) await moveMail(tx, account, next.email)
-          await audit.record(tx, actor, 'auth.user_changed', { user_id: id, changed: fields })
-          return { ...account, ...columns }
-        }),
-      )
-      forget(id)
-      return changed
-    },
+    change: (id, asked, actor) => change(id, asked, actor, changedColumns),
+    changeOwn: (id, asked, actor) => change(id, asked, actor, ownColumns),
     async remove(id, actor) {
       const isRemoved = await database.write(async (tx) => {
         await administrators.exclude(tx)
@@ -234,7 +271,7 @@ export function createUsers(deps: {
       await database.write(async (tx) => {
         const removed = await tx
           .delete(accounts)
-          .where(lt(accounts.pendingSince, end))
+          .where(and(lt(accounts.pendingSince, end), eq(accounts.role, 'viewer')))
           .returning({ id: accounts.id })
         for (const { id } of removed) {
           await audit.record(tx, SERVER, 'auth.user_deleted', { user_id: id })
@@ -251,7 +288,8 @@ function changedColumns(account: User, change: UserChange, now: Date): Partial<U
   return {
     ...(username === undefined || username === account.username ? {} : usernameColumns(username)),
     ...(email === undefined || email === account.email ? {} : emailColumns(email)),
-    ...(role === undefined || role === account.role ? {} : { role }),
+    // Whom an administrator gives a role waits for nothing any more.
+    ...(role === undefined || role === account.role ? {} : { role, pendingSince: null }),
     ...(disabled === undefined || disabled === isDisabled
       ? {}
       : { disabledAt: disabled ? now : null }),
@@ -262,13 +300,14 @@ function changedColumns(account: User, change: UserChange, now: Date): Partial<U
 const FIELDS = {
   username: 'username',
   email: 'email',
+  emailPending: 'email_pending',
   role: 'role',
   disabledAt: 'disabled',
 } as const
 
-const fieldsOf = (columns: Partial<User>) =>
+const fieldsOf = (account: User, columns: Partial<User>) =>
   (Object.keys(FIELDS) as (keyof typeof FIELDS)[])
-    .filter((name) => name in columns)
+    .filter((name) => name in columns && columns[name] !== account[name])
     .map((name) => FIELDS[name])
 
 async function refusingTakenNames<T>(work: () => Promise<T>): Promise<T> {

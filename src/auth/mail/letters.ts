@@ -82,7 +82,7 @@ const letters = {
     subject: 'You have an account already',
     lines: ({ site }) => [
       `somebody, most likely you, asked for an account at ${site} with this address.`,
-      'It has one already: log in with it, or reset its password.',
+      'There is one already: log in with it, or reset its password.',
       'If it was not you, do nothing: nothing has changed.',
     ],
   },

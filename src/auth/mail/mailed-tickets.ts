@@ -14,7 +14,7 @@ export type MailedPurpose = keyof typeof LINK_TTL_SECONDS
 
 /** What the ticket in a link was made for. */
 interface Sent {
-  /** The account's address then. The ticket is good while it is the account's. */
+  /** The address that it is about. The ticket is good while it is the account's, or asked for. */
   email: string | null
   /** Whether it went there by mail, so that who has it reads what comes there. */
   isMailed: boolean
@@ -75,11 +75,11 @@ export function createMailedTickets(deps: {
   }
 
   return {
-    issue(tx, purpose, { id, email }, { isMailed }) {
-      const data: Sent = { email, isMailed }
+    issue(tx, purpose, account, { isMailed }) {
+      const data: Sent = { email: addressOf(purpose, account), isMailed }
       return tickets.issue(tx, {
         purpose,
-        accountId: id,
+        accountId: account.id,
         data,
         ttlSeconds: LINK_TTL_SECONDS[purpose],
       })
@@ -116,10 +116,18 @@ export function createMailedTickets(deps: {
   }
 }
 
-const isFor = (account: User | undefined, { data }: StoredTicket): account is User =>
-  account !== undefined && account.disabledAt === null && account.email === (data as Sent).email
+/** Where a letter goes: what is to be verified is the address that was asked for, if there is one. */
+export const addressOf = (
+  letter: string,
+  { email, emailPending }: Pick<User, 'email' | 'emailPending'>,
+) => (letter === 'verify_email' ? (emailPending ?? email) : email)
 
-const badTicket = () =>
+const isFor = (account: User | undefined, { purpose, data }: StoredTicket): account is User =>
+  account !== undefined &&
+  account.disabledAt === null &&
+  addressOf(purpose, account) === (data as Sent).email
+
+export const badTicket = () =>
   authProblems.badTicket({
     detail: 'The link was used, is too old, or was made void by a change since. Ask for a new one.',
   })

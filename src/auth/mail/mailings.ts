@@ -9,7 +9,7 @@ import type { Audit } from '../audit/audit.ts'
 import type { AuthTables } from '../tables.ts'
 import { isLinked, type Letter, LINK_TTL_SECONDS, linkOf, write } from './letters.ts'
 import type { MailQuota } from './mail-quota.ts'
-import type { MailedPurpose, MailedTickets } from './mailed-tickets.ts'
+import { addressOf, type MailedPurpose, type MailedTickets } from './mailed-tickets.ts'
 
 /** With the back-off of jobs, the better part of an hour. */
 const ATTEMPTS_MAX = 12
@@ -85,14 +85,15 @@ export function createMailings(deps: {
         tx.select().from(accounts).where(eq(accounts.id, account_id)),
       )
       if (account === undefined || !isWanted(letter, account)) return undefined
-      const address = payload.address ?? account.email
+      const address = payload.address ?? addressOf(letter, account)
       if (address === null && !isKept) return undefined
       if (isFirst && !(await quota.take(tx, letter, account.id))) return undefined
       const seconds = isLinked(letter) ? LINK_TTL_SECONDS[letter] : NOTE_TTL_SECONDS
       const link = isLinked(letter)
         ? await issueLink(tx, letter, account, { isMailed: !isKept })
         : ''
-      const isTheirs = letter === 'set_password' || account.emailVerifiedAt !== null
+      const isKnown = address === account.email && account.emailVerifiedAt !== null
+      const isTheirs = letter === 'set_password' || isKnown
       return {
         id,
         to: { id: account.id, address },
@@ -138,7 +139,9 @@ export function createMailings(deps: {
 /** Whether the account, as it is by now, still has a use for it. */
 function isWanted(letter: Letter, account: User): boolean {
   if (account.disabledAt !== null) return false
-  if (letter === 'verify_email') return account.email !== null && account.emailVerifiedAt === null
+  if (letter === 'verify_email') {
+    return account.emailPending !== null || (account.email !== null && !account.emailVerifiedAt)
+  }
   if (letter === 'set_password') return account.passwordHash === NO_PASSWORD
   return true
 }

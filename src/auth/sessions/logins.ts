@@ -1,4 +1,4 @@
-import { and, eq, or, sql } from 'drizzle-orm'
+import { and, eq, isNull, or, sql } from 'drizzle-orm'
 
 import type { Events } from '../../events.ts'
 import type { Database, Writes } from '../../platform/database/database.ts'
@@ -49,13 +49,16 @@ export function createLogins(deps: {
   const { secondFactors, secondFactorTickets } = deps
   const { accounts } = deps.tables
 
+  // By an address that nobody has shown to be theirs nobody is found: who signs up and then logs in by
+  // the address would see whether it was taken.
+  const isAnswering = deps.requiresVerified ? isNull(accounts.pendingSince) : undefined
   const byName = database.read
     .select()
     .from(accounts)
     .where(
       or(
         eq(accounts.usernameFolded, sql.placeholder('name')),
-        eq(accounts.emailFolded, sql.placeholder('name')),
+        and(eq(accounts.emailFolded, sql.placeholder('name')), isAnswering),
       ),
     )
     .limit(1)
