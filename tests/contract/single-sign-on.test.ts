@@ -230,7 +230,7 @@ describe('the routes', () => {
         path: `${SSO}/company/callback?code=x&state=y`,
         status: 400,
         isPage: true,
-        contains: ['Invalid sign-on'],
+        contains: ['Invalid sign-on', 'href="/sign-in"'],
         events: ['auth.login_failed'],
       },
       {
