@@ -22,6 +22,7 @@ import {
   type User,
   usernameColumns,
 } from './new-user.ts'
+import type { Allow } from './outranking.ts'
 import { PASSWORD_TICKETS } from './password-resets.ts'
 
 /** What is left out stays as it is. */
@@ -63,18 +64,20 @@ export interface Users {
   ): Promise<User>
   get(id: string): Promise<User | undefined>
   /**
+   * @param allow called within the write; for whoever changes others.
    * @returns the account as it is now; `undefined` where there is none.
    * @throws {Problem} 409 when the user name or the e-mail address is taken, or when no administrator
    * would be left.
    */
-  change(id: string, change: UserChange, actor: Actor): Promise<User | undefined>
+  change(id: string, change: UserChange, actor: Actor, allow?: Allow): Promise<User | undefined>
   /**
    * Removes an account, its sessions, its API keys and what it was granted.
    *
+   * @param allow as of `change`.
    * @returns whether there was one.
    * @throws {Problem} 409 when no administrator would be left.
    */
-  remove(id: string, actor: Actor): Promise<boolean>
+  remove(id: string, actor: Actor, allow?: Allow): Promise<boolean>
   /** Removes accounts that people made, and whose address they did not verify in time. */
   removePending(): Promise<void>
 }
@@ -185,7 +188,7 @@ export function createUsers(deps: {
       const [account] = await database.read.select().from(accounts).where(eq(accounts.id, id))
       return account
     },
-    async change(id, change, actor) {
+    async change(id, change, actor, allow) {
       const changed = await refusingTakenNames(() =>
         database.write(async (tx) => {
           if (change.role !== undefined || change.disabled === true) {
@@ -193,6 +196,7 @@ export function createUsers(deps: {
           }
           const account = await lock(tx, id)
           if (account === undefined) return undefined
+          allow?.(account)
           const now = clock.now()
           const next = changedColumns(account, change, new Date(now))
           const fields = fieldsOf(next)
@@ -211,11 +215,12 @@ export function createUsers(deps: {
       forget(id)
       return changed
     },
-    async remove(id, actor) {
+    async remove(id, actor, allow) {
       const isRemoved = await database.write(async (tx) => {
         await administrators.exclude(tx)
         const account = await lock(tx, id)
         if (account === undefined) return false
+        allow?.(account)
         if (isAdministrator(account)) await administrators.requireAnother(tx, id)
         await sessions.revoke(tx, id)
         await grants.revoke(tx, id)
