@@ -52,7 +52,7 @@ export function userApiKeyRoutes(deps: { users: Users; apiKeys: ApiKeys }): Rout
         tag: 'users',
         summary: 'Delete a user’s API keys',
         description:
-          'All of them. A new password ends sessions and no keys, so whoever had the account may have left some. Of nobody who may do more than who asks.',
+          'All of them. A password that is set ends sessions and no keys, so whoever had the account may have left some; one that is voided ends both. Of nobody who may do more than who asks.',
         pathParameters,
         answers: { 204: { description: 'They are gone' } },
         problems: [problems.notFound],

@@ -43,7 +43,8 @@ export interface UserPasswords {
    */
   reset(id: string, password: string, actor: Actor, allow?: Allow): Promise<boolean>
   /**
-   * Voids an account's password and ends all its sessions. Its owner sets the next one, which nobody else
+   * Voids an account's password, ends all its sessions and removes its API keys and identities: whoever was
+   * in beside its owner may have left some, to come back by. Its owner sets the next one, which nobody else
    * ever knows (ASVS 6.4.1, 6.4.6), by a link that is mailed.
    *
    * @param allow as of `reset`.
@@ -71,7 +72,7 @@ export function createUserPasswords(deps: {
 }): UserPasswords {
   const { database, passwords, sessions, mailedTickets, mailings, throttle, audit, clock } = deps
   const { forget } = deps
-  const { accounts } = deps.tables
+  const { accounts, apiKeys, identities } = deps.tables
 
   async function get(id: string): Promise<User | undefined> {
     const [account] = await database.read.select().from(accounts).where(eq(accounts.id, id))
@@ -109,6 +110,24 @@ export function createUserPasswords(deps: {
     })
     if (isSet) forget(id)
     return isSet
+  }
+
+  async function removeOtherWays(tx: Writes, id: string, actor: Actor): Promise<void> {
+    const keys = await tx
+      .delete(apiKeys)
+      .where(eq(apiKeys.ownerId, id))
+      .returning({ key_id: apiKeys.id })
+    for (const key of keys) {
+      const details = { user_id: id, service_account_id: null, ...key }
+      await audit.record(tx, actor, 'auth.api_key_deleted', details)
+    }
+    const linked = await tx
+      .delete(identities)
+      .where(eq(identities.accountId, id))
+      .returning({ identity_id: identities.id, provider: identities.provider })
+    for (const identity of linked) {
+      await audit.record(tx, actor, 'auth.identity_removed', { user_id: id, ...identity })
+    }
   }
 
   const tell = (
@@ -169,6 +188,7 @@ export function createUserPasswords(deps: {
         await sessions.revoke(tx, id)
         await mailedTickets.revoke(tx, PASSWORD_TICKETS, id)
         await audit.record(tx, actor, 'auth.password_voided', { user_id: id })
+        await removeOtherWays(tx, id, actor)
         if (!mailings.reaches(account)) {
           return { setPasswordUrl: await mailings.setPasswordLink(tx, account) }
         }
