@@ -28,6 +28,8 @@ beforeAll(async () => {
     PUBLIC_URL,
     COOKIE_DOMAIN: 'example.com',
     FORWARD_AUTH_ORIGINS: GRAFANA,
+    // Lets in nobody who has not said who they are.
+    ANONYMOUS_SCOPES: 'forward',
   })
   for (const username of Object.keys(names)) await harness.addAccount({ username })
   for (const role of ['viewer', 'editor', 'admin'] as const) {
@@ -38,7 +40,7 @@ beforeAll(async () => {
 afterAll(() => harness.close())
 
 /** @returns a key of a new service account. */
-async function program(name: string, scopes = ['predict']): Promise<string> {
+async function program(name: string, scopes = ['forward']): Promise<string> {
   const token = tokens['admin']!
   const path = '/api/v1/service-accounts'
   const made = await harness.request({ path, body: { name, scopes }, token })
@@ -201,6 +203,11 @@ describe('it says who it is', () => {
       ['nightly %C3%A9', 'viewer'],
       ['service-account:nightly %C3%A9', 'service-account'],
     ])
+    const other = await harness.request({
+      path: FORWARD,
+      token: await program('other', ['predict']),
+    })
+    expect([other.status, other.headers.get('x-user')]).toEqual([403, null])
     const body = { username: 'service-account:nightly é', password: PASSWORD }
     const path = '/api/v1/users'
     expect((await harness.request({ path, body, token: tokens['admin']! })).status).toBe(422)

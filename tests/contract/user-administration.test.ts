@@ -299,7 +299,7 @@ describe('a change', () => {
     expect((await asAdmin('PATCH', `${USERS}/${id}`, { role: 'viewer' })).status).toBe(200)
     expect(await users()).toBe(403)
     const mine = await harness.request({ path: '/api/v1/me', token })
-    expect(await mine.json()).toMatchObject({ role: 'viewer', scopes: ['predict', 'models:read'] })
+    expect(await mine.json()).toMatchObject({ role: 'viewer', scopes: roleScopes.viewer })
   })
 })
 
