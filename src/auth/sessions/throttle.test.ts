@@ -214,13 +214,13 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('on %s', 
   })
 
   test('of many guesses at once five are looked at', async () => {
-    const guesses = Array.from({ length: 50 }, () => guess('ada', HOME))
+    const guesses = Array.from({ length: 17 }, () => guess('ada', HOME))
     const outcomes = await Promise.all(guesses)
     expect(outcomes.filter((outcome) => outcome === 'wrong')).toHaveLength(5)
   })
 
   test('many right ones at once are all let in', async () => {
-    const guesses = Array.from({ length: 50 }, () => guess('ada', HOME, true))
+    const guesses = Array.from({ length: 17 }, () => guess('ada', HOME, true))
     expect(new Set(await Promise.all(guesses))).toEqual(new Set(['right']))
   })
 
@@ -235,6 +235,24 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('on %s', 
       expect(reason).toMatchObject({ kind: { status: 503 } })
       expect((reason as Problem).options.headers).toEqual({ 'retry-after': '2' })
     }
+  })
+
+  test('of one name no more than sixteen wait, and other names have their turn', async () => {
+    const crowd = Promise.allSettled(Array.from({ length: 200 }, () => guess('ada', HOME, true)))
+    const others = await Promise.all(
+      Array.from({ length: 17 }, () => guess('eve', ELSEWHERE, true)),
+    )
+    expect(new Set(others)).toEqual(new Set(['right']))
+    const outcomes = await crowd
+    expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(17)
+  })
+
+  test('a name that is held back does not wait for its turn, so that it takes up no room', async () => {
+    const narrow = open({ queueMax: 1 })
+    for (let failures = 0; failures < 5; failures += 1) await guess('ada', HOME)
+    const outcomes = Array.from({ length: 200 }, () => guess('ada', HOME, true, narrow))
+    expect(new Set(await Promise.all(outcomes))).toEqual(new Set([1]))
+    expect(told).toBe(1)
   })
 
   test('a guess that breaks off lets the next one through, and counts for nothing', async () => {
