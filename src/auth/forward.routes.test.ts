@@ -26,7 +26,7 @@ test('a program is told as one, since it has no role', () => {
   const { status, headers } = answer(program('nightly report'))
   expect([status, headers.get('x-user'), headers.get('x-role'), headers.get('x-user-id')]).toEqual([
     200,
-    'nightly report',
+    'service-account:nightly report',
     'service-account',
     'id-of-it',
   ])
@@ -44,6 +44,8 @@ test('no name breaks out of its header', () => {
     const { headers } = answer(program(name))
     expect(headers.get('x-user')).toMatch(/^[\u0020-\u007e]+$/)
     expect(headers.get('x-role')).toBe('service-account')
-    expect(decodeURIComponent(headers.get('x-user')!)).toBe(name.toWellFormed())
+    expect(decodeURIComponent(headers.get('x-user')!)).toBe(
+      `service-account:${name.toWellFormed()}`,
+    )
   }
 })

@@ -5,6 +5,7 @@ import type { Problem } from '../gateway/problem.ts'
 import { problems } from '../gateway/problems.ts'
 import { identityOf, type Route, route } from '../gateway/route.ts'
 import type { Role } from '../gateway/scopes.ts'
+import { PROGRAM_PREFIX } from './accounts/names.ts'
 import { type ReturnAddresses, signInPath } from './sessions/return-addresses.ts'
 
 /** From the least to the most. */
@@ -47,12 +48,12 @@ export function forwardRoutes(deps: { returns: ReturnAddresses; publicUrl: strin
       {
         method: 'get',
         path: '/api/v1/auth/forward',
-        access: 'signed-in',
+        access: 'forward',
         rate: 'forward',
         tag: 'auth',
         summary: 'Who asks, for a proxy',
         description:
-          'Traefik, nginx or Caddy asks here with the headers of a request to another application, a token or the cookie of a signed-in browser among them, and hands on who it is: `X-User` and `X-Role`, and `X-User-Id`, which stays when the name changes. In a name, `%` and what is not ASCII are percent-encoded as UTF-8. A service account has the role `service-account`, and an API key of a person `api-key`: neither will do where a role is asked for.',
+          'Traefik, nginx or Caddy asks here with the headers of a request to another application, a token or the cookie of a signed-in browser among them, and hands on who it is: `X-User` and `X-Role`, and `X-User-Id`, which stays when the name changes. In a name, `%` and what is not ASCII are percent-encoded as UTF-8. A service account is `service-account:NAME`, which no user is called, and has the role `service-account`; an API key of a person has `api-key`: neither will do where a role is asked for, and both need the scope `forward`.',
         query,
         answers: {
           200: { description: 'Somebody who may; the headers say who' },
@@ -88,6 +89,7 @@ function roleOf(identity: Identity): string {
 }
 
 const nameOf = (identity: Identity) =>
-  (identity.kind === 'account' ? identity.username : identity.name).replace(ESCAPED, (text) =>
-    encodeURIComponent(text.toWellFormed()),
+  (identity.kind === 'account' ? identity.username : `${PROGRAM_PREFIX}${identity.name}`).replace(
+    ESCAPED,
+    (text) => encodeURIComponent(text.toWellFormed()),
   )

@@ -5,6 +5,7 @@ import { actorOf, personOf, type Route, route } from '../gateway/route.ts'
 import { scalar } from '../gateway/scalar.ts'
 import { ACCOUNT } from './browser-entry.ts'
 import { authProblems } from './problems.ts'
+import type { RecentLogins } from './sessions/recent-logins.ts'
 import type { ReturnAddresses } from './sessions/return-addresses.ts'
 import type { BrowserSecret } from './single-sign-on/browser-secret.ts'
 import type { Identities } from './single-sign-on/identities.ts'
@@ -42,8 +43,9 @@ export function identityRoutes(deps: {
   signOns: SignOns
   browserSecret: BrowserSecret
   returns: ReturnAddresses
+  recentLogins: RecentLogins
 }): Route[] {
-  const { identities, signOns, browserSecret, returns } = deps
+  const { identities, signOns, browserSecret, returns, recentLogins } = deps
   return [
     route(
       {
@@ -76,7 +78,7 @@ export function identityRoutes(deps: {
         tag: 'users',
         summary: 'Link an identity of mine',
         description:
-          'For pages of this server: send the browser to `location`; it comes back to `return_to`. From then on I can sign in by that provider.',
+          'For pages of this server: send the browser to `location`; it comes back to `return_to`. From then on I can sign in by that provider. In the ten minutes after a login.',
         body: { schema: linkBody, example: { provider: 'company', return_to: '/docs' } },
         answers: {
           201: {
@@ -85,17 +87,23 @@ export function identityRoutes(deps: {
             example: { location: 'https://id.example.com/authorize?client_id=quintet&state=…' },
           },
         },
-        problems: [problems.notFound, authProblems.providerFailed, problems.unavailable],
+        problems: [
+          problems.notFound,
+          authProblems.loginNotRecent,
+          authProblems.providerFailed,
+          problems.unavailable,
+        ],
       },
       async ({ body }, context) => {
-        const { id: accountId, sessionId } = personOf(context)
+        const person = personOf(context)
+        await recentLogins.require(person)
         const returnTo = returns.admit(body.return_to)
         if (returnTo === undefined) {
           throw invalid([
             { path: ['return_to'], detail: 'expected a path of this server, such as /docs' },
           ])
         }
-        const owner = { accountId, sessionId }
+        const owner = { accountId: person.id, sessionId: person.sessionId }
         const { location, secret } = await signOns.begin(body.provider, returnTo, owner)
         return {
           status: 201,
@@ -112,13 +120,15 @@ export function identityRoutes(deps: {
         access: 'in-person',
         tag: 'users',
         summary: 'Remove an identity of mine',
-        description: 'Unless I could not log in any more.',
+        description: 'Unless I could not log in any more. In the ten minutes after a login.',
         pathParameters: z.object({ id: z.string() }),
         answers: { 204: { description: 'Nobody signs in by it any more' } },
-        problems: [problems.notFound, authProblems.lastLogin],
+        problems: [problems.notFound, authProblems.loginNotRecent, authProblems.lastLogin],
       },
       async ({ path }, context) => {
-        if (await identities.remove(personOf(context).id, path.id, actorOf(context))) {
+        const person = personOf(context)
+        await recentLogins.require(person)
+        if (await identities.remove(person.id, path.id, actorOf(context))) {
           return new Response(null, { status: 204 })
         }
         throw problems.notFound({ detail: 'You have no such identity.' })

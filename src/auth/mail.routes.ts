@@ -3,6 +3,7 @@ import { z } from '@hono/zod-openapi'
 import { nextPage, pageOf, pageQuery } from '../gateway/page.ts'
 import { problems } from '../gateway/problems.ts'
 import { actorOf, type Route, route } from '../gateway/route.ts'
+import { requireOutranks } from './accounts/outranking.ts'
 import type { KeptMail, KeptMessage } from './mail/kept-mail.ts'
 
 const message = z
@@ -64,7 +65,8 @@ export function mailRoutes(keptMail: KeptMail): Route[] {
         access: 'users:write',
         tag: 'users',
         summary: 'Read a message that waits to be passed on',
-        description: 'With its link. The audit tells of it.',
+        description:
+          'With its link, unless it is for somebody who may do more than who asks. The audit tells of it.',
         pathParameters,
         answers: {
           200: { description: 'The message', schema: wholeMessage, example: { ...example, text } },
@@ -72,7 +74,9 @@ export function mailRoutes(keptMail: KeptMail): Route[] {
         problems: [problems.notFound],
       },
       async ({ path }, context) => {
-        const found = await keptMail.show(path.id, actorOf(context))
+        const found = await keptMail.show(path.id, actorOf(context), ({ role }) =>
+          requireOutranks(context.principal, role),
+        )
         if (found === undefined) throw problems.notFound({ detail: 'There is no such message.' })
         return { body: { ...documentOf(found), text: found.text } }
       },

@@ -19,7 +19,8 @@ const me = user.omit({ disabled: true, updated_at: true }).extend({
   scopes: z.array(z.string()).meta({ description: 'What I may do' }),
 })
 const { disabled: _, updated_at: __, ...shown } = userExample
-const example = { ...shown, email_pending: null, scopes: ['predict', 'models:read'] }
+const scopes = ['predict', 'models:read', 'jobs:read', 'forward']
+const example = { ...shown, email_pending: null, scopes }
 
 const currentPassword = scalar(z.string().max(PASSWORD_TYPED_MAX))
 const change = z.strictObject({

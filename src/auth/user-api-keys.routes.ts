@@ -2,6 +2,8 @@ import { z } from '@hono/zod-openapi'
 
 import { problems } from '../gateway/problems.ts'
 import { actorOf, type Route, route } from '../gateway/route.ts'
+import type { User } from './accounts/new-user.ts'
+import { requireOutranks } from './accounts/outranking.ts'
 import type { Users } from './accounts/users.ts'
 import { apiKeyDocument, apiKeyExample, apiKeySchema } from './machine-fields.ts'
 import type { ApiKeys } from './machines/api-keys.ts'
@@ -12,10 +14,10 @@ const pathParameters = z.object({ id: z.string() })
 export function userApiKeyRoutes(deps: { users: Users; apiKeys: ApiKeys }): Route[] {
   const { users, apiKeys } = deps
 
-  async function requireUser(id: string): Promise<void> {
-    if ((await users.get(id)) === undefined) {
-      throw problems.notFound({ detail: 'There is no such user.' })
-    }
+  async function requireUser(id: string): Promise<User> {
+    const account = await users.get(id)
+    if (account !== undefined) return account
+    throw problems.notFound({ detail: 'There is no such user.' })
   }
 
   return [
@@ -50,13 +52,14 @@ export function userApiKeyRoutes(deps: { users: Users; apiKeys: ApiKeys }): Rout
         tag: 'users',
         summary: 'Delete a user’s API keys',
         description:
-          'All of them. A new password ends sessions and no keys, so whoever had the account may have left some.',
+          'All of them. A password that is set ends sessions and no keys, so whoever had the account may have left some; one that is voided ends both. Of nobody who may do more than who asks.',
         pathParameters,
         answers: { 204: { description: 'They are gone' } },
         problems: [problems.notFound],
       },
       async ({ path }, context) => {
-        await requireUser(path.id)
+        // Whoever is promoted between this and the write was none that outranks when it was asked.
+        requireOutranks(context.principal, (await requireUser(path.id)).role)
         await apiKeys.removeAll({ kind: 'account', id: path.id }, actorOf(context))
         return new Response(null, { status: 204 })
       },

@@ -3,6 +3,7 @@ import { z } from '@hono/zod-openapi'
 import { invalid } from '../gateway/problems.ts'
 import { actorOf, type Route, route } from '../gateway/route.ts'
 import { scalar } from '../gateway/scalar.ts'
+import { requireOutranks } from './accounts/outranking.ts'
 import type { UserImport } from './accounts/user-import.ts'
 import { email, passwordHash, roleName, username } from './user-fields.ts'
 
@@ -30,7 +31,7 @@ export function userImportRoutes(deps: { userImport: UserImport; usersMax: numbe
         tag: 'users',
         summary: 'Import users with their password hashes',
         description:
-          'Takes bcrypt hashes (`$2a$`, `$2b$`, `$2y$`, to cost 15) and argon2 hashes (`argon2i` or `argon2id` in PHC form, to 256 MiB). At the next login each is replaced by one that is made as new ones are. A user whose name or address is taken is left out; where anything else is wrong, nobody is imported.',
+          'Takes bcrypt hashes (`$2a$`, `$2b$`, `$2y$`, to cost 15) and argon2 hashes (`argon2i` or `argon2id` in PHC form, to 256 MiB). At the next login each is replaced by one that is made as new ones are. A user whose name or address is taken is left out; where anything else is wrong, nobody is imported. No role may do more than who imports.',
         body: {
           schema: z.strictObject({ users: z.array(importedUser).min(1) }),
           example: {
@@ -65,6 +66,7 @@ export function userImportRoutes(deps: { userImport: UserImport; usersMax: numbe
         if (count > usersMax) {
           throw invalid([{ path: ['users'], detail: `has ${count} users, at most ${usersMax}` }])
         }
+        for (const { role } of body.users) requireOutranks(context.principal, role)
         const users = body.users.map(({ password_hash, ...user }) => ({
           ...user,
           passwordHash: password_hash,

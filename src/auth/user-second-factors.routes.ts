@@ -2,6 +2,7 @@ import { z } from '@hono/zod-openapi'
 
 import { problems } from '../gateway/problems.ts'
 import { actorOf, type Route, route } from '../gateway/route.ts'
+import { requireOutranks } from './accounts/outranking.ts'
 import type { Users } from './accounts/users.ts'
 import type { SecondFactors } from './second-factors/second-factors.ts'
 
@@ -20,7 +21,7 @@ export function userSecondFactorsRoutes(deps: {
         tag: 'users',
         summary: 'Remove a user’s second factors',
         description:
-          'TOTP, passkeys and recovery codes, for who has lost them. Ends all sessions of the user. One’s own are removed under `/api/v1/me`, after a login.',
+          'TOTP, passkeys and recovery codes, for who has lost them. Ends all sessions of the user. One’s own are removed under `/api/v1/me`, after a login. Of nobody who may do more than who asks.',
         pathParameters: z.object({ id: z.string() }),
         answers: { 204: { description: 'The password alone lets the user in' } },
         problems: [problems.notFound],
@@ -30,9 +31,10 @@ export function userSecondFactorsRoutes(deps: {
         if (context.principal.id === path.id) {
           throw problems.forbidden({ detail: 'Remove your own under /api/v1/me, after a login.' })
         }
-        if ((await users.get(path.id)) === undefined) {
-          throw problems.notFound({ detail: 'There is no such user.' })
-        }
+        const account = await users.get(path.id)
+        if (account === undefined) throw problems.notFound({ detail: 'There is no such user.' })
+        // Whoever is promoted between this and the write was none that outranks when it was asked.
+        requireOutranks(context.principal, account.role)
         await secondFactors.removeAll(path.id, actorOf(context))
         return new Response(null, { status: 204 })
       },

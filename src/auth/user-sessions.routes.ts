@@ -2,6 +2,8 @@ import { z } from '@hono/zod-openapi'
 
 import { problems } from '../gateway/problems.ts'
 import { actorOf, type Route, route } from '../gateway/route.ts'
+import type { User } from './accounts/new-user.ts'
+import { requireOutranks } from './accounts/outranking.ts'
 import type { Users } from './accounts/users.ts'
 import { documentOf, session, sessionExample } from './session-fields.ts'
 import type { Sessions } from './sessions/sessions.ts'
@@ -12,10 +14,10 @@ const pathParameters = z.object({ id: z.string() })
 export function userSessionRoutes(deps: { users: Users; sessions: Sessions }): Route[] {
   const { users, sessions } = deps
 
-  async function requireUser(id: string): Promise<void> {
-    if ((await users.get(id)) === undefined) {
-      throw problems.notFound({ detail: 'There is no such user.' })
-    }
+  async function requireUser(id: string): Promise<User> {
+    const account = await users.get(id)
+    if (account !== undefined) return account
+    throw problems.notFound({ detail: 'There is no such user.' })
   }
 
   return [
@@ -50,13 +52,15 @@ export function userSessionRoutes(deps: { users: Users; sessions: Sessions }): R
         access: 'users:write',
         tag: 'users',
         summary: 'End a user’s sessions',
-        description: 'All of them. To keep somebody out, disable them.',
+        description:
+          'All of them. To keep somebody out, disable them. Of nobody who may do more than who asks.',
         pathParameters,
         answers: { 204: { description: 'They are over' } },
         problems: [problems.notFound],
       },
       async ({ path }, context) => {
-        await requireUser(path.id)
+        // Whoever is promoted between this and the write was none that outranks when it was asked.
+        requireOutranks(context.principal, (await requireUser(path.id)).role)
         await sessions.closeAll(path.id, actorOf(context))
         return new Response(null, { status: 204 })
       },

@@ -5,6 +5,7 @@ import { problems } from '../gateway/problems.ts'
 import { actorOf, type RequestContext, type Route, route } from '../gateway/route.ts'
 import { scalar } from '../gateway/scalar.ts'
 import type { User } from './accounts/new-user.ts'
+import { type Allow, requireOutranks } from './accounts/outranking.ts'
 import type { UserList } from './accounts/user-list.ts'
 import type { UserPasswords } from './accounts/user-passwords.ts'
 import type { Users } from './accounts/users.ts'
@@ -94,7 +95,7 @@ export function userRoutes(deps: {
         tag: 'users',
         summary: 'Create a user',
         description:
-          'Without `password` its owner sets one, by a link that is good for three days, once.',
+          'Without `password` its owner sets one, by a link that is good for three days, once. The role is none that may do more than who creates the user.',
         body: {
           schema: newUser,
           example: {
@@ -110,6 +111,7 @@ export function userRoutes(deps: {
         problems: [authProblems.nameTaken, authProblems.busy],
       },
       async ({ body: { password, ...asked } }, context) => {
+        requireOutranks(context.principal, asked.role)
         const actor = actorOf(context)
         if (password !== undefined) {
           const account = await users.create({ ...asked, password }, actor)
@@ -144,7 +146,7 @@ export function userRoutes(deps: {
         tag: 'users',
         summary: 'Change a user',
         description:
-          'What is left out stays; `null` removes the e-mail address. Who is disabled is logged out at once. Another role counts from the next request on. One’s own address is changed at `/api/v1/me`, with the current password.',
+          'What is left out stays; `null` removes the e-mail address. Who is disabled is logged out at once. Another role counts from the next request on. Neither it nor the one before is one that may do more than who changes it. One’s own address is changed at `/api/v1/me`, with the current password.',
         pathParameters,
         body: { schema: change, example: { role: 'editor', disabled: false } },
         answers: {
@@ -160,7 +162,9 @@ export function userRoutes(deps: {
         if (body.email !== undefined) {
           refuseOwn(path.id, context, 'Change your own address at /api/v1/me, with your password.')
         }
-        return { body: documentOf(existing(await users.change(path.id, body, actorOf(context)))) }
+        if (body.role !== undefined) requireOutranks(context.principal, body.role)
+        const changed = await users.change(path.id, body, actorOf(context), outranking(context))
+        return { body: documentOf(existing(changed)) }
       },
     ),
 
@@ -172,13 +176,14 @@ export function userRoutes(deps: {
         tag: 'users',
         summary: 'Delete a user',
         description:
-          'With all its sessions and API keys. To shut somebody out for a while, disable them.',
+          'With all its sessions and API keys. To shut somebody out for a while, disable them. Nobody who may do more than who asks.',
         pathParameters,
         answers: { 204: { description: 'It is gone' } },
         problems: [problems.notFound, authProblems.lastAdministrator],
       },
       async ({ path }, context) => {
-        if (!(await users.remove(path.id, actorOf(context)))) throw noSuchUser()
+        if (!(await users.remove(path.id, actorOf(context), outranking(context))))
+          throw noSuchUser()
         return new Response(null, { status: 204 })
       },
     ),
@@ -192,7 +197,7 @@ export function userRoutes(deps: {
         tag: 'users',
         summary: 'Reset a user’s password',
         description:
-          'Ends all sessions of the user. Without `password` the old one is void, and its owner sets the next by a link that is good for three days, once: it is mailed, or else shown this once. One’s own is changed at `/api/v1/me/password`, with the current one.',
+          'Ends all sessions of the user. Without `password` the old one is void, as are the user’s API keys and identities at providers, so that whoever else was in is out; and its owner sets the next by a link that is good for three days, once: it is mailed, or else shown this once. Of nobody who may do more than who asks. One’s own is changed at `/api/v1/me/password`, with the current one.',
         pathParameters,
         body: { schema: reset, example: {} },
         answers: {
@@ -216,12 +221,13 @@ export function userRoutes(deps: {
       async ({ path, body }, context) => {
         refuseOwn(path.id, context, 'Change your own at /api/v1/me/password, with the current one.')
         const actor = actorOf(context)
+        const allow = outranking(context)
         if (body.password === undefined) {
-          const voided = await userPasswords.void(path.id, actor)
+          const voided = await userPasswords.void(path.id, actor, allow)
           if (voided === undefined) throw noSuchUser()
           return { body: { set_password_url: voided.setPasswordUrl } }
         }
-        if (!(await userPasswords.reset(path.id, body.password, actor))) throw noSuchUser()
+        if (!(await userPasswords.reset(path.id, body.password, actor, allow))) throw noSuchUser()
         return new Response(null, { status: 204 })
       },
     ),
@@ -232,6 +238,11 @@ export function userRoutes(deps: {
 function refuseOwn(id: string, context: RequestContext, detail: string): void {
   if (context.principal.id === id) throw problems.forbidden({ detail })
 }
+
+const outranking =
+  ({ principal }: RequestContext): Allow =>
+  ({ role }) =>
+    requireOutranks(principal, role)
 
 const noSuchUser = () => problems.notFound({ detail: 'There is no such user.' })
 

@@ -7,7 +7,7 @@ import { Problem } from './problem.ts'
 import { problems } from './problems.ts'
 import type { Route } from './route.ts'
 import type { SameOrigin } from './same-origin.ts'
-import { isScope, type Scope } from './scopes.ts'
+import { isScope, ownScopes, type Scope } from './scopes.ts'
 import type { SessionCookie } from './session-cookie.ts'
 
 /** Says who asks, and whether the route lets them. */
@@ -43,7 +43,7 @@ export function createGuard(deps: {
   const scraper: Principal = { kind: 'scraper', id: 'scraper', scopes: METRICS }
 
   const anonymousFor = ({ access }: Route, address: string): Principal | undefined =>
-    isScope(access) && anonymousScopes.has(access)
+    isScope(access) && anonymousScopes.has(access) && !ownScopes.has(access)
       ? { kind: 'anonymous', id: address, scopes: anonymousScopes }
       : undefined
 

@@ -131,7 +131,7 @@ type Handler<Body, Path, Query> = (
   context: RequestContext,
 ) => Answer | Promise<Answer>
 
-/** Who is behind a request to a route with `access: 'signed-in'`. */
+/** Who is behind a request to a route with `access: 'signed-in'`, or a scope of `ownScopes`. */
 export function identityOf({ principal }: RequestContext): Identity {
   if (isIdentity(principal)) return principal
   throw new Error('the route does not ask who it is')

@@ -9,9 +9,11 @@ export const scopes = {
   'service-accounts:write':
     'Create, change and remove service accounts; for people, their API keys too',
   'tokens:introspect': 'Ask what a token is worth, at /oauth/introspect',
+  'jobs:read': 'See and cancel one’s own jobs',
   'jobs:admin': 'See, cancel and replay everybody’s jobs',
   'grants:admin': 'Use everything, whoever owns it, and decide who else may',
   'audit:read': 'See who did what',
+  forward: 'Be let through to applications behind forward-auth',
   'metrics:read': 'Read the metrics of the process',
 } as const
 
@@ -26,8 +28,11 @@ export function scopesFault(names: readonly string[]): string | undefined {
 
 export const isScope = (name: string): name is Scope => Object.hasOwn(scopes, name)
 
-const viewer: Scope[] = ['predict', 'models:read']
+const viewer: Scope[] = ['predict', 'models:read', 'jobs:read', 'forward']
 const editor: Scope[] = [...viewer, 'models:write']
+
+/** What means nothing without an identity: that everybody may does not let in who has not said who they are. */
+export const ownScopes: ReadonlySet<Scope> = new Set<Scope>(['jobs:read', 'forward'])
 
 /** What each role may do. */
 export const roleScopes = {

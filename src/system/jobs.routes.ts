@@ -94,7 +94,7 @@ export function jobRoutes(deps: { jobs: Jobs; storage: Storage }): Route[] {
       {
         method: 'get',
         path: '/api/v1/jobs',
-        access: 'signed-in',
+        access: 'jobs:read',
         tag: 'jobs',
         summary: 'List jobs',
         description: 'Mine, the newest first; to an administrator, all.',
@@ -119,7 +119,7 @@ export function jobRoutes(deps: { jobs: Jobs; storage: Storage }): Route[] {
       {
         method: 'get',
         path: '/api/v1/jobs/{id}',
-        access: 'signed-in',
+        access: 'jobs:read',
         tag: 'jobs',
         summary: 'Look at a job',
         pathParameters,
@@ -133,7 +133,7 @@ export function jobRoutes(deps: { jobs: Jobs; storage: Storage }): Route[] {
       {
         method: 'delete',
         path: '/api/v1/jobs/{id}',
-        access: 'signed-in',
+        access: 'jobs:read',
         tag: 'jobs',
         summary: 'Cancel a job, or forget one that has ended',
         description: 'A job that runs is told to stop; look at it to see when it has.',
@@ -164,7 +164,7 @@ export function jobRoutes(deps: { jobs: Jobs; storage: Storage }): Route[] {
       {
         method: 'post',
         path: '/api/v1/jobs/{id}/replay',
-        access: 'signed-in',
+        access: 'jobs:read',
         tag: 'jobs',
         summary: 'Try a failed job again',
         description: 'It gets as many attempts as it had.',

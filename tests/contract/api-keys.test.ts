@@ -312,14 +312,15 @@ describe('an API key', () => {
     const path = '/api/v1/jobs/none/replay'
     const statusBy = async (headers: Record<string, string>, method = 'POST') =>
       (await harness.request({ method, path, headers: { ...headers } })).status
-    const remembered = { authorization: basic('', ada.key) }
+    const { key } = await createKey(tokens['ada']!, { scopes: ['jobs:read'] })
+    const remembered = { authorization: basic('', key) }
     expect(await statusBy({ ...remembered, 'sec-fetch-site': 'cross-site' })).toBe(403)
     expect(await statusBy({ ...remembered, 'sec-fetch-site': 'same-site' })).toBe(403)
     expect(await statusBy({ ...remembered, origin: 'https://evil.example' })).toBe(403)
     expect(await statusBy({ ...remembered, 'sec-fetch-site': 'same-origin' })).toBe(404)
     expect(await statusBy(remembered)).toBe(404)
     // What only a script can send needs the leave of CORS.
-    const byScript = { 'x-api-key': ada.key, origin: 'https://evil.example' }
+    const byScript = { 'x-api-key': key, origin: 'https://evil.example' }
     expect(await statusBy(byScript)).toBe(404)
   })
 
@@ -328,8 +329,16 @@ describe('an API key', () => {
     expect(response.headers.get('www-authenticate')).toBe('Bearer')
   })
 
-  test('works on what is for whoever says who they are', async () => {
-    expect(await status(ada.key, '/api/v1/jobs')).toBe(200)
+  test('sees jobs, and is let through by a proxy, where its scopes say so', async () => {
+    for (const [scope, path] of [
+      ['jobs:read', '/api/v1/jobs'],
+      ['forward', '/api/v1/auth/forward'],
+    ] as const) {
+      const refused = await harness.request({ path, token: ada.key })
+      expect(await refused.json()).toMatchObject({ detail: `This needs the scope ${scope}.` })
+      const { key } = await createKey(tokens['ada']!, { scopes: [scope] })
+      expect(await status(key, path)).toBe(200)
+    }
   })
 
   test('is valid to other services, by no role: it may do less than its owner', async () => {
@@ -339,7 +348,7 @@ describe('an API key', () => {
   })
 
   test('of an administrator is none to applications behind a proxy', async () => {
-    const key = tokens['the administrator’s key']!
+    const { key } = await createKey(harness.adminToken, { scopes: ['users:read', 'forward'] })
     const forward = async (token: string, query = '') => {
       const path = `/api/v1/auth/forward${query}`
       const { status: answered, headers } = await harness.request({ path, token })
@@ -352,7 +361,7 @@ describe('an API key', () => {
 
   test('does what scope and role both allow: who is demoted takes the key along at once', async () => {
     const boss = await person('boss', 'admin')
-    const { key } = await createKey(boss.token, { scopes: ['users:read', 'predict'] })
+    const { key } = await createKey(boss.token, { scopes: ['users:read', 'jobs:read'] })
     expect(await status(key, '/api/v1/users')).toBe(200)
     await asAdmin('PATCH', `/api/v1/users/${boss.id}`, { role: 'viewer' })
     expect(await status(key, '/api/v1/users')).toBe(403)

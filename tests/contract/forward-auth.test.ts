@@ -28,6 +28,8 @@ beforeAll(async () => {
     PUBLIC_URL,
     COOKIE_DOMAIN: 'example.com',
     FORWARD_AUTH_ORIGINS: GRAFANA,
+    // Lets in nobody who has not said who they are.
+    ANONYMOUS_SCOPES: 'forward',
   })
   for (const username of Object.keys(names)) await harness.addAccount({ username })
   for (const role of ['viewer', 'editor', 'admin'] as const) {
@@ -36,6 +38,17 @@ beforeAll(async () => {
   }
 })
 afterAll(() => harness.close())
+
+/** @returns a key of a new service account. */
+async function program(name: string, scopes = ['forward']): Promise<string> {
+  const token = tokens['admin']!
+  const path = '/api/v1/service-accounts'
+  const made = await harness.request({ path, body: { name, scopes }, token })
+  const { id } = (await made.json()) as { id: string }
+  const body = { name: 'k', scopes }
+  const response = await harness.request({ path: `${path}/${id}/api-keys`, body, token })
+  return ((await response.json()) as { key: string }).key
+}
 
 async function signIn(username: string): Promise<string> {
   const response = await harness.request({
@@ -177,6 +190,27 @@ describe('it says who it is', () => {
       expect([response.status, await response.text()]).toEqual([200, ''])
       expect(response.headers.get('x-user-id')).toBe(ids['editor']!)
     }
+  })
+
+  test('of a program as of nobody else, whatever its name', async () => {
+    await harness.addAccount({ username: 'nightly é' })
+    const answers = await Promise.all(
+      [await harness.logIn('nightly é'), await program('nightly é')].map((token) =>
+        harness.request({ path: FORWARD, token }),
+      ),
+    )
+    expect(answers.map(({ headers }) => [headers.get('x-user'), headers.get('x-role')])).toEqual([
+      ['nightly %C3%A9', 'viewer'],
+      ['service-account:nightly %C3%A9', 'service-account'],
+    ])
+    const other = await harness.request({
+      path: FORWARD,
+      token: await program('other', ['predict']),
+    })
+    expect([other.status, other.headers.get('x-user')]).toEqual([403, null])
+    const body = { username: 'service-account:nightly é', password: PASSWORD }
+    const path = '/api/v1/users'
+    expect((await harness.request({ path, body, token: tokens['admin']! })).status).toBe(422)
   })
 
   test.each(Object.entries(names))('of %s, as %s', async (username, encoded) => {

@@ -20,9 +20,14 @@ interface JobDocument {
 let harness: Harness
 let ada: string
 let eve: string
+let predictKey: string
 let [done, waiting]: string[] = []
 beforeAll(async () => {
-  harness = await openHarness({ JOBS_UNFINISHED_MAX: '3' })
+  harness = await openHarness({
+    JOBS_UNFINISHED_MAX: '3',
+    // Who has not said who they are has no jobs.
+    ANONYMOUS_SCOPES: 'jobs:read',
+  })
   harness.platform.jobs.handle('failing', {
     run: async () => {
       throw new JobRefused('it was refused')
@@ -32,7 +37,10 @@ beforeAll(async () => {
   await harness.addAccount({ username: 'eve' })
   ada = await harness.logIn('ada')
   eve = await harness.logIn('eve')
-  done = await order(ada)
+  const key = { name: 'k', scopes: ['predict'] }
+  const made = await harness.request({ path: '/api/v1/api-keys', body: key, token: ada })
+  predictKey = ((await made.json()) as { key: string }).key
+  done = await order(predictKey)
   await untilState(ada, done, 'done')
   waiting = await harness.platform.database.write((tx) =>
     harness.platform.jobs.enqueue(tx, { type: 'nobody does it', payload: {}, ownerId: adaId }),
@@ -65,6 +73,36 @@ describe('refusals', () => {
     () => harness,
     [
       { name: 'no token', path: JOBS, status: 401 },
+      {
+        name: 'a key without the scope',
+        get as() {
+          return predictKey
+        },
+        path: JOBS,
+        status: 403,
+      },
+      {
+        name: 'a job that it made, to a key without the scope',
+        get as() {
+          return predictKey
+        },
+        get path() {
+          return `${JOBS}/${done}`
+        },
+        status: 403,
+        mustNotContain: ['signature'],
+      },
+      ...['DELETE', 'POST'].map((method) => ({
+        name: `a change to it, to such a key: ${method}`,
+        method,
+        get as() {
+          return predictKey
+        },
+        get path() {
+          return `${JOBS}/${done}${method === 'POST' ? '/replay' : ''}`
+        },
+        status: 403,
+      })),
       { name: 'an id with U+0000', as: 'ada', path: `${JOBS}/a%00b`, status: 404 },
       { name: 'a cursor with U+0000', as: 'ada', path: `${JOBS}?before=%00`, status: 422 },
       { name: 'no such job', as: 'admin', path: `${JOBS}/none`, status: 404 },

@@ -525,3 +525,23 @@ describe('who is here is not told', () => {
     for (const spy of [hash, verify, writes]) spy.mockRestore()
   })
 })
+
+test('a flood of forgotten passwords is told of 300 times a minute', async () => {
+  const { audit } = authTables(harness.platform.database.kit)
+  const told = async () => {
+    const { read } = harness.platform.database
+    const type = 'auth.password_reset_requested'
+    return (await read.select().from(audit).where(eq(audit.type, type))).length
+  }
+  harness.clock.advance(60_000)
+  const before = await told()
+  for (let n = 0; n < 310; n += 1) expect((await forgot(`nobody ${n}`)).status).toBe(202)
+  expect((await told()) - before).toBe(300)
+  // Whoever has an account gets the link all the same.
+  expect((await forgot(name)).status).toBe(202)
+  expect((await told()) - before).toBe(300)
+  await until(() => resetMails().length === 1)
+  harness.clock.advance(60_000)
+  await forgot('nobody')
+  expect((await told()) - before).toBe(301)
+})

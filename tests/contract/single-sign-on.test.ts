@@ -1292,4 +1292,46 @@ describe('my identities', () => {
     expect((await remove('company')).status).toBe(409)
     expect((await remove('gone')).status).toBe(204)
   })
+  test('are void with the password that an administrator voids, and so are keys; not with one that is set', async () => {
+    const id = await harness.addAccount({ username: name })
+    const token = await harness.logIn(name)
+    const { browser, location } = await beginLink(token)
+    await browser.follow(location, ({ pathname }) => pathname === '/account')
+    const key = { name: 'left behind', scopes: ['models:read'] }
+    const made = await harness.request({ path: '/api/v1/api-keys', body: key, token })
+    const { key: secret } = (await made.json()) as { key: string }
+    const isGood = async () =>
+      (await harness.request({ path: '/api/v1/models', token: secret })).status === 200
+    const linked = async () => {
+      const { identities } = tables()
+      const all = await harness.platform.database.read.select().from(identities)
+      return all.filter(({ accountId }) => accountId === id).length
+    }
+    const path = `/api/v1/users/${id}/password`
+    const reset = (body: object) => harness.request({ path, body, token: harness.adminToken })
+
+    expect((await reset({ password: 'the given one' })).status).toBe(204)
+    expect([await isGood(), await linked()]).toEqual([true, 1])
+    expect((await reset({})).status).toBe(200)
+    expect([await isGood(), await linked()]).toEqual([false, 0])
+    expect(await lastEvent('auth.api_key_deleted')).toMatchObject({ user_id: id })
+    expect(await lastEvent('auth.identity_removed')).toMatchObject({ user_id: id })
+    // Who signs on by it now is somebody else.
+    const { token: later } = await signOn()
+    const me = await harness.request({ path: ME, token: later })
+    expect(((await me.json()) as { id: string }).id).not.toBe(id)
+  })
+
+  // Last: a provider's tokens are not from the time that it is then.
+  test('ASVS 7.5.1: are linked and removed by who has just logged in', async () => {
+    await harness.addAccount({ username: name })
+    const token = await harness.logIn(name)
+    harness.clock.advance(601_000)
+    const old = { status: 403, title: 'Login not recent' }
+    const link = { path: MINE, body: { provider: 'company' }, token }
+    expect(await (await harness.request(link)).json()).toMatchObject(old)
+    const path = `${MINE}/${othersIdentity}`
+    const remove = await harness.request({ method: 'DELETE', path, token })
+    expect(await remove.json()).toMatchObject(old)
+  })
 })

@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, spyOn, test } from 'b
 import { eq } from 'drizzle-orm'
 
 import { authTables } from '../../src/auth/tables.ts'
+import { roleScopes } from '../../src/gateway/scopes.ts'
 import { type Harness, openHarness, PASSWORD } from '../support/harness.ts'
 import { type Row, testRequests } from '../support/request-table.ts'
 import { strangeMemberRows, userFieldRows } from '../support/user-field-rows.ts'
@@ -298,7 +299,7 @@ describe('a change', () => {
     expect((await asAdmin('PATCH', `${USERS}/${id}`, { role: 'viewer' })).status).toBe(200)
     expect(await users()).toBe(403)
     const mine = await harness.request({ path: '/api/v1/me', token })
-    expect(await mine.json()).toMatchObject({ role: 'viewer', scopes: ['predict', 'models:read'] })
+    expect(await mine.json()).toMatchObject({ role: 'viewer', scopes: roleScopes.viewer })
   })
 })
 
@@ -502,7 +503,9 @@ describe('the last administrator', () => {
       ['PATCH', { role: 'viewer' }],
       ['DELETE', undefined],
     ] as const) {
-      const { made, first, second } = await openWithTwo({ ANONYMOUS_SCOPES: 'users:write' })
+      const { made, first, second } = await openWithTwo({
+        ANONYMOUS_SCOPES: roleScopes.admin.join(' '),
+      })
       const answers = await Promise.all(
         [first, second].map((path) => made.request({ method, path, body })),
       )
@@ -526,8 +529,9 @@ describe('the last administrator', () => {
 })
 
 test('where the operator lets everybody create users, nobody is named as who did it', async () => {
-  const made = await open({ ANONYMOUS_SCOPES: 'users:write' })
+  const made = await open({ ANONYMOUS_SCOPES: ['users:write', ...roleScopes.viewer].join(' ') })
   const body = { username: 'made', password: 'long enough' }
+  expect((await made.request({ path: USERS, body: { ...body, role: 'editor' } })).status).toBe(403)
   expect((await made.request({ path: USERS, body })).status).toBe(201)
   await made.published()
   expect(made.events.at(-1)).toMatchObject({ type: 'auth.user_created', data: { actor_id: null } })

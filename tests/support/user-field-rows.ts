@@ -17,6 +17,7 @@ const bad: Record<Fields, [name: string, value: unknown][]> = {
     ['with half a character', 'a\ud800b'],
     ['with a letter that nobody sees', 'ad\u200bmin'],
     ['with a line end', 'ada\r\nrole: admin'],
+    ['a program’s', 'Service-Account:nightly'],
   ],
   email: [
     ['a number', 7],

@@ -114,6 +114,8 @@ describe('a user name', () => {
     ['with a direction', 'ada\u202e'],
     ['with half a character', 'ada\ud800'],
     ['with a line end', 'ada\nroot'],
+    ['one of a program', 'service-account:nightly'],
+    ['one of a program, when folded', 'Service-ACCOUNT：nightly'],
   ])('is not %s', (_, name) => expect(usernameFault(name)).toBeString())
 
   test('that is fit is nobody’s e-mail address, however it is folded', () => {

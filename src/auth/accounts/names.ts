@@ -5,6 +5,9 @@ const USERNAME = /^[^\s@\p{C}](?:[^@\p{C}]{0,62}[^\s@\p{C}])?$/u
 const INVISIBLE = /\p{Default_Ignorable_Code_Point}/u
 const INVISIBLES = new RegExp(INVISIBLE, 'gu')
 
+/** How names of programs begin where people are named too. */
+export const PROGRAM_PREFIX = 'service-account:'
+
 /** The dot-atoms of RFC 5322 in the letters of any script (RFC 6531), at a host with a dot. */
 const ATOM = "[\\p{L}\\p{M}\\p{N}!#$%&'*+/=?^_`{|}~-]+"
 const LABEL = '[\\p{L}\\p{N}](?:[\\p{L}\\p{M}\\p{N}-]*[\\p{L}\\p{M}\\p{N}])?'
@@ -41,7 +44,10 @@ export const foldName = (name: string) =>
  */
 export function usernameFault(name: string): string | undefined {
   const isFit = [name, foldName(name)].every((form) => USERNAME.test(form))
-  return isFit && !INVISIBLE.test(name) ? undefined : 'expected 1 to 64 visible characters, no @'
+  if (!isFit || INVISIBLE.test(name)) return 'expected 1 to 64 visible characters, no @'
+  return foldName(name).startsWith(PROGRAM_PREFIX)
+    ? `expected another beginning than ${PROGRAM_PREFIX}`
+    : undefined
 }
 
 /** What is wrong with a new e-mail address, or nothing. */

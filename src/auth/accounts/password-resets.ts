@@ -4,6 +4,7 @@ import type { Actor } from '../../gateway/principal.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Database, Writes } from '../../platform/database/database.ts'
 import type { Audit } from '../audit/audit.ts'
+import { createWriteCap } from '../audit/write-cap.ts'
 import type { MailedPurpose, MailedTickets } from '../mail/mailed-tickets.ts'
 import type { Mailings } from '../mail/mailings.ts'
 import type { Passwords } from '../passwords/passwords.ts'
@@ -17,6 +18,9 @@ import { NO_PENDING_ADDRESS } from './pending-addresses.ts'
 
 /** A first password is set as a forgotten one is. */
 export const PASSWORD_TICKETS: MailedPurpose[] = ['reset_password', 'set_password']
+
+/** Whose the name is makes no difference: what is told must not say, by its time, who is here. */
+const REQUESTS_RECORDED_PER_MINUTE_MAX = 300
 
 /** Setting a password without the current one, by a link. */
 export interface PasswordResets {
@@ -55,6 +59,7 @@ export function createPasswordResets(deps: {
   const { database, passwords, sessions, mailedTickets, mailings, throttle, audit, clock } = deps
   const { secondFactors } = deps
   const { accounts, apiKeys, identities } = deps.tables
+  const mayRecord = createWriteCap({ clock, perMinuteMax: REQUESTS_RECORDED_PER_MINUTE_MAX })
 
   /**
    * Who reads what comes to an address that was only claimed may be another than who claimed it, and
@@ -77,8 +82,10 @@ export function createPasswordResets(deps: {
         .limit(1)
       const accountId = account?.id ?? null
       const actor = { id: null, name: null, address }
+      const isRecorded = mayRecord()
       await database.write(async (tx) => {
         await mailings.enqueue(tx, { letter: 'reset_password', accountId })
+        if (!isRecorded) return
         await audit.record(tx, actor, 'auth.password_reset_requested', { user_id: accountId })
       })
     },

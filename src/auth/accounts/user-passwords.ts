@@ -13,6 +13,7 @@ import type { Sessions } from '../sessions/sessions.ts'
 import type { Guess, Throttle } from '../sessions/throttle.ts'
 import type { AuthTables } from '../tables.ts'
 import { NO_PASSWORD, type User } from './new-user.ts'
+import type { Allow } from './outranking.ts'
 import { PASSWORD_TICKETS } from './password-resets.ts'
 import { NO_PENDING_ADDRESS } from './pending-addresses.ts'
 
@@ -38,16 +39,23 @@ export interface UserPasswords {
   /**
    * Sets an account's password without the current one, and ends all its sessions.
    *
+   * @param allow called within the write; for whoever does it to others.
    * @returns whether there is such an account.
    */
-  reset(id: string, password: string, actor: Actor): Promise<boolean>
+  reset(id: string, password: string, actor: Actor, allow?: Allow): Promise<boolean>
   /**
-   * Voids an account's password and ends all its sessions. Its owner sets the next one, which nobody else
+   * Voids an account's password, ends all its sessions and removes its API keys and identities: whoever was
+   * in beside its owner may have left some, to come back by. Its owner sets the next one, which nobody else
    * ever knows (ASVS 6.4.1, 6.4.6), by a link that is mailed.
    *
+   * @param allow as of `reset`.
    * @returns the link where it can't be mailed; `undefined` where there is no such account.
    */
-  void(id: string, actor: Actor): Promise<{ setPasswordUrl: string | null } | undefined>
+  void(
+    id: string,
+    actor: Actor,
+    allow?: Allow,
+  ): Promise<{ setPasswordUrl: string | null } | undefined>
 }
 
 export function createUserPasswords(deps: {
@@ -65,7 +73,7 @@ export function createUserPasswords(deps: {
 }): UserPasswords {
   const { database, passwords, sessions, mailedTickets, mailings, throttle, audit, clock } = deps
   const { forget } = deps
-  const { accounts } = deps.tables
+  const { accounts, apiKeys, identities } = deps.tables
 
   async function get(id: string): Promise<User | undefined> {
     const [account] = await database.read.select().from(accounts).where(eq(accounts.id, id))
@@ -75,10 +83,16 @@ export function createUserPasswords(deps: {
   /** @returns false when there is no such account any more, or when its hash is not `known` any more. */
   async function set(
     account: User,
-    options: { password: string; actor: Actor; known?: string; keptSession?: string },
+    options: {
+      password: string
+      actor: Actor
+      known?: string
+      keptSession?: string
+      allow?: Allow | undefined
+    },
   ): Promise<boolean> {
     const { id } = account
-    const { password, actor, known, keptSession } = options
+    const { password, actor, known, keptSession, allow } = options
     const passwordHash = await passwords.hashNew(password, account)
     const isSet = await database.write(async (tx) => {
       const isKnown = known === undefined ? undefined : eq(accounts.passwordHash, known)
@@ -86,8 +100,9 @@ export function createUserPasswords(deps: {
         .update(accounts)
         .set({ passwordHash, ...VOUCHED, updatedAt: new Date(clock.now()) })
         .where(and(eq(accounts.id, id), isKnown))
-        .returning({ id: accounts.id })
-      if (rows.length === 0) return false
+        .returning({ role: accounts.role })
+      if (rows[0] === undefined) return false
+      allow?.(rows[0])
       await sessions.revoke(tx, id, keptSession)
       await mailedTickets.revoke(tx, PASSWORD_TICKETS, id)
       await mailings.enqueue(tx, { letter: 'password_changed', accountId: id })
@@ -96,6 +111,24 @@ export function createUserPasswords(deps: {
     })
     if (isSet) forget(id)
     return isSet
+  }
+
+  async function removeOtherWays(tx: Writes, id: string, actor: Actor): Promise<void> {
+    const keys = await tx
+      .delete(apiKeys)
+      .where(eq(apiKeys.ownerId, id))
+      .returning({ key_id: apiKeys.id })
+    for (const key of keys) {
+      const details = { user_id: id, service_account_id: null, ...key }
+      await audit.record(tx, actor, 'auth.api_key_deleted', details)
+    }
+    const linked = await tx
+      .delete(identities)
+      .where(eq(identities.accountId, id))
+      .returning({ identity_id: identities.id, provider: identities.provider })
+    for (const identity of linked) {
+      await audit.record(tx, actor, 'auth.identity_removed', { user_id: id, ...identity })
+    }
   }
 
   const tell = (
@@ -137,11 +170,14 @@ export function createUserPasswords(deps: {
         }
         await guess.succeeded()
       }),
-    async reset(id, password, actor) {
+    async reset(id, password, actor, allow) {
       const account = await get(id)
-      return account !== undefined && set(account, { password, actor })
+      if (account === undefined) return false
+      // Before the hash, which costs 40 ms, and again once nobody else can change the account.
+      allow?.(account)
+      return set(account, { password, actor, allow })
     },
-    async void(id, actor) {
+    async void(id, actor, allow) {
       const voided = await database.write(async (tx) => {
         const [account] = await tx
           .update(accounts)
@@ -149,9 +185,11 @@ export function createUserPasswords(deps: {
           .where(eq(accounts.id, id))
           .returning()
         if (account === undefined) return undefined
+        allow?.(account)
         await sessions.revoke(tx, id)
         await mailedTickets.revoke(tx, PASSWORD_TICKETS, id)
         await audit.record(tx, actor, 'auth.password_voided', { user_id: id })
+        await removeOtherWays(tx, id, actor)
         if (!mailings.reaches(account)) {
           return { setPasswordUrl: await mailings.setPasswordLink(tx, account) }
         }

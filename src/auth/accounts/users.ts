@@ -22,6 +22,7 @@ import {
   type User,
   usernameColumns,
 } from './new-user.ts'
+import type { Allow } from './outranking.ts'
 import { PASSWORD_TICKETS } from './password-resets.ts'
 import { pendingColumns, type PendingAddresses } from './pending-addresses.ts'
 
@@ -64,11 +65,12 @@ export interface Users {
   ): Promise<User>
   get(id: string): Promise<User | undefined>
   /**
+   * @param allow called within the write; for whoever changes others.
    * @returns the account as it is now; `undefined` where there is none.
    * @throws {Problem} 409 when the user name or the e-mail address is taken, or when no administrator
    * would be left.
    */
-  change(id: string, change: UserChange, actor: Actor): Promise<User | undefined>
+  change(id: string, change: UserChange, actor: Actor, allow?: Allow): Promise<User | undefined>
   /**
    * As `change`, by its owner. Where mail is sent another address is only asked for: it is the
    * account's once its owner has shown that they read it, and whether it is taken makes no difference
@@ -82,10 +84,11 @@ export interface Users {
   /**
    * Removes an account, its sessions, its API keys and what it was granted.
    *
+   * @param allow as of `change`.
    * @returns whether there was one.
    * @throws {Problem} 409 when no administrator would be left.
    */
-  remove(id: string, actor: Actor): Promise<boolean>
+  remove(id: string, actor: Actor, allow?: Allow): Promise<boolean>
   /** Removes accounts that people made, and whose address they did not verify in time. */
   removePending(): Promise<void>
 }
@@ -156,6 +159,7 @@ export function createUsers(deps: {
     change: UserChange,
     actor: Actor,
     columnsOf: typeof changedColumns,
+    allow?: Allow,
   ): Promise<User | undefined> {
     const changed = await refusingTakenNames(() =>
       database.write(async (tx) => {
@@ -164,6 +168,7 @@ export function createUsers(deps: {
         }
         const account = await lock(tx, id)
         if (account === undefined) return undefined
+        allow?.(account)
         const now = clock.now()
         const next = columnsOf(account, change, new Date(now))
         const fields = fieldsOf(account, next)
@@ -246,13 +251,14 @@ export function createUsers(deps: {
       const [account] = await database.read.select().from(accounts).where(eq(accounts.id, id))
       return account
     },
-    change: (id, asked, actor) => change(id, asked, actor, changedColumns),
+    change: (id, asked, actor, allow) => change(id, asked, actor, changedColumns, allow),
     changeOwn: (id, asked, actor) => change(id, asked, actor, ownColumns),
-    async remove(id, actor) {
+    async remove(id, actor, allow) {
       const isRemoved = await database.write(async (tx) => {
         await administrators.exclude(tx)
         const account = await lock(tx, id)
         if (account === undefined) return false
+        allow?.(account)
         if (isAdministrator(account)) await administrators.requireAnother(tx, id)
         await sessions.revoke(tx, id)
         await grants.revoke(tx, id)

@@ -4,13 +4,12 @@ import type { Scope } from '../../gateway/scopes.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Database } from '../../platform/database/database.ts'
 import type { Audit } from '../audit/audit.ts'
+import { createWriteCap } from '../audit/write-cap.ts'
 import type { AuthTables } from '../tables.ts'
 import { type ApiKeys, type FoundApiKey, isOver, scopesOf } from './api-keys.ts'
 import type { KeyUses } from './key-uses.ts'
 
-/** Refusals a minute that the audit tells of: no flood of them is a flood of writes. */
-const REFUSALS_RECORDED_MAX = 300
-const MINUTE_MS = 60_000
+const REFUSALS_RECORDED_PER_MINUTE_MAX = 300
 
 /** A service account that proved itself by one of its keys. */
 export interface Client {
@@ -36,14 +35,7 @@ export function createClients(deps: {
 }): Clients {
   const { database, apiKeys, uses, audit, clock } = deps
   const { serviceAccounts } = deps.tables
-  let minute = { startedAt: -Infinity, refusals: 0 }
-
-  function mayRecord(): boolean {
-    const now = clock.now()
-    if (Math.abs(now - minute.startedAt) >= MINUTE_MS) minute = { startedAt: now, refusals: 0 }
-    minute.refusals += 1
-    return minute.refusals <= REFUSALS_RECORDED_MAX
-  }
+  const mayRecord = createWriteCap({ clock, perMinuteMax: REFUSALS_RECORDED_PER_MINUTE_MAX })
 
   /** Whether or not there is such an account, the work is the same. */
   async function recordRefusal(id: string, address: string): Promise<void> {

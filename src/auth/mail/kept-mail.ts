@@ -4,6 +4,7 @@ import type { Actor } from '../../gateway/principal.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Database } from '../../platform/database/database.ts'
 import type { Mail } from '../../platform/mail/mail.ts'
+import type { Allow } from '../accounts/outranking.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { Seal } from '../keys/seal.ts'
 import type { AuthTables } from '../tables.ts'
@@ -18,8 +19,16 @@ export type KeptMessage = Omit<StoredMail, 'sealedText'>
 export interface KeptMail extends Mail {
   /** The newest first. */
   list(page: { before?: string | undefined; limit: number }): Promise<KeptMessage[]>
-  /** The audit tells that it was shown. */
-  show(id: string, actor: Actor): Promise<(KeptMessage & { text: string }) | undefined>
+  /**
+   * The audit tells that it was shown.
+   *
+   * @param allow called with the account that its link lets in, before.
+   */
+  show(
+    id: string,
+    actor: Actor,
+    allow?: Allow,
+  ): Promise<(KeptMessage & { text: string }) | undefined>
   removeExpired(): Promise<void>
 }
 
@@ -33,7 +42,7 @@ export function createKeptMail(deps: {
   messagesMax: number
 }): KeptMail {
   const { database, seal, audit, clock, messagesMax } = deps
-  const { keptMail } = deps.tables
+  const { accounts, keptMail } = deps.tables
   const shown = {
     id: keptMail.id,
     accountId: keptMail.accountId,
@@ -78,12 +87,18 @@ export function createKeptMail(deps: {
         .orderBy(desc(keptMail.id))
         .limit(limit)
     },
-    async show(id, actor) {
+    async show(id, actor, allow) {
       const [found] = await database.read
         .select()
         .from(keptMail)
         .where(and(eq(keptMail.id, id), isOfUse()))
       if (found === undefined) return undefined
+      const [account] = await database.read
+        .select({ role: accounts.role })
+        .from(accounts)
+        .where(eq(accounts.id, found.accountId))
+      // The links of an account that is gone let nobody in.
+      if (account !== undefined) allow?.(account)
       const details = { user_id: found.accountId, mail_id: id }
       await database.write((tx) => audit.record(tx, actor, 'auth.mail_shown', details))
       const { sealedText, ...message } = found

@@ -48,15 +48,15 @@ export function importedHashFault(hash: string): string | undefined {
 }
 
 /**
- * What a typed password may have been when a hash was made: ours are made of one form only. Other
- * systems took the bytes as they came, in whichever Unicode form, and bcrypt elsewhere sees the first
- * 72 of them, where Bun digests a longer password first, so that it would match none of their hashes.
+ * What a typed password may have been when a hash was made. Ours are made of one form only; other systems
+ * took the bytes as they came, in whichever Unicode form. Both are tried whatever the hash is: how many
+ * there are must tell nothing of it, nor of whether there is one. bcrypt elsewhere sees the first 72 bytes, where Bun digests a longer password first, so that it would match none of their hashes.
  * (Nor does a bcrypt hash of a longer password that Bun itself has made match here.)
  */
 export function candidates(password: string, hash: string): (string | Uint8Array)[] {
   const form = hashable(password)
-  if (isCurrent(hash) || password === form) return [fitting(form, hash)]
-  return [form, password].map((each) => fitting(each, hash))
+  const forms = password === form ? [form] : [form, password]
+  return forms.map((each) => fitting(each, hash))
 }
 
 function fitting(password: string, hash: string): string | Uint8Array {

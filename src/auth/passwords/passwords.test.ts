@@ -55,6 +55,20 @@ describe('what a login costs does not tell who exists:', () => {
     expect(costs).toEqual([expect.stringMatching(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/)])
   })
 
+  test.each([
+    ['a user that does not exist', undefined],
+    ['a hash that is none', ''],
+    ['a hash of an unknown form', '$scrypt$ln=16$x'],
+    ['a hash of ours', '$argon2id$v=19$m=19456,t=2,p=1$x'],
+    ['an imported hash', '$argon2id$v=19$m=65536,t=3,p=4$x'],
+  ])('%s is compared as often for a password that is typed in another form', async (_, known) => {
+    const passwords = createPasswords({ queueMax: 64 })
+    expect(await passwords.verify('ﬁne horse battery', known)).toBe(false)
+    expect(costs).toHaveLength(2)
+    expect(await passwords.verify('fine horse battery', known)).toBe(false)
+    expect(costs).toHaveLength(3)
+  })
+
   test('a user that exists costs its own hash alone', async () => {
     expect(await createPasswords({ queueMax: 64 }).verify(PASSWORD, cheapHash)).toBe(true)
     expect(costs).toEqual([cheapHash])

@@ -55,17 +55,20 @@ export function createPasswords(deps: {
       const decoy = await (decoyHash ??= Bun.password.hash(crypto.randomUUID(), PARAMETERS))
       // Bun answers an empty hash at once, which would tell that the account exists.
       const hash = known === '' ? undefined : known
-      return slots.run(async () => {
+      const matches = async (given: string | Uint8Array): Promise<boolean> => {
         try {
-          for (const given of candidates(password, hash ?? decoy)) {
-            if (await Bun.password.verify(given, hash ?? decoy)) return hash !== undefined
-          }
-          return false
+          return await Bun.password.verify(given, hash ?? decoy)
         } catch {
           // An imported hash of a form that Bun does not know matches nothing, and takes its time.
           await Bun.password.verify(hashable(password), decoy)
           return false
         }
+      }
+      return slots.run(async () => {
+        for (const given of candidates(password, hash ?? decoy)) {
+          if (await matches(given)) return hash !== undefined
+        }
+        return false
       })
     },
   }

@@ -67,6 +67,23 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('on %s', 
     }
   }
 
+  /** Right guesses at once, of which the first takes until so many are refused. */
+  function crowd(name: string, size: number, refusedMax: number, by = throttle) {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    let refused = 0
+    const first = by.atLogin({ name, address: HOME }, () => promise, tell)
+    const others = Array.from({ length: size - 1 }, async () => {
+      try {
+        return await guess(name, HOME, true, by)
+      } catch (error) {
+        refused += 1
+        if (refused === refusedMax) resolve()
+        throw error
+      }
+    })
+    return [first, ...others]
+  }
+
   /** Tries as soon as it may, so many times. @returns the time that passed, in seconds. */
   async function guessPatiently(times: number, name: string, address: () => string) {
     const startedAt = clock.now()
@@ -214,27 +231,44 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('on %s', 
   })
 
   test('of many guesses at once five are looked at', async () => {
-    const guesses = Array.from({ length: 50 }, () => guess('ada', HOME))
+    const guesses = Array.from({ length: 17 }, () => guess('ada', HOME))
     const outcomes = await Promise.all(guesses)
     expect(outcomes.filter((outcome) => outcome === 'wrong')).toHaveLength(5)
   })
 
   test('many right ones at once are all let in', async () => {
-    const guesses = Array.from({ length: 50 }, () => guess('ada', HOME, true))
+    const guesses = Array.from({ length: 17 }, () => guess('ada', HOME, true))
     expect(new Set(await Promise.all(guesses))).toEqual(new Set(['right']))
   })
 
   test('more than may wait for their turn are told to come back', async () => {
     const narrow = open({ queueMax: 2 })
-    const outcomes = await Promise.allSettled(
-      Array.from({ length: 10 }, () => guess('ada', HOME, true, narrow)),
-    )
+    const [, ...waiting] = crowd('ada', 10, 7, narrow)
+    const outcomes = await Promise.allSettled(waiting)
     const refused = outcomes.filter(({ status }) => status === 'rejected')
     expect(refused).toHaveLength(7)
     for (const { reason } of refused as PromiseRejectedResult[]) {
       expect(reason).toMatchObject({ kind: { status: 503 } })
       expect((reason as Problem).options.headers).toEqual({ 'retry-after': '2' })
     }
+  })
+
+  test('of one name no more than sixteen wait, and other names have their turn', async () => {
+    const guesses = Promise.allSettled(crowd('ada', 200, 183))
+    const others = await Promise.all(
+      Array.from({ length: 17 }, () => guess('eve', ELSEWHERE, true)),
+    )
+    expect(new Set(others)).toEqual(new Set(['right']))
+    const outcomes = await guesses
+    expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(17)
+  })
+
+  test('a name that is held back does not wait for its turn, so that it takes up no room', async () => {
+    const narrow = open({ queueMax: 1 })
+    for (let failures = 0; failures < 5; failures += 1) await guess('ada', HOME)
+    const outcomes = Array.from({ length: 200 }, () => guess('ada', HOME, true, narrow))
+    expect(new Set(await Promise.all(outcomes))).toEqual(new Set([1]))
+    expect(told).toBe(1)
   })
 
   test('a guess that breaks off lets the next one through, and counts for nothing', async () => {

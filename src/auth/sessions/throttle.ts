@@ -229,13 +229,20 @@ export function createThrottle(deps: {
       const place = limitKey(address)
       const counters = await countersOf(name, place)
       const [ofName, , ofPair] = counters as [Counter, Counter, Counter]
-      return turns.take(ofName.key, async () => {
+      /** @returns for how long the place is known still. */
+      const check = async () => {
         const [known] = await database.read
           .select({ expiresAt: knownAddresses.expiresAt })
           .from(knownAddresses)
           .where(eq(knownAddresses.key, await knownKeyOf(name, place)))
         const knownMs = (known?.expiresAt.getTime() ?? 0) - clock.now()
         await requireTime(counters, knownMs > 0, tellHeld)
+        return knownMs
+      }
+      // What is refused anyway takes no room where others wait.
+      if (turns.isTaken(ofName.key)) await check()
+      return turns.take(ofName.key, async () => {
+        const knownMs = await check()
         return work({
           failed: (tx) => fail(tx, counters),
           async succeeded() {
@@ -256,8 +263,10 @@ export function createThrottle(deps: {
     },
     async atAccount(accountId, work, tellHeld) {
       const counter = { key: await digest('account', accountId), failuresMax, isOfPlace: true }
+      const check = () => requireTime([counter], false, tellHeld)
+      if (turns.isTaken(counter.key)) await check()
       return turns.take(counter.key, async () => {
-        await requireTime([counter], false, tellHeld)
+        await check()
         return work({
           failed: (tx) => fail(tx, [counter]),
           async succeeded() {
