@@ -27,6 +27,8 @@ import type { Client } from './sessions/sessions.ts'
 
 const FORM_BYTES_MAX = 16 * 1024
 const SIGN_OUT = '/sign-out'
+const UNTYPED = 'Type your user name, or your e-mail address, and your password.'
+const BEGIN_AGAIN = 'That was not what this page asks for. Sign in again.'
 
 const credentials = z.strictObject({
   username: z.string().min(1).max(320),
@@ -80,9 +82,13 @@ export function signInRoutes(deps: {
   }
 
   /** The form, empty or again, and in its action where to return. */
-  function form(returnTo: string | undefined, problem?: Problem, username?: string): Response {
+  function form(
+    returnTo: string | undefined,
+    problem?: Problem,
+    { username, invalid }: { username?: string; invalid?: string } = {},
+  ): Response {
     const { target, leadsTo } = aim(returnTo)
-    const fault = problem === undefined ? undefined : faultOf(problem)
+    const fault = problem === undefined ? undefined : faultOf(problem, invalid)
     const markup = SignInPage({
       action: signInPath(target),
       username,
@@ -112,7 +118,11 @@ export function signInRoutes(deps: {
     return secondFactorLogins.byCode(body.ticket, typed, client)
   }
 
-  const formAgain = (problem: Problem, { url }: Request) => form(returnToOf(url), problem)
+  /** @param invalid says what is wrong where it is the fields. */
+  const formAgain =
+    (invalid: string) =>
+    (problem: Problem, { url }: Request) =>
+      form(returnToOf(url), problem, { invalid })
 
   const page = { access: 'open', isPage: true, tag: 'pages' } as const
   const answers = { 303: { description: 'Signed in, and on to where it was asked for' } }
@@ -126,7 +136,7 @@ export function signInRoutes(deps: {
         summary: 'The form to sign in',
         query,
         answers: { 200: { description: 'A page' } },
-        refusal: formAgain,
+        refusal: formAgain(UNTYPED),
       },
       ({ query }) => form(query.return_to),
     ),
@@ -142,7 +152,7 @@ export function signInRoutes(deps: {
         query,
         body: { schema: credentials, example, isForm: true },
         answers,
-        refusal: formAgain,
+        refusal: formAgain(UNTYPED),
       },
       async ({ query, body: { username, password } }, context) => {
         try {
@@ -151,7 +161,7 @@ export function signInRoutes(deps: {
         } catch (error) {
           if (!(error instanceof Problem)) throw error
           if (error.kind !== authProblems.secondFactorRequired.kind) {
-            return form(query.return_to, error, username)
+            return form(query.return_to, error, { username })
           }
           const { ticket } = error.options.members as { ticket: string }
           return await secondStep(query.return_to, { ticket })
@@ -165,9 +175,14 @@ export function signInRoutes(deps: {
         method: 'get',
         path: SECOND_FACTOR,
         summary: 'Where only the form leads',
+        query,
         answers: { 303: { description: 'To the form to sign in' } },
+        refusal: formAgain(BEGIN_AGAIN),
       },
-      () => new Response(null, { status: 303, headers: { location: SIGN_IN } }),
+      ({ query }) => {
+        const location = signInPath(returns.admit(query.return_to))
+        return new Response(null, { status: 303, headers: { location } })
+      },
     ),
 
     route(
@@ -181,7 +196,7 @@ export function signInRoutes(deps: {
         query,
         body: { schema: secondFactor, example: codeExample, isForm: true },
         answers,
-        refusal: formAgain,
+        refusal: formAgain(BEGIN_AGAIN),
       },
       async ({ query, body }, context) => {
         const { ticket } = body
@@ -194,7 +209,10 @@ export function signInRoutes(deps: {
           const mayTryAgain = RETRIED.has(error.kind)
           if (!mayTryAgain) return form(query.return_to, error)
           const state = { ticket, fault: faultOf(error), isRecovery }
-          return secondStep(query.return_to, state, error).catch(() => form(query.return_to, error))
+          return secondStep(query.return_to, state, error).catch((over: unknown) => {
+            if (over instanceof Problem) return form(query.return_to, over)
+            throw over
+          })
         }
       },
     ),
@@ -214,7 +232,7 @@ export function signInRoutes(deps: {
           isForm: true,
         },
         answers,
-        refusal: formAgain,
+        refusal: formAgain(BEGIN_AGAIN),
       },
       async ({ query, body }, context) => {
         try {
@@ -256,9 +274,21 @@ const RETRIED = new Set([authProblems.badSecondFactor.kind, authProblems.tooMany
 
 const returnToOf = (url: string) => new URL(url).searchParams.get('return_to') ?? undefined
 
-function faultOf({ kind, options }: Problem): string {
-  if (kind.status === 422) return 'Type your user name, or your e-mail address, and your password.'
-  return options.detail ?? `${kind.title}.`
+/** What programs are told of, in the words of the page: nobody has seen a ticket or a challenge. */
+const SAID = new Map([
+  [
+    authProblems.badSecondFactorTicket.kind,
+    'That took too long, or was tried too often. Sign in again.',
+  ],
+  [
+    authProblems.badPasskey.kind,
+    'The passkey is not known here, or it took too long. Try again, or use your password.',
+  ],
+])
+
+function faultOf({ kind, options }: Problem, invalid?: string): string {
+  if (kind.status === 422 && invalid !== undefined) return invalid
+  return SAID.get(kind) ?? options.detail ?? `${kind.title}.`
 }
 
 /** With what every refusal says beside, such as when to come back. */

@@ -3,7 +3,7 @@ import { z } from '@hono/zod-openapi'
 import { type Route, route } from '../gateway/route.ts'
 import { ACCOUNT, type BrowserEntry } from './browser-entry.ts'
 import { clientOf } from './login-fields.ts'
-import { refusalPage } from './pages/refusal.tsx'
+import { signOnRefusalPage } from './pages/refusal.tsx'
 import type { ReturnAddresses } from './sessions/return-addresses.ts'
 import type { BrowserSecret } from './single-sign-on/browser-secret.ts'
 import type { Providers } from './single-sign-on/providers.ts'
@@ -38,7 +38,7 @@ export function singleSignOnRoutes(deps: {
     rate: 'auth',
     isPage: true,
     tag: 'pages',
-    refusal: refusalPage,
+    refusal: signOnRefusalPage,
   } as const
   return [
     route(

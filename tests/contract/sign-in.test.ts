@@ -604,6 +604,18 @@ describe('the second step', () => {
         status: 303,
         answerHeaders: { location: SIGN_IN },
       },
+      {
+        name: 'leads to the beginning with where to return, and nowhere else',
+        path: `${STEP}?return_to=/docs`,
+        status: 303,
+        answerHeaders: { location: `${SIGN_IN}?return_to=%2Fdocs` },
+      },
+      {
+        name: 'is no open redirect',
+        path: `${STEP}?return_to=//evil.example`,
+        status: 303,
+        answerHeaders: { location: SIGN_IN },
+      },
       ...(
         [
           ['nothing', '', 422],
@@ -622,7 +634,8 @@ describe('the second step', () => {
         headers: form,
         status,
         isPage: true as const,
-        contains: ['action="/sign-in"'],
+        contains: ['action="/sign-in"', 'Sign in again.'],
+        mustNotContain: ['Type your user name', 'set-cookie'],
       })),
       {
         name: 'is not for other sites to send',
@@ -686,7 +699,37 @@ describe('the second step', () => {
     harness.clock.advance(300_000)
     const late = await send({ ticket, code: codeNow() })
     expect(late.status).toBe(401)
-    expect(await late.text()).toContain('action="/sign-in"')
+    const text = await late.text()
+    expect(text).toContain('action="/sign-in"')
+    expect(text).toContain('That took too long')
+  })
+
+  test('begins anew where the ticket was tried too often, also with what is right', async () => {
+    const { ticket } = await begin()
+    for (let count = 0; count < 5; count++) {
+      const wrong = await send({ ticket, recovery_code: 'aaaaa-bbbbb' })
+      expect([wrong.status, (await wrong.text()).includes('<details open')]).toEqual([401, true])
+    }
+    const right = await send(
+      { ticket, recovery_code: recoveryCodes[1]! },
+      `${STEP}?return_to=/docs`,
+    )
+    expect([right.status, right.headers.get('set-cookie')]).toEqual([401, null])
+    const text = await right.text()
+    expect(text).toContain('action="/sign-in?return_to=%2Fdocs"')
+    expect(text).toContain('tried too often. Sign in again.')
+  })
+
+  test('ends the session before it (session fixation)', async () => {
+    const before = await signIn()
+    const { ticket } = await begin()
+    const done = await harness.request({
+      path: STEP,
+      body: new URLSearchParams({ ticket, recovery_code: recoveryCodes[2]! }).toString(),
+      headers: { ...form, cookie: before },
+    })
+    const after = done.headers.get('set-cookie')!.split(';')[0]!
+    expect([await isKnown(before), await isKnown(after)]).toEqual([false, true])
   })
 })
 
@@ -718,6 +761,7 @@ describe('a passkey', () => {
         ...refused,
         body: `response=${encodeURIComponent(unknown)}`,
         status: 401,
+        contains: ['The passkey is not known here'],
         events: ['auth.login_failed'],
       },
       {

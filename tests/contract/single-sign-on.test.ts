@@ -230,7 +230,7 @@ describe('the routes', () => {
         path: `${SSO}/company/callback?code=x&state=y`,
         status: 400,
         isPage: true,
-        contains: ['Invalid sign-on'],
+        contains: ['Invalid sign-on', 'href="/sign-in"'],
         events: ['auth.login_failed'],
       },
       {
@@ -254,7 +254,10 @@ describe('the routes', () => {
     const fresh = await openBrowserHarness({ SSO_PROVIDERS: setting, RATE_LIMIT_AUTH: '1' })
     const path = `${SSO}/company/callback?code=x&state=y`
     expect((await fresh.request({ path })).status).toBe(400)
-    expect((await fresh.request({ path })).status).toBe(429)
+    const refusal = await fresh.request({ path })
+    expect(refusal.status).toBe(429)
+    expect(refusal.headers.get('retry-after')).toMatch(/^\d+$/)
+    expect(refusal.headers.get('content-type')).toBe('text/html; charset=utf-8')
     await fresh.close()
   })
 })
@@ -1244,6 +1247,30 @@ describe('my identities', () => {
     const { identities } = tables()
     const all = await harness.platform.database.read.select().from(identities)
     expect(all.some(({ subject }) => subject === company.person['sub'])).toBe(false)
+  })
+
+  test('are removed by who has a passkey, since that logs in alone', async () => {
+    const { token } = await signOn()
+    const { id: accountId } = (await accountCalled(name))!
+    const listed = await harness.request({ path: MINE, token })
+    const { identities } = (await listed.json()) as { identities: { id: string }[] }
+    const remove = () =>
+      harness.request({ method: 'DELETE', path: `${MINE}/${identities[0]!.id}`, token })
+    expect((await remove()).status).toBe(409)
+    await harness.platform.database.write(async (tx) => {
+      await tx.insert(tables().passkeys).values({
+        id: Bun.randomUUIDv7(),
+        accountId,
+        credentialId: name,
+        publicKey: 'key',
+        counter: 0,
+        transports: [],
+        name: 'This laptop',
+        isBackedUp: false,
+        createdAt: new Date(),
+      })
+    })
+    expect((await remove()).status).toBe(204)
   })
 
   test('at a provider that is gone do not let anybody in, so the last that does stays', async () => {

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 
+import { generateSync } from 'otplib'
+
 import { PASSWORD } from '../support/harness.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 
@@ -93,4 +95,35 @@ test('a page of another server on this machine can’t sign a browser in or act 
   expect(answers.map(({ status }) => status)).toEqual([403, 403, 403])
   expect(answers.flatMap(({ headers }) => headers.getSetCookie())).toEqual([])
   expect((await visit('/api/v1/me')).status).toBe(200)
+})
+
+test('without any script, a code of an app is the second step', async () => {
+  const token = await server.logIn()
+  const post = async (path: string, body?: object) => {
+    const response = await fetch(server.url + path, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
+    return (await response.json()) as { secret: string; recovery_codes: string[] }
+  }
+  const { secret } = await post('/api/v1/me/totp')
+  // Each is good once; that of the next step is taken as well, for clocks that are fast.
+  const codeAt = (seconds: number) =>
+    generateSync({ secret, epoch: Math.floor(Date.now() / 1000) + seconds })
+  const confirmed = await post('/api/v1/me/totp/confirmation', { code: codeAt(0) })
+  expect(confirmed.recovery_codes).toHaveLength(10)
+
+  const { jar, visit } = createBrowser()
+  const form = { username: 'admin', password: PASSWORD }
+  const first = await (await visit('/sign-in?return_to=/api/v1/me', form)).text()
+  expect([jar.size, first.includes('<h1>Second factor</h1>')]).toEqual([0, true])
+  const [, action] = /<form method="post" action="([^"]+)"/.exec(first)!
+  const [, ticket] = /name="ticket" value="([^"]+)"/.exec(first)!
+
+  const wrong = await visit(action!, { ticket: ticket!, code: '000000' })
+  expect([wrong.status, jar.size]).toEqual([401, 0])
+  const me = await visit(action!, { ticket: ticket!, code: codeAt(30) })
+  expect(await me.json()).toMatchObject({ username: 'admin' })
+  expect([...jar.keys()]).toEqual(['quintet_session'])
 })

@@ -34,6 +34,7 @@ const pages = {
     ],
   }),
   refusal: RefusalPage({ title: HOSTILE, detail: HOSTILE }),
+  'refusal of a sign-on': RefusalPage({ title: HOSTILE, detail: HOSTILE, isSignOn: true }),
   'second factor': SecondFactorPage({ ...form, methods: ['totp', 'recovery_code', 'passkey'] }),
   'second factor, by recovery code': SecondFactorPage({
     ...form,
@@ -161,3 +162,13 @@ const unescaped = (text: string) =>
     .replaceAll('&lt;', '<')
     .replaceAll('&gt;', '>')
     .replaceAll('&amp;', '&')
+
+test('who has passkeys alone is told what is left where the button is not', () => {
+  const alone = textOf(pages['second factor, by passkey'])
+  expect(alone).toContain('Without it, ask an administrator')
+  expect(alone).not.toContain('recovery code')
+  const methods = ['passkey', 'recovery_code'] as const
+  const kept = textOf(SecondFactorPage({ action: '/there', ticket: 'qt_x', methods }))
+  expect(kept).toContain('use a recovery code, or ask an administrator')
+  expect(textOf(pages['second factor'])).not.toContain('administrator')
+})

@@ -12,7 +12,7 @@ async function ask() {
       : { headers: { 'content-type': 'application/json' }, body: JSON.stringify({ ticket }) }),
   })
   const options = await answer.json()
-  if (!answer.ok) throw new Error(options.detail ?? options.title)
+  if (!answer.ok) throw new Error([options.title, options.detail].filter(Boolean).join('. '))
   const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(options)
   const credential = await navigator.credentials.get({ publicKey })
   form.elements.response.value = JSON.stringify(credential)

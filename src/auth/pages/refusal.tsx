@@ -2,9 +2,15 @@ import type { Problem } from '../../gateway/problem.ts'
 import { Layout, pageOf } from './layout.tsx'
 
 /** What could not be done, and a way on. */
-export function RefusalPage({ title, detail }: { title: string; detail: string }) {
+export function RefusalPage(props: { title: string; detail: string; isSignOn?: boolean }) {
+  const { title, detail, isSignOn } = props
   return (
     <Layout title={title} fault={detail}>
+      {isSignOn && (
+        <p>
+          <a href="/sign-in">Sign in again, or in another way</a>
+        </p>
+      )}
       <p>
         <a href="/account">Your account</a>
       </p>
@@ -13,7 +19,12 @@ export function RefusalPage({ title, detail }: { title: string; detail: string }
 }
 
 /** A refusal as a page tells it. */
-export function refusalPage({ kind, options }: Problem): Response {
+export const refusalPage = (problem: Problem): Response => answerTo(problem, false)
+
+/** A refusal of somebody who came to sign in, and has perhaps no account yet. */
+export const signOnRefusalPage = (problem: Problem): Response => answerTo(problem, true)
+
+function answerTo({ kind, options }: Problem, isSignOn: boolean): Response {
   const { title, status } = kind
-  return pageOf(RefusalPage({ title, detail: options.detail ?? `${title}.` }), { status })
+  return pageOf(RefusalPage({ title, detail: options.detail ?? `${title}.`, isSignOn }), { status })
 }

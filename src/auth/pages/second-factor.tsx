@@ -19,13 +19,16 @@ export function SecondFactorPage(props: {
   const { action, ticket, methods, fault, isRecovery = false } = props
   const isFaulty = fault !== undefined
   const hasTotp = methods.includes('totp')
+  const hasRecovery = methods.includes('recovery_code')
   return (
     <Layout title="Second factor" fault={fault}>
       {methods.includes('passkey') && (
         <>
           {!hasTotp && (
             <p>
-              Your account asks for a passkey. It takes a browser with passkeys, and its scripts.
+              Your account asks for a passkey, and for that a browser needs to have passkeys and to
+              run scripts. Without it, {hasRecovery ? 'use a recovery code, or ask' : 'ask'} an
+              administrator to remove your second factors.
             </p>
           )}
           <PasskeyForm action={action} optionsPath={PASSKEY_OPTIONS} ticket={ticket} />
@@ -46,7 +49,7 @@ export function SecondFactorPage(props: {
           <button>Go on</button>
         </form>
       )}
-      {methods.includes('recovery_code') && (
+      {hasRecovery && (
         <details open={isRecovery}>
           <summary>Use a recovery code instead</summary>
           <form method="post" action={action} class="stack">
