@@ -4,11 +4,9 @@ import { type Chromium, ensureChromium, type Page, startChromium } from '../supp
 import { PASSWORD } from '../support/harness.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 import { freePort } from '../support/services/service.ts'
-import { until } from '../support/until.ts'
 
 const PASSKEYS = '/api/v1/me/passkeys'
 const SECOND = '/api/v1/auth/second-factor'
-const WAIT_MS = 10_000
 
 /** A passkey on this device, as a laptop with a finger has it. */
 const AUTHENTICATOR = {
@@ -144,41 +142,39 @@ testInChromium('it is the second factor of a login by password', async () => {
 })
 
 /** What a person does at a page, and where that leads. */
-async function at(path: string, action: string, leadsTo: string): Promise<void> {
-  const isThere = (pathname: string) =>
-    page.evaluate<boolean>(
-      `location.pathname === ${JSON.stringify(pathname)} && document.readyState === 'complete'`,
-    )
-  await page.send('Page.navigate', {
-    url: `${server.url.replace('127.0.0.1', 'localhost')}${path}`,
-  })
-  await until(() => isThere(path), WAIT_MS)
-  await page.evaluate(`(() => { ${action} })()`)
-  await until(() => isThere(leadsTo), WAIT_MS)
+async function act(action: string, leadsTo: string): Promise<void> {
+  await page.leave(() => page.evaluate(`(() => { ${action} })()`))
+  const where = await page.evaluate<string>('`${location.pathname}: ${document.title}`')
+  expect(where).toStartWith(leadsTo)
 }
+const openPage = (path: string) =>
+  page.leave(() =>
+    page.send('Page.navigate', { url: `${server.url.replace('127.0.0.1', 'localhost')}${path}` }),
+  )
 const usePasskey = `document.querySelector('form[data-passkey] button').click()`
+const submit = `document.querySelector('main form').submit()`
 
 testInChromium('it signs a browser in at the page, alone', async () => {
-  await at('/sign-in', usePasskey, '/account')
+  await openPage('/sign-in')
+  await act(usePasskey, '/account')
   expect(await page.evaluate<string>('document.body.textContent')).toContain('admin')
-  await at('/sign-out', `document.querySelector('main form').submit()`, '/sign-in')
+  await openPage('/sign-out')
+  await act(submit, '/sign-in')
 })
 
 testInChromium('it is the second step there, after the password', async () => {
-  const typed = `
-    document.querySelector('#username').value = 'admin'
+  await openPage('/sign-in')
+  await act(
+    `document.querySelector('#username').value = 'admin'
     document.querySelector('#password').value = ${JSON.stringify(PASSWORD)}
-    document.querySelector('main form').submit()`
-  await at('/sign-in', typed, '/sign-in')
-  await until(
-    () => page.evaluate<boolean>(`document.querySelector('h1').textContent === 'Second factor'`),
-    WAIT_MS,
+    ${submit}`,
+    '/sign-in: Second factor',
   )
   // It has no other, and asks for none.
   expect(await page.evaluate<number>(`document.querySelectorAll('#code').length`)).toBe(0)
-  await page.evaluate(`(() => { ${usePasskey} })()`)
-  await until(() => page.evaluate<boolean>(`location.pathname === '/account'`), WAIT_MS)
-  await at('/sign-out', `document.querySelector('main form').submit()`, '/sign-in')
+  await act(usePasskey, '/account')
+  await openPage('/sign-out')
+  await act(submit, '/sign-in')
 })
 
 testInChromium('it is listed with its last use', async () => {

@@ -15,6 +15,8 @@ export interface Page {
   evaluate<T>(expression: string): Promise<T>
   /** A command of the DevTools protocol: https://chromedevtools.github.io/devtools-protocol. */
   send<T = unknown>(method: string, parameters?: object): Promise<T>
+  /** Does what leads to another document, and waits until that one has loaded, its scripts with it. */
+  leave(action: () => Promise<unknown>): Promise<void>
 }
 
 export interface Chromium {
@@ -86,14 +88,7 @@ export async function startChromium(): Promise<Chromium> {
       const { page, socket } = await connect(webSocketDebuggerUrl)
       connections.push(socket)
       await page.send('Page.enable')
-      await page.send('Page.navigate', { url })
-      await until(
-        () =>
-          page.evaluate<boolean>(
-            `location.href.startsWith(${JSON.stringify(url)}) && document.readyState === 'complete'`,
-          ),
-        ANSWER_TIMEOUT_MS,
-      )
+      await page.leave(() => page.send('Page.navigate', { url }))
       return page
     },
     async close() {
@@ -151,6 +146,16 @@ async function connect(address: string): Promise<{ page: Page; socket: WebSocket
       })
       if (exceptionDetails === undefined) return result.value
       throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text)
+    },
+    async leave(action) {
+      await page.evaluate('globalThis.isLeft = true')
+      await action()
+      // Between two documents there is none to ask.
+      const hasLoaded = () =>
+        page
+          .evaluate<boolean>(`!globalThis.isLeft && document.readyState === 'complete'`)
+          .catch(() => false)
+      await until(hasLoaded, ANSWER_TIMEOUT_MS)
     },
   }
   return { page, socket }
