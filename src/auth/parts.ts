@@ -16,6 +16,7 @@ import { createUserImport } from './accounts/user-import.ts'
 import { createUserList } from './accounts/user-list.ts'
 import { createUserPasswords } from './accounts/user-passwords.ts'
 import { createUsers } from './accounts/users.ts'
+import { createWaysToLogIn } from './accounts/ways-to-log-in.ts'
 import { createAudit } from './audit/audit.ts'
 import { createBrowserEntry } from './browser-entry.ts'
 import { createAccess } from './grants/access.ts'
@@ -40,6 +41,7 @@ import { createSessions } from './sessions/sessions.ts'
 import { createThrottle } from './sessions/throttle.ts'
 import { createTokens } from './sessions/tokens.ts'
 import { createVerifiedTokens } from './sessions/verified-tokens.ts'
+import { readProviders } from './single-sign-on/provider-settings.ts'
 import { createSingleSignOnParts } from './single-sign-on/single-sign-on-parts.ts'
 import { authTables } from './tables.ts'
 import { createTickets } from './tickets/tickets.ts'
@@ -124,7 +126,10 @@ export function createAuthParts(deps: AuthDeps) {
     cacheMax: config.TOKEN_CACHE_MAX,
   })
 
-  const secondFactors = createSecondFactorParts({ ...given, sessions, tickets, secrets, forget })
+  const settings = readProviders(config.SSO_PROVIDERS)
+  const waysToLogIn = createWaysToLogIn({ tables, providerIds: settings.map(({ id }) => id) })
+  const proofs = { ...given, sessions, tickets, waysToLogIn, forget }
+  const secondFactors = createSecondFactorParts({ ...proofs, secrets })
   const mail = createMailParts({ ...given, tickets, secrets })
   const throttle = createThrottle({
     ...given,
@@ -159,7 +164,7 @@ export function createAuthParts(deps: AuthDeps) {
   return {
     ...people,
     ...machines,
-    ...createSingleSignOnParts({ ...people, administrators, tickets }),
+    ...createSingleSignOnParts({ ...people, ...proofs, settings, administrators }),
     keptMail: mail.keptMail,
     keyStore,
     keys,

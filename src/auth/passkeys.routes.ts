@@ -142,7 +142,7 @@ export function passkeyRoutes(deps: {
         description: 'In the ten minutes after a login.',
         pathParameters: z.object({ id: z.string() }),
         answers: { 204: { description: 'It is gone' } },
-        problems: [problems.notFound, authProblems.loginNotRecent],
+        problems: [problems.notFound, authProblems.loginNotRecent, authProblems.lastLogin],
       },
       async ({ path }, context) => {
         const owner = ownerOf(context)

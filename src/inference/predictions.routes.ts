@@ -136,8 +136,8 @@ export function predictionRoutes(deps: {
         summary: 'Predict several batches',
         description:
           'One result a batch, in order. When one does not fit its model, none is computed. With the ' +
-          'header `Prefer: respond-async` (RFC 7240) whoever is signed in gets a job instead, whose ' +
-          'result is this answer as a file.',
+          'header `Prefer: respond-async` (RFC 7240) who is signed in and may see their jobs, which ' +
+          'takes the scope `jobs:read`, gets one instead, whose result is this answer as a file.',
         body: {
           schema: batchRequest(batchesMax),
           example: {
@@ -167,7 +167,8 @@ export function predictionRoutes(deps: {
         const batchId = body.batch_id ?? null
         const { principal, request } = context
         const isPatient = RESPOND_ASYNC.test(request.headers.get('prefer') ?? '')
-        if (isPatient && isIdentity(principal)) {
+        // Who could not see the job would never get its result.
+        if (isPatient && isIdentity(principal) && principal.scopes.has('jobs:read')) {
           const order = { batchId, requests: body.batches }
           const id = await batchJobs.enqueue(order, principal)
           const location = `/api/v1/jobs/${id}`

@@ -40,7 +40,7 @@ beforeAll(async () => {
   const key = { name: 'k', scopes: ['predict'] }
   const made = await harness.request({ path: '/api/v1/api-keys', body: key, token: ada })
   predictKey = ((await made.json()) as { key: string }).key
-  done = await order(predictKey)
+  done = await order(ada)
   await untilState(ada, done, 'done')
   waiting = await harness.platform.database.write((tx) =>
     harness.platform.jobs.enqueue(tx, { type: 'nobody does it', payload: {}, ownerId: adaId }),
@@ -82,7 +82,7 @@ describe('refusals', () => {
         status: 403,
       },
       {
-        name: 'a job that it made, to a key without the scope',
+        name: 'a job of its owner, to a key without the scope',
         get as() {
           return predictKey
         },
@@ -195,6 +195,18 @@ describe('a batch that nobody waits for', () => {
     const body = { batches: [points] }
     const response = await harness.request({ path: BATCH, token: eve, headers: { prefer }, body })
     expect(response.status).toBe(status)
+  })
+
+  test('whoever may not see jobs waits', async () => {
+    const order = {
+      path: BATCH,
+      token: predictKey,
+      headers: patiently,
+      body: { batches: [points] },
+    }
+    const response = await harness.request(order)
+    expect(response.status).toBe(200)
+    expect(response.headers.has('preference-applied')).toBe(false)
   })
 
   test('whoever has no account waits', async () => {

@@ -646,6 +646,19 @@ describe('a passkey is removed', () => {
     await harness.logIn(owner.username)
   })
 
+  test('not where its owner could not log in any more', async () => {
+    const owner = await newOwner()
+    const { accounts } = tables()
+    await harness.platform.database.write((tx) =>
+      tx.update(accounts).set({ passwordHash: '' }).where(eq(accounts.id, owner.id)),
+    )
+    await expectRefused(remove(owner.passkeyId, owner.token), {
+      title: 'Last way to log in',
+      status: 409,
+    })
+    expect((await logIn(owner.key)).status).toBe(200)
+  })
+
   test('and another one stays, with the recovery codes', async () => {
     const owner = await newOwner()
     const second = createAuthenticator()

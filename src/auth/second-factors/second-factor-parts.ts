@@ -1,5 +1,6 @@
 import type { Clock } from '../../platform/clock.ts'
 import type { Database } from '../../platform/database/database.ts'
+import type { WaysToLogIn } from '../accounts/ways-to-log-in.ts'
 import type { Audit } from '../audit/audit.ts'
 import { createSeal } from '../keys/seal.ts'
 import type { Secrets } from '../keys/secrets.ts'
@@ -22,6 +23,7 @@ export function createSecondFactorParts(deps: {
   sessions: Sessions
   tickets: Tickets
   secrets: Secrets
+  waysToLogIn: WaysToLogIn
   audit: Audit
   clock: Clock
   /** To whose host passkeys are bound. */

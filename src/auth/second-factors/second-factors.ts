@@ -9,6 +9,7 @@ import {
   type Writes,
 } from '../../platform/database/database.ts'
 import type { User } from '../accounts/new-user.ts'
+import type { WaysToLogIn } from '../accounts/ways-to-log-in.ts'
 import type { Audit } from '../audit/audit.ts'
 import { authProblems } from '../problems.ts'
 import type { Sessions } from '../sessions/sessions.ts'
@@ -59,7 +60,10 @@ export interface SecondFactors {
   listPasskeys(accountId: string): Promise<Passkey[]>
   /** @throws {Problem} 409 when there are too many, or it is known. */
   addPasskey(owner: Owner, name: string, passkey: NewPasskey): Promise<Passkey>
-  /** @returns whether the account had it. */
+  /**
+   * @returns whether the account had it.
+   * @throws {Problem} 409 when its owner could not log in any more.
+   */
   removePasskey(owner: Owner, id: string): Promise<boolean>
 
   /** For who has lost them: takes all away and ends all sessions. Nothing happens where there is none. */
@@ -75,12 +79,13 @@ export function createSecondFactors(deps: {
   recoveryCodes: RecoveryCodes
   passkeys: Passkeys
   sessions: Sessions
+  waysToLogIn: WaysToLogIn
   audit: Audit
   publicUrl: string
   /** Called after a commit that ended sessions of an account. */
   forget: (accountId: string) => void
 }): SecondFactors {
-  const { database, totp, recoveryCodes, passkeys, sessions, audit, forget } = deps
+  const { database, totp, recoveryCodes, passkeys, sessions, waysToLogIn, audit, forget } = deps
   const { accounts } = deps.tables
   const { hostname } = new URL(deps.publicUrl)
 
@@ -207,8 +212,9 @@ export function createSecondFactors(deps: {
     },
     removePasskey(owner, passkeyId) {
       const { id, actor } = owner
-      return change(id, async (tx) => {
+      return change(id, async (tx, account) => {
         if (!(await passkeys.remove(tx, id, passkeyId))) return false
+        await waysToLogIn.requireOne(tx, account)
         const details = { user_id: id, passkey_id: passkeyId }
         await audit.record(tx, actor, 'auth.passkey_removed', details)
         await settleRemoval(tx, owner)

@@ -1,10 +1,11 @@
-import { and, asc, eq, gt, inArray, ne } from 'drizzle-orm'
+import { and, asc, eq, gt } from 'drizzle-orm'
 
 import type { Actor } from '../../gateway/principal.ts'
 import type { Problem } from '../../gateway/problem.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { type Database, isUniqueViolation, type Writes } from '../../platform/database/database.ts'
-import { NO_PASSWORD, type User } from '../accounts/new-user.ts'
+import type { User } from '../accounts/new-user.ts'
+import type { WaysToLogIn } from '../accounts/ways-to-log-in.ts'
 import type { Audit } from '../audit/audit.ts'
 import { authProblems } from '../problems.ts'
 import type { AuthTables } from '../tables.ts'
@@ -38,12 +39,11 @@ export function createIdentities(deps: {
   tables: AuthTables
   identityRows: IdentityRows
   audit: Audit
+  waysToLogIn: WaysToLogIn
   clock: Clock
-  /** Those through which people can come in. */
-  providerIds: readonly string[]
 }): Identities {
-  const { database, identityRows, audit, clock, providerIds } = deps
-  const { accounts, identities, passkeys, sessions } = deps.tables
+  const { database, identityRows, audit, waysToLogIn, clock } = deps
+  const { accounts, identities, sessions } = deps.tables
 
   async function locked(tx: Writes, id: string): Promise<User | undefined> {
     const [account] = await database.lock(tx.select().from(accounts).where(eq(accounts.id, id)))
@@ -96,39 +96,12 @@ export function createIdentities(deps: {
           .where(and(eq(identities.id, id), eq(identities.accountId, accountId)))
           .returning({ provider: identities.provider })
         if (account === undefined || removed[0] === undefined) return false
-        if (account.passwordHash === NO_PASSWORD && !(await hasAnother(tx, accountId, id))) {
-          throw authProblems.lastLogin({
-            detail: 'You have no password. Have one set first, or you could not log in any more.',
-          })
-        }
+        await waysToLogIn.requireOne(tx, account)
         const details = { user_id: accountId, identity_id: id, provider: removed[0].provider }
         await audit.record(tx, actor, 'auth.identity_removed', details)
         return true
       })
     },
-  }
-
-  /** Whether there is another way left for its owner to come in: an identity, or a passkey. */
-  async function hasAnother(tx: Writes, accountId: string, id: string): Promise<boolean> {
-    const keys = await tx
-      .select({ id: passkeys.id })
-      .from(passkeys)
-      .where(eq(passkeys.accountId, accountId))
-      .limit(1)
-    if (keys.length > 0) return true
-    if (providerIds.length === 0) return false
-    const others = await tx
-      .select({ id: identities.id })
-      .from(identities)
-      .where(
-        and(
-          eq(identities.accountId, accountId),
-          ne(identities.id, id),
-          inArray(identities.provider, [...providerIds]),
-        ),
-      )
-      .limit(1)
-    return others.length > 0
   }
 }
 
