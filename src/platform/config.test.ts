@@ -66,7 +66,7 @@ describe('settings that are used', () => {
     ['PORT', '65535', 65_535],
     ['WORKERS', '256', 256],
     ['DRAIN_DELAY_MS', '0', 0],
-    ['PUBLIC_URL', 'https://api.example.com/base//', 'https://api.example.com/base'],
+    ['PUBLIC_URL', 'https://api.example.com//', 'https://api.example.com'],
     [
       'CORS_ORIGINS',
       'https://a.example, http://b.example:3000',
@@ -104,6 +104,9 @@ describe('settings that are refused', () => {
     ['TOKEN_TTL_SECONDS', '86401', 'a whole number from 60 to 86400'],
     ['PUBLIC_URL', 'api.example.com', 'an address such as'],
     ['PUBLIC_URL', 'ftp://api.example.com', 'an address such as'],
+    ['PUBLIC_URL', 'https://example.com/quintet', 'no more than scheme, host and port'],
+    ['PUBLIC_URL', 'https://example.com?a=b', 'no more than scheme, host and port'],
+    ['PUBLIC_URL', 'https://me@example.com', 'no more than scheme, host and port'],
     ['LOG_LEVEL', 'loud', '"info"'],
     ['JWT_SECRET', 'x'.repeat(31), 'at least 32 bytes'],
     ['ADMIN_PASSWORD', 'x'.repeat(7), 'at least 8 characters'],

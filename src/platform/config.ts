@@ -33,6 +33,11 @@ const webAddress = z
   .url({ protocol: /^https?$/, error: 'expected an address such as https://api.example.com' })
   .transform((url) => url.replace(/\/+$/, ''))
 
+function isAtRoot(address: string): boolean {
+  const { pathname, search, hash, username, password } = new URL(address)
+  return pathname === '/' && `${search}${hash}${username}${password}` === ''
+}
+
 const secret = { secret: true }
 const text = () => z.string().trim()
 
@@ -110,6 +115,10 @@ export const settings = z
       .default('127.0.0.1')
       .describe('Address to listen on; `0.0.0.0` opens the server to other machines'),
     PUBLIC_URL: webAddress
+      .refine(
+        isAtRoot,
+        'expected no more than scheme, host and port: pages and cookies are at the root',
+      )
       .default('http://localhost:8080')
       .describe('Address under which clients know the server; the issuer (`iss`) of its tokens'),
     DATA_DIR: z.string().default('./data').describe('Folder that holds all state'),

@@ -811,6 +811,15 @@ describe('without a mail server', () => {
     expect((await logIn('cy')).status).toBe(200)
   })
 
+  test('mail to who is removed goes with them', async () => {
+    const gone = await harness.addAccount({ username: 'deb' })
+    await post(FORGOT, { username: 'deb' })
+    const isListed = async () => (await list()).some(({ user_id: user }) => user === gone)
+    await until(isListed)
+    expect((await asAdmin(`${USERS}/${gone}`, undefined, 'DELETE')).status).toBe(204)
+    expect(await isListed()).toBe(false)
+  })
+
   test('three are kept, the newest, an hour each', async () => {
     for (const username of ['dan', 'eli', 'fay', 'gus']) {
       await harness.addAccount({ username })

@@ -249,7 +249,7 @@ describe('a link', () => {
     expect((await reset(ticket)).status).toBe(400)
   })
 
-  test('is void while the account is disabled, and lets nobody in who is', async () => {
+  test('is void once the account is disabled, which lets nobody in, nor later', async () => {
     const ticket = await ticketFor()
     const path = `/api/v1/users/${id}`
     const disable = (disabled: boolean) =>
@@ -260,7 +260,8 @@ describe('a link', () => {
     await allSent()
     expect(resetMails()).toHaveLength(1)
     await disable(false)
-    expect((await reset(ticket)).status).toBe(204)
+    expect((await reset(ticket)).status).toBe(400)
+    expect((await reset(await ticketFor())).status).toBe(204)
   })
 
   test('opens no session by itself', async () => {

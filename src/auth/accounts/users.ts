@@ -118,7 +118,7 @@ export function createUsers(deps: {
 }): Users {
   const { database, passwords, sessions, administrators, grants, secondFactors, audit } = deps
   const { mailedTickets, mailings, pendingAddresses, clock, forget } = deps
-  const { accounts, apiKeys, identities } = deps.tables
+  const { accounts, apiKeys, identities, keptMail } = deps.tables
 
   async function lock(tx: Writes, id: string): Promise<User | undefined> {
     const [account] = await database.lock(tx.select().from(accounts).where(eq(accounts.id, id)))
@@ -177,7 +177,10 @@ export function createUsers(deps: {
         if (isAdministrator(account) && !isAdministrator({ ...account, ...next })) {
           await administrators.requireAnother(tx, id)
         }
-        if (next.disabledAt instanceof Date) await sessions.revoke(tx, id)
+        if (next.disabledAt instanceof Date) {
+          await sessions.revoke(tx, id)
+          await mailedTickets.revoke(tx, PASSWORD_TICKETS, id)
+        }
         await tx.update(accounts).set(columns).where(eq(accounts.id, id))
         if (next.email !== undefined) await moveMail(tx, account, next.email)
         if (typeof next.emailPending === 'string') {
@@ -265,6 +268,7 @@ export function createUsers(deps: {
         await tx.delete(apiKeys).where(eq(apiKeys.ownerId, id))
         await secondFactors.clear(tx, id)
         await tx.delete(identities).where(eq(identities.accountId, id))
+        await tx.delete(keptMail).where(eq(keptMail.accountId, id))
         await tx.delete(accounts).where(eq(accounts.id, id))
         await audit.record(tx, actor, 'auth.user_deleted', { user_id: id })
         return true
