@@ -46,6 +46,14 @@ export function createDocument(routes: readonly Route[]) {
     name: 'X-API-Key',
   })
   registry.registerComponent('securitySchemes', 'basic', { type: 'http', scheme: 'basic' })
+  registry.registerComponent('securitySchemes', 'cookie', {
+    type: 'apiKey',
+    in: 'cookie',
+    name: 'quintet_session',
+    description:
+      'Of a browser that has signed in at /sign-in. Over https its name begins with `__Host-`, with ' +
+      '`COOKIE_DOMAIN` set with `__Secure-`.',
+  })
   for (const route of routes.filter(({ isPage }) => !isPage)) {
     registry.registerPath({
       method: route.method,
@@ -83,8 +91,8 @@ export function createDocument(routes: readonly Route[]) {
 /** Where people must be there themselves, no key will do. */
 function securityOf({ access }: Route): Record<string, string[]>[] {
   if (access === 'open') return []
-  if (access === 'in-person') return [{ bearer: [] }]
-  return [{ bearer: [] }, { apiKey: [] }, { basic: [] }]
+  const sessions = [{ bearer: [] }, { cookie: [] }]
+  return access === 'in-person' ? sessions : [...sessions, { apiKey: [] }, { basic: [] }]
 }
 
 function contentOf(body: NonNullable<Route['body']>) {
