@@ -12,19 +12,25 @@ interface Value {
 let clock: TestClock
 let version: number
 let reads: string[]
+let knownToReads: (Value | undefined)[]
 /** What happens to a read instead of an answer. */
 let trouble: (() => Promise<Value>) | undefined
+/** That a key stands for nothing any more. */
+class Refused extends Error {}
 let remembered: Remembered<Value>
 beforeEach(() => {
   clock = createTestClock()
   version = 1
   reads = []
+  knownToReads = []
   trouble = undefined
   remembered = createRemembered({
-    read: (key) => {
+    read: (key, known) => {
       reads.push(key)
+      knownToReads.push(known)
       return trouble?.() ?? Promise.resolve({ version })
     },
+    isRefusal: (error) => error instanceof Refused,
     clock,
     max: 2,
   })
@@ -58,6 +64,13 @@ test('what nobody has asked for in two seconds is news to all who ask, by one re
   expect(reads).toEqual(['a', 'a'])
 })
 
+test('who reads again knows what it was', async () => {
+  await seen()
+  clock.advance(1000)
+  await seen()
+  expect(knownToReads).toEqual([undefined, { version: 1 }])
+})
+
 test('a clock that was set back does not keep it', async () => {
   await seen()
   version = 2
@@ -83,6 +96,21 @@ test('what was asked for before it was forgotten is not remembered', async () =>
   late.resolve({ version: 1 })
   expect(await early).toEqual({ version: 1 })
   expect(remembered.get('a')).toEqual({ version: 2 })
+})
+
+test('all are forgotten of which something is so, and what is being read for the first time', async () => {
+  await remembered.get('a')
+  version = 2
+  const early = remembered.get('b')
+  remembered.forgetAll((value) => value.version === 1)
+  await early
+  expect(reads).toEqual(['a', 'b'])
+  await remembered.get('a')
+  expect(remembered.get('a')).toEqual({ version: 2 })
+  await remembered.get('b')
+  expect(reads).toEqual(['a', 'b', 'a', 'b'])
+  remembered.forgetAll((value) => value.version === 1)
+  expect(remembered.get('b')).toEqual({ version: 2 })
 })
 
 test('as many keys are remembered as may be, and the one not asked for the longest makes room', async () => {
@@ -147,6 +175,18 @@ test('what nobody waits for any more may fail, and nothing is forgotten', async 
   trouble = away
   clock.advance(1000)
   expect(await seen()).toBe(1)
+})
+
+test('a refusal counts, though nobody waits for it any more', async () => {
+  await seen()
+  const late = Promise.withResolvers<Value>()
+  trouble = () => late.promise
+  clock.advance(1000)
+  expect(await seen()).toBe(1)
+  late.reject(new Refused())
+  await Bun.sleep(1)
+  trouble = away
+  expect(await refusal(seen())).toBeInstanceOf(DatabaseSilent)
 })
 
 test('another failure is nothing to believe in', async () => {

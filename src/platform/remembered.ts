@@ -18,6 +18,8 @@ export interface Remembered<Value> {
   get(key: string): Value | Promise<Value>
   /** Forgets what is remembered. Call it after the commit of a change. */
   forget(key: string): void
+  /** Forgets every value of which that is so. */
+  forgetAll(isSo: (value: Value) => boolean): void
 }
 
 interface Entry<Value> {
@@ -30,13 +32,16 @@ interface Entry<Value> {
   reading: Promise<Value> | undefined
 }
 
-/** @param deps.max keys that are remembered; the one that was not asked for the longest makes room. */
 export function createRemembered<Value extends object>(deps: {
-  read: (key: string) => Promise<Value>
+  /** @param known what it was the last time. */
+  read: (key: string, known: Value | undefined) => Promise<Value>
+  /** Whether a failed read says that there is nothing any more, whoever still waits to hear it. */
+  isRefusal?: (error: unknown) => boolean
   clock: Clock
+  /** Keys that are remembered; the one that was not asked for the longest makes room. */
   max: number
 }): Remembered<Value> {
-  const { read, clock } = deps
+  const { read, isRefusal, clock } = deps
   const entries = new LRUCache<string, Entry<Value>>({ max: deps.max })
 
   const isBelieved = ({ confirmedAtMs }: Entry<Value>) =>
@@ -51,11 +56,11 @@ export function createRemembered<Value extends object>(deps: {
     const now = clock.now()
     entry.askedAtMs = now
     try {
-      entry.value = await read(key)
+      entry.value = await read(key, entry.value)
       entry.confirmedAtMs = now
       return entry.value
     } catch (error) {
-      if (entry.value === undefined) drop(key, entry)
+      if (entry.value === undefined || isRefusal?.(error)) drop(key, entry)
       throw error
     } finally {
       entry.reading = undefined
@@ -100,5 +105,10 @@ export function createRemembered<Value extends object>(deps: {
     },
     // What is being read was asked for before the change: whoever waits for it gets it, and nobody later.
     forget: (key) => void entries.delete(key),
+    forgetAll(isSo) {
+      for (const [key, { value }] of entries) {
+        if (value === undefined || isSo(value)) entries.delete(key)
+      }
+    },
   }
 }

@@ -1,12 +1,12 @@
-import { and, eq, gt, isNull, lte, or, sql } from 'drizzle-orm'
+import { and, eq, isNull, lte, or, sql } from 'drizzle-orm'
 
 import type { Actor } from '../../gateway/principal.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Database } from '../../platform/database/database.ts'
-import { placeholder } from '../../platform/database/prepared.ts'
 import type { Log } from '../../platform/log.ts'
 import type { PersonRights } from '../accounts/person-rights.ts'
 import type { AuthTables } from '../tables.ts'
+import { isOpen } from './open-sessions.ts'
 import { hashOf } from './refresh-tokens.ts'
 import type { Grant, Sessions } from './sessions.ts'
 import { invalidToken } from './tokens.ts'
@@ -59,17 +59,7 @@ export function createBrowserSessions(deps: {
     })
     .from(sessions)
     .innerJoin(accounts, eq(accounts.id, sessions.accountId))
-    .where(
-      and(
-        eq(sessions.cookieHash, sql.placeholder('hash')),
-        gt(sessions.expiresAt, placeholder('now', sessions.expiresAt)),
-        or(
-          isNull(sessions.idleUntil),
-          gt(sessions.idleUntil, placeholder('now', sessions.idleUntil)),
-        ),
-        isNull(accounts.disabledAt),
-      ),
-    )
+    .where(and(eq(sessions.cookieHash, sql.placeholder('hash')), isOpen(deps.tables)))
     .prepare('account_by_cookie')
 
   async function find(hash: string) {

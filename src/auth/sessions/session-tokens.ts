@@ -1,11 +1,11 @@
-import { and, eq, gt, isNull, or, sql } from 'drizzle-orm'
+import { and, eq, sql } from 'drizzle-orm'
 
 import type { Clock } from '../../platform/clock.ts'
 import type { Database } from '../../platform/database/database.ts'
-import { placeholder } from '../../platform/database/prepared.ts'
 import type { PersonRights } from '../accounts/person-rights.ts'
 import type { Keys } from '../keys/keys.ts'
 import type { AuthTables } from '../tables.ts'
+import { isOpen } from './open-sessions.ts'
 import { invalidToken, type SessionToken } from './tokens.ts'
 import type { Credential } from './verified-tokens.ts'
 
@@ -24,17 +24,7 @@ export function createSessionTokens(deps: {
     .select({ id: accounts.id, username: accounts.username, role: accounts.role })
     .from(sessions)
     .innerJoin(accounts, eq(accounts.id, sessions.accountId))
-    .where(
-      and(
-        eq(sessions.id, sql.placeholder('id')),
-        gt(sessions.expiresAt, placeholder('now', sessions.expiresAt)),
-        or(
-          isNull(sessions.idleUntil),
-          gt(sessions.idleUntil, placeholder('now', sessions.idleUntil)),
-        ),
-        isNull(accounts.disabledAt),
-      ),
-    )
+    .where(and(eq(sessions.id, sql.placeholder('id')), isOpen(deps.tables)))
     .prepare('account_by_session')
 
   return ({ userId, sessionId, keyId, expiresAt }) => {
