@@ -47,7 +47,7 @@ export function createAuth(deps: AuthDeps): Auth {
   upkeep('tickets.expire', '27 * * * *', () => parts.tickets.removeExpired())
   upkeep('throttles.expire', '*/10 * * * *', () => parts.throttle.removeExpired())
   upkeep('mail.expire', '7 * * * *', () => parts.keptMail.removeExpired())
-  upkeep('signups.expire', '57 * * * *', () => parts.users.removePending())
+  upkeep('signups.expire', '57 * * * *', () => parts.signUps.removeExpired())
   upkeep('pending-addresses.expire', '57 * * * *', () => parts.pendingAddresses.removeExpired())
   upkeep('client-tokens.expire', '7 * * * *', () => parts.clientTokens.removeExpired())
   upkeep('audit.expire', '47 3 * * *', () => parts.audit.removeExpired())

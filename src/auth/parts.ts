@@ -12,6 +12,7 @@ import { createEmailVerification } from './accounts/email-verification.ts'
 import { createPasswordResets } from './accounts/password-resets.ts'
 import { createPendingAddresses } from './accounts/pending-addresses.ts'
 import { createPersonRights } from './accounts/person-rights.ts'
+import { createSignUps } from './accounts/sign-ups.ts'
 import { createUserImport } from './accounts/user-import.ts'
 import { createUserList } from './accounts/user-list.ts'
 import { createUserPasswords } from './accounts/user-passwords.ts'
@@ -177,6 +178,7 @@ export function createAuthParts(deps: AuthDeps) {
     verifiedCookies,
     introspect,
     administrators,
+    signUps: createSignUps(people),
     users: createUsers({ ...people, administrators }),
     userPasswords: createUserPasswords(people),
     userImport: createUserImport(people),

@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi'
 
 import { invalid } from '../gateway/problems.ts'
 import { type Route, route } from '../gateway/route.ts'
-import type { Users } from './accounts/users.ts'
+import type { SignUps } from './accounts/sign-ups.ts'
 import { authProblems } from './problems.ts'
 import { email, password, roleName, username } from './user-fields.ts'
 
@@ -15,12 +15,12 @@ const account = z.object({ id: z.string(), username: z.string(), role: roleName 
 
 /** Accounts that people make for themselves, where the operator lets them. */
 export function signupRoutes(deps: {
-  users: Users
+  signUps: SignUps
   isOpen: boolean
   /** Whether the address must be verified before who signs up logs in. */
   requiresVerified: boolean
 }): Route[] {
-  const { users, isOpen, requiresVerified } = deps
+  const { signUps, isOpen, requiresVerified } = deps
   return [
     route(
       {
@@ -61,7 +61,7 @@ export function signupRoutes(deps: {
         if (requiresVerified && (body.email ?? null) === null) {
           throw invalid([{ path: ['email'], detail: 'is needed, and will be verified' }])
         }
-        const { id, username, role } = await users.signUp(body, address)
+        const { id, username, role } = await signUps.create(body, address)
         return { status: 201, body: { id, username, role } }
       },
     ),

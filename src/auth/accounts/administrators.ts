@@ -9,7 +9,7 @@ import { likenessFault, passwordFault } from '../passwords/password-rules.ts'
 import type { Passwords } from '../passwords/passwords.ts'
 import { authProblems } from '../problems.ts'
 import type { AuthTables } from '../tables.ts'
-import { newUserRow, type User } from './new-user.ts'
+import { insertUser, newUserRow, type User } from './new-user.ts'
 
 /** The accounts without which nobody could let anybody in. */
 export interface Administrators {
@@ -38,7 +38,7 @@ export function createAdministrators(deps: {
   audit: Audit
   clock: Clock
 }): Administrators {
-  const { database, passwords, audit, clock } = deps
+  const { database, passwords, clock } = deps
   const { accounts } = deps.tables
 
   const isUsable = () =>
@@ -70,9 +70,7 @@ export function createAdministrators(deps: {
             .where(eq(accounts.role, 'admin'))
             .limit(1)
           if (known.length > 0) return undefined
-          await tx.insert(accounts).values(row)
-          await audit.record(tx, SERVER, 'auth.user_created', { user_id: row.id })
-          return row
+          return insertUser(tx, deps, row, SERVER)
         })
       } catch (error) {
         // Another process has started on the same database at the same time.

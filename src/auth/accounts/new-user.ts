@@ -1,4 +1,8 @@
+import type { Actor } from '../../gateway/principal.ts'
 import type { Role } from '../../gateway/scopes.ts'
+import { isUniqueViolation, type Writes } from '../../platform/database/database.ts'
+import type { Audit } from '../audit/audit.ts'
+import { authProblems } from '../problems.ts'
 import type { AuthTables } from '../tables.ts'
 import { foldName } from './names.ts'
 
@@ -47,3 +51,25 @@ export const newUserRow = (
   createdAt: now,
   updatedAt: now,
 })
+
+/** Within the write that makes an account. */
+export async function insertUser(
+  tx: Writes,
+  { tables, audit }: { tables: AuthTables; audit: Audit },
+  row: User,
+  actor: Actor,
+): Promise<User> {
+  await tx.insert(tables.accounts).values(row)
+  await audit.record(tx, actor, 'auth.user_created', { user_id: row.id })
+  return row
+}
+
+/** @throws {Problem} 409 where a user name or an address is somebody else's. */
+export async function refusingTakenNames<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!isUniqueViolation(error)) throw error
+    throw authProblems.nameTaken({ detail: 'The user name or e-mail address is in use.' })
+  }
+}

@@ -1,24 +1,25 @@
-import { and, eq, lt } from 'drizzle-orm'
+import { eq } from 'drizzle-orm'
 
-import { type Actor, SERVER } from '../../gateway/principal.ts'
+import type { Actor } from '../../gateway/principal.ts'
 import type { Role } from '../../gateway/scopes.ts'
 import type { Clock } from '../../platform/clock.ts'
-import { type Database, isUniqueViolation, type Writes } from '../../platform/database/database.ts'
+import type { Database, Writes } from '../../platform/database/database.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { Grants } from '../grants/grants.ts'
 import type { MailedTickets } from '../mail/mailed-tickets.ts'
 import type { Mailings } from '../mail/mailings.ts'
 import type { Passwords } from '../passwords/passwords.ts'
-import { authProblems } from '../problems.ts'
 import type { SecondFactors } from '../second-factors/second-factors.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { AuthTables } from '../tables.ts'
 import { type Administrators, isAdministrator } from './administrators.ts'
 import {
   emailColumns,
+  insertUser,
   newUserRow,
   type NewUser,
   NO_PASSWORD,
+  refusingTakenNames,
   type User,
   usernameColumns,
 } from './new-user.ts'
@@ -50,19 +51,6 @@ export interface Users {
     user: NewUser,
     actor: Actor,
   ): Promise<{ account: User; setPasswordUrl: string | undefined }>
-  /**
-   * Creates a viewer for whoever asks, so it must not tell who is here. A user name that is taken is
-   * refused, since user names are public. An e-mail address that is taken makes no difference to the
-   * answer or its time: the account is created without it, and its owner is told. Nobody has shown yet
-   * that the address is theirs, so it is no loss. Where addresses are verified first, nobody can log in
-   * to see that it is missing; elsewhere it costs an account for each guess.
-   *
-   * @throws {Problem} 409 when the user name is taken.
-   */
-  signUp(
-    user: { username: string; email?: string | null | undefined; password: string },
-    address: string,
-  ): Promise<User>
   get(id: string): Promise<User | undefined>
   /**
    * @param allow called within the write; for whoever changes others.
@@ -89,12 +77,7 @@ export interface Users {
    * @throws {Problem} 409 when no administrator would be left.
    */
   remove(id: string, actor: Actor, allow?: Allow): Promise<boolean>
-  /** Removes accounts that people made, and whose address they did not verify in time. */
-  removePending(): Promise<void>
 }
-
-/** For a name, or an address, that somebody else may want. */
-const PENDING_MS = 7 * 86_400_000
 
 export function createUsers(deps: {
   database: Database
@@ -107,8 +90,6 @@ export function createUsers(deps: {
   grants: Grants
   audit: Audit
   clock: Clock
-  /** Whether who signs up must verify the address before they log in. */
-  requiresVerified: boolean
   /** Whether letters reach people. */
   isMailed: boolean
   pendingAddresses: PendingAddresses
@@ -123,12 +104,6 @@ export function createUsers(deps: {
   async function lock(tx: Writes, id: string): Promise<User | undefined> {
     const [account] = await database.lock(tx.select().from(accounts).where(eq(accounts.id, id)))
     return account
-  }
-
-  async function insert(tx: Writes, row: User, actor: Actor): Promise<User> {
-    await tx.insert(accounts).values(row)
-    await audit.record(tx, actor, 'auth.user_created', { user_id: row.id })
-    return row
   }
 
   /** Links to the address before are void, and both addresses are written to. */
@@ -199,54 +174,18 @@ export function createUsers(deps: {
     async create({ password, ...user }, actor) {
       const passwordHash = await passwords.hashNew(password, user)
       const row = newUserRow(user, passwordHash, new Date(clock.now()))
-      return refusingTakenNames(() => database.write((tx) => insert(tx, row, actor)))
+      return refusingTakenNames(() => database.write((tx) => insertUser(tx, deps, row, actor)))
     },
     async invite(user, actor) {
       const row = newUserRow(user, NO_PASSWORD, new Date(clock.now()))
       return refusingTakenNames(() =>
         database.write(async (tx) => {
-          const account = await insert(tx, row, actor)
+          const account = await insertUser(tx, deps, row, actor)
           if (!mailings.reaches(row)) {
             return { account, setPasswordUrl: await mailings.setPasswordLink(tx, row) }
           }
           await mailings.enqueue(tx, { letter: 'set_password', accountId: row.id })
           return { account, setPasswordUrl: undefined }
-        }),
-      )
-    },
-    async signUp({ password, ...names }, address) {
-      const passwordHash = await passwords.hashNew(password, names)
-      const now = new Date(clock.now())
-      const asked = { ...names, role: 'viewer' as const }
-      const row = {
-        ...newUserRow(asked, passwordHash, now),
-        pendingSince: deps.requiresVerified ? now : null,
-        emailClaimedAt: (names.email ?? null) === null ? null : now,
-      }
-      const actor = { id: row.id, name: row.username, address }
-      const ownerOf = async (tx: Writes, emailFolded: string) => {
-        const [owner] = await tx
-          .select({ id: accounts.id })
-          .from(accounts)
-          .where(eq(accounts.emailFolded, emailFolded))
-        return owner
-      }
-      const attempt = () =>
-        database.write(async (tx) => {
-          const { emailFolded } = row
-          if (emailFolded === null) return insert(tx, row, actor)
-          const owner = await ownerOf(tx, emailFolded)
-          const free = owner === undefined ? row : { ...row, ...emailColumns(null) }
-          const created = await insert(tx, free, actor)
-          const letter = owner === undefined ? 'verify_email' : 'email_taken'
-          await mailings.enqueue(tx, { letter, accountId: owner?.id ?? row.id })
-          return created
-        })
-      // Two may ask for one address at once: the second time, its owner is seen.
-      return refusingTakenNames(() =>
-        attempt().catch((error: unknown) => {
-          if (isUniqueViolation(error)) return attempt()
-          throw error
         }),
       )
     },
@@ -275,18 +214,6 @@ export function createUsers(deps: {
       })
       forget(id)
       return isRemoved
-    },
-    async removePending() {
-      const end = new Date(clock.now() - PENDING_MS)
-      await database.write(async (tx) => {
-        const removed = await tx
-          .delete(accounts)
-          .where(and(lt(accounts.pendingSince, end), eq(accounts.role, 'viewer')))
-          .returning({ id: accounts.id })
-        for (const { id } of removed) {
-          await audit.record(tx, SERVER, 'auth.user_deleted', { user_id: id })
-        }
-      })
     },
   }
 }
@@ -319,12 +246,3 @@ const fieldsOf = (account: User, columns: Partial<User>) =>
   (Object.keys(FIELDS) as (keyof typeof FIELDS)[])
     .filter((name) => name in columns && columns[name] !== account[name])
     .map((name) => FIELDS[name])
-
-async function refusingTakenNames<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work()
-  } catch (error) {
-    if (!isUniqueViolation(error)) throw error
-    throw authProblems.nameTaken({ detail: 'The user name or e-mail address is in use.' })
-  }
-}
