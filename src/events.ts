@@ -70,7 +70,6 @@ export const events = {
    * API keys, identities and second factors, as somebody showed by a reset that they read what comes to
    * an address that had only been claimed.
    */
-  'auth.credentials_cleared': ofUser,
   /** `user_id` is null where there is no such user. */
   'auth.password_reset_requested': z.object({ user_id: z.string().nullable(), ...act }),
   'auth.email_verified': ofUser,

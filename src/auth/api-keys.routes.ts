@@ -75,7 +75,7 @@ export function apiKeyRoutes(deps: {
         await recentLogins.require(me)
         requireScopes(scopes, me.scopes)
         const expiresAt = expiryOf(expires_at, clock.now())
-        const owner = { kind: 'account', id: me.id } as const
+        const owner = { kind: 'account', id: me.id, sessionId: me.sessionId } as const
         const made = await apiKeys.create(owner, { name, scopes, expiresAt }, actorOf(context))
         // I was removed since my token was looked up.
         if (made === undefined) throw problems.invalidToken()

@@ -8,6 +8,7 @@ import type { Log } from '../platform/log.ts'
 import type { Mail } from '../platform/mail/mail.ts'
 import type { Outbox } from '../platform/outbox/outbox.ts'
 import { createAdministrators } from './accounts/administrators.ts'
+import { createCredentials } from './accounts/credentials.ts'
 import { createEmailVerification } from './accounts/email-verification.ts'
 import { createPasswordResets } from './accounts/password-resets.ts'
 import { createPendingAddresses } from './accounts/pending-addresses.ts'
@@ -146,6 +147,7 @@ export function createAuthParts(deps: AuthDeps) {
   const people = {
     ...given,
     ...secondFactors,
+    credentials: createCredentials({ ...given, ...secondFactors }),
     mailedTickets: mail.mailedTickets,
     mailings: mail.mailings,
     passwords,

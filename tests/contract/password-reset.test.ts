@@ -378,6 +378,20 @@ describe('a link to an address that somebody else claimed before', () => {
     expect((await logIn(NEXT, victim)).status).toBe(200)
   })
 
+  test('is kept out too by an administrator who voids the password', async () => {
+    const key = await makeKey(await harness.logIn(name))
+    await plant(id)
+    const path = `/api/v1/users/${id}/password`
+    const voided = await harness.request({ path, body: {}, token: harness.adminToken })
+    expect(voided.status).toBe(200)
+    expect(await planted(id)).toEqual([0, 0, 0, 0, 0])
+    expect(await isAccepted(key)).toBe(false)
+    const invitations = () => mailsTo(`${name}@example.com`, 'Your account')
+    await until(() => invitations().length > 0)
+    expect((await reset(ticketOf(invitations()[0]!.text))).status).toBe(204)
+    expect((await logIn(NEXT)).status).toBe(200)
+  })
+
   test('removes all that they left there, in the same write', async () => {
     await claim(id, { emailClaimedAt: new Date(harness.clock.now()) })
     const key = await makeKey(await harness.logIn(name))
@@ -389,12 +403,15 @@ describe('a link to an address that somebody else claimed before', () => {
     expect(await isAccepted(key)).toBe(false)
     expect((await logIn(NEXT)).status).toBe(200)
     await harness.published()
-    const { type, data } = harness.events.findLast(({ type }) => type !== 'auth.login')!
-    expect(type).toBe('auth.password_changed')
-    expect(data).toMatchObject({ user_id: id })
-    expect(
-      harness.events.filter((event) => event.type === 'auth.credentials_cleared'),
-    ).toMatchObject([{ data: { user_id: id, actor_id: id } }])
+    const told = harness.events.filter(
+      ({ type, data }) => type !== 'auth.login' && 'user_id' in data && data.user_id === id,
+    )
+    expect(told.slice(-4)).toMatchObject([
+      { type: 'auth.api_key_deleted', data: { actor_id: id } },
+      { type: 'auth.identity_removed', data: { actor_id: id } },
+      { type: 'auth.second_factors_removed', data: { actor_id: id } },
+      { type: 'auth.password_changed', data: { actor_id: id } },
+    ])
     // From now on it is hers.
     await plant(id)
     expect((await reset(await ticketFor())).status).toBe(204)

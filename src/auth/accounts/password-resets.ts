@@ -1,17 +1,16 @@
 import { eq, or } from 'drizzle-orm'
 
-import type { Actor } from '../../gateway/principal.ts'
 import type { Clock } from '../../platform/clock.ts'
-import type { Database, Writes } from '../../platform/database/database.ts'
+import type { Database } from '../../platform/database/database.ts'
 import type { Audit } from '../audit/audit.ts'
 import { createWriteCap } from '../audit/write-cap.ts'
 import type { MailedPurpose, MailedTickets } from '../mail/mailed-tickets.ts'
 import type { Mailings } from '../mail/mailings.ts'
 import type { Passwords } from '../passwords/passwords.ts'
-import type { SecondFactors } from '../second-factors/second-factors.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { Throttle } from '../sessions/throttle.ts'
 import type { AuthTables } from '../tables.ts'
+import type { Credentials } from './credentials.ts'
 import { foldName } from './names.ts'
 import type { User } from './new-user.ts'
 import { NO_PENDING_ADDRESS } from './pending-addresses.ts'
@@ -52,25 +51,14 @@ export function createPasswordResets(deps: {
   throttle: Throttle
   audit: Audit
   clock: Clock
-  secondFactors: Pick<SecondFactors, 'clear'>
+  credentials: Credentials
   /** Called after a commit that ended sessions of an account. */
   forget: (accountId: string) => void
 }): PasswordResets {
   const { database, passwords, sessions, mailedTickets, mailings, throttle, audit, clock } = deps
-  const { secondFactors } = deps
-  const { accounts, apiKeys, identities } = deps.tables
+  const { credentials } = deps
+  const { accounts } = deps.tables
   const mayRecord = createWriteCap({ clock, perMinuteMax: REQUESTS_RECORDED_PER_MINUTE_MAX })
-
-  /**
-   * Who reads what comes to an address that was only claimed may be another than who claimed it, and
-   * who waits, with a key or a way in of their own, for its owner to come.
-   */
-  async function clearCredentials(tx: Writes, id: string, actor: Actor): Promise<void> {
-    await tx.delete(apiKeys).where(eq(apiKeys.ownerId, id))
-    await tx.delete(identities).where(eq(identities.accountId, id))
-    await secondFactors.clear(tx, id)
-    await audit.record(tx, actor, 'auth.credentials_cleared', { user_id: id })
-  }
 
   return {
     async request(login, address) {
@@ -123,7 +111,8 @@ export function createPasswordResets(deps: {
         await mailedTickets.revoke(tx, PASSWORD_TICKETS, id)
         await throttle.welcome(tx, { accountId: id, names: [usernameFolded, emailFolded], address })
         const actor = { id, name: username, address }
-        if (isMailed && account.emailClaimedAt !== null) await clearCredentials(tx, id, actor)
+        // Who reads what comes to an address that was only claimed may be another than who claimed it.
+        if (isMailed && account.emailClaimedAt !== null) await credentials.clear(tx, id, actor)
         await audit.record(tx, actor, 'auth.password_changed', { user_id: id })
         await mailings.enqueue(tx, { letter: 'password_changed', accountId: id })
         return id

@@ -12,6 +12,7 @@ import { authProblems } from '../problems.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { Guess, Throttle } from '../sessions/throttle.ts'
 import type { AuthTables } from '../tables.ts'
+import type { Credentials } from './credentials.ts'
 import { NO_PASSWORD, type User } from './new-user.ts'
 import type { Allow } from './outranking.ts'
 import { PASSWORD_TICKETS } from './password-resets.ts'
@@ -44,9 +45,8 @@ export interface UserPasswords {
    */
   reset(id: string, password: string, actor: Actor, allow?: Allow): Promise<boolean>
   /**
-   * Voids an account's password, ends all its sessions and removes its API keys and identities: whoever was
-   * in beside its owner may have left some, to come back by. Its owner sets the next one, which nobody else
-   * ever knows (ASVS 6.4.1, 6.4.6), by a link that is mailed.
+   * Voids an account's password, ends all its sessions and removes whatever else lets anybody in. Its
+   * owner sets the next one, which nobody else ever knows (ASVS 6.4.1, 6.4.6), by a link that is mailed.
    *
    * @param allow as of `reset`.
    * @returns the link where it can't be mailed; `undefined` where there is no such account.
@@ -66,14 +66,15 @@ export function createUserPasswords(deps: {
   mailedTickets: MailedTickets
   mailings: Mailings
   throttle: Throttle
+  credentials: Credentials
   audit: Audit
   clock: Clock
   /** Called after a commit that ended sessions of an account. */
   forget: (accountId: string) => void
 }): UserPasswords {
   const { database, passwords, sessions, mailedTickets, mailings, throttle, audit, clock } = deps
-  const { forget } = deps
-  const { accounts, apiKeys, identities } = deps.tables
+  const { credentials, forget } = deps
+  const { accounts } = deps.tables
 
   async function get(id: string): Promise<User | undefined> {
     const [account] = await database.read.select().from(accounts).where(eq(accounts.id, id))
@@ -111,24 +112,6 @@ export function createUserPasswords(deps: {
     })
     if (isSet) forget(id)
     return isSet
-  }
-
-  async function removeOtherWays(tx: Writes, id: string, actor: Actor): Promise<void> {
-    const keys = await tx
-      .delete(apiKeys)
-      .where(eq(apiKeys.ownerId, id))
-      .returning({ key_id: apiKeys.id })
-    for (const key of keys) {
-      const details = { user_id: id, service_account_id: null, ...key }
-      await audit.record(tx, actor, 'auth.api_key_deleted', details)
-    }
-    const linked = await tx
-      .delete(identities)
-      .where(eq(identities.accountId, id))
-      .returning({ identity_id: identities.id, provider: identities.provider })
-    for (const identity of linked) {
-      await audit.record(tx, actor, 'auth.identity_removed', { user_id: id, ...identity })
-    }
   }
 
   const tell = (
@@ -189,7 +172,7 @@ export function createUserPasswords(deps: {
         await sessions.revoke(tx, id)
         await mailedTickets.revoke(tx, PASSWORD_TICKETS, id)
         await audit.record(tx, actor, 'auth.password_voided', { user_id: id })
-        await removeOtherWays(tx, id, actor)
+        await credentials.clear(tx, id, actor)
         if (!mailings.reaches(account)) {
           return { setPasswordUrl: await mailings.setPasswordLink(tx, account) }
         }

@@ -7,6 +7,7 @@ import type { Database, Writes } from '../../platform/database/database.ts'
 import type { PersonRights } from '../accounts/person-rights.ts'
 import type { Audit } from '../audit/audit.ts'
 import { authProblems } from '../problems.ts'
+import { requireOpenSession } from '../sessions/open-sessions.ts'
 import { hashOf } from '../sessions/refresh-tokens.ts'
 import type { AuthTables } from '../tables.ts'
 import { isApiKey, newApiKey } from './api-key.ts'
@@ -36,12 +37,13 @@ export interface FoundApiKey {
 /** Secrets by which programs prove whose they are. In the database each is a hash. */
 export interface ApiKeys {
   /**
+   * @param owner with the session of who makes one for themselves.
    * @param key its scopes are ones that owner and actor both have, which the caller has checked.
    * @returns the secret, which is nowhere kept; `undefined` where the owner is gone.
-   * @throws {Problem} 409 when the owner has as many as may be.
+   * @throws {Problem} 401 when the session is over; 409 when the owner has as many as may be.
    */
   create(
-    owner: KeyOwner,
+    owner: KeyOwner & { sessionId?: string },
     key: { name: string; scopes: Scope[]; expiresAt: Date | null },
     actor: Actor,
   ): Promise<{ key: ApiKeyView; secret: string } | undefined>
@@ -132,6 +134,8 @@ export function createApiKeys(deps: {
       return database.write(async (tx) => {
         // The lock makes those who create for one owner at once wait for each other, so that none is too many.
         if (!(await isThere(tx, owner))) return undefined
+        const { id, sessionId } = owner
+        if (sessionId !== undefined) await requireOpenSession(tx, deps.tables, { id, sessionId })
         await requireRoom(tx, owner.id)
         await tx.insert(apiKeys).values({ ...key, hash, ownerId: owner.id })
         const details = { ...ownerIds(owner), key_id: key.id }

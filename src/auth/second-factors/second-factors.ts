@@ -12,6 +12,7 @@ import type { User } from '../accounts/new-user.ts'
 import type { WaysToLogIn } from '../accounts/ways-to-log-in.ts'
 import type { Audit } from '../audit/audit.ts'
 import { authProblems } from '../problems.ts'
+import { requireOpenSession } from '../sessions/open-sessions.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { AuthTables } from '../tables.ts'
 import {
@@ -110,8 +111,17 @@ export function createSecondFactors(deps: {
     })
   }
 
-  async function add<T>({ id, sessionId }: Owner, work: Parameters<typeof change<T>>[1]) {
-    const added = await change(id, async (tx, account) => {
+  /** As `change`, by its owner, who is still in. */
+  function changeOwn<T>(owner: Owner, work: Parameters<typeof change<T>>[1]): Promise<T> {
+    return change(owner.id, async (tx, account) => {
+      await requireOpenSession(tx, deps.tables, owner)
+      return work(tx, account)
+    })
+  }
+
+  async function add<T>(owner: Owner, work: Parameters<typeof change<T>>[1]) {
+    const { id, sessionId } = owner
+    const added = await changeOwn(owner, async (tx, account) => {
       if (await isNone(tx, id)) await sessions.revoke(tx, id, sessionId)
       return work(tx, account)
     })
@@ -145,8 +155,9 @@ export function createSecondFactors(deps: {
       ]
     },
 
-    beginTotp({ id }) {
-      return change(id, async (tx, { username }) => {
+    beginTotp(owner) {
+      const { id } = owner
+      return changeOwn(owner, async (tx, { username }) => {
         if (await totp.isEnabled(tx, id)) {
           throw authProblems.totpEnabled({ detail: 'Remove it first, to set up another app.' })
         }
@@ -173,15 +184,16 @@ export function createSecondFactors(deps: {
     },
     removeTotp(owner) {
       const { id, actor } = owner
-      return change(id, async (tx) => {
+      return changeOwn(owner, async (tx) => {
         if (!(await totp.remove(tx, id))) return false
         await audit.record(tx, actor, 'auth.totp_removed', { user_id: id })
         await settleRemoval(tx, owner)
         return true
       })
     },
-    replaceRecoveryCodes({ id, actor }) {
-      return change(id, async (tx) => {
+    replaceRecoveryCodes(owner) {
+      const { id, actor } = owner
+      return changeOwn(owner, async (tx) => {
         if (await isNone(tx, id)) {
           throw authProblems.noSecondFactor({ detail: 'Set up TOTP or a passkey first.' })
         }
@@ -212,7 +224,7 @@ export function createSecondFactors(deps: {
     },
     removePasskey(owner, passkeyId) {
       const { id, actor } = owner
-      return change(id, async (tx, account) => {
+      return changeOwn(owner, async (tx, account) => {
         if (!(await passkeys.remove(tx, id, passkeyId))) return false
         await waysToLogIn.requireOne(tx, account)
         const details = { user_id: id, passkey_id: passkeyId }
