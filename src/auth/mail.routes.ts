@@ -3,7 +3,7 @@ import { z } from '@hono/zod-openapi'
 import { nextPage, pageOf, pageQuery } from '../gateway/page.ts'
 import { problems } from '../gateway/problems.ts'
 import { actorOf, type Route, route } from '../gateway/route.ts'
-import { requireOutranks } from './accounts/outranking.ts'
+import { requireOther, requireOutranks } from './accounts/outranking.ts'
 import type { KeptMail, KeptMessage } from './mail/kept-mail.ts'
 
 const message = z
@@ -66,7 +66,7 @@ export function mailRoutes(keptMail: KeptMail): Route[] {
         tag: 'users',
         summary: 'Read a message that waits to be passed on',
         description:
-          'With its link, unless it is for somebody who may do more than who asks. The audit tells of it.',
+          'With its link, unless it is for somebody who may do more than who asks, or for who asks: a key, or a session that was left open, must not be enough to set one’s password. The audit tells of it.',
         pathParameters,
         answers: {
           200: { description: 'The message', schema: wholeMessage, example: { ...example, text } },
@@ -74,15 +74,18 @@ export function mailRoutes(keptMail: KeptMail): Route[] {
         problems: [problems.notFound],
       },
       async ({ path }, context) => {
-        const found = await keptMail.show(path.id, actorOf(context), ({ role }) =>
-          requireOutranks(context.principal, role),
-        )
+        const found = await keptMail.show(path.id, actorOf(context), ({ id, role }) => {
+          requireOther(context.principal, id, OWN)
+          requireOutranks(context.principal, role)
+        })
         if (found === undefined) throw problems.notFound({ detail: 'There is no such message.' })
         return { body: { ...documentOf(found), text: found.text } }
       },
     ),
   ]
 }
+
+const OWN = 'Have another administrator read it, or run scripts/admin reset.'
 
 const documentOf = (kept: KeptMessage) => ({
   id: kept.id,

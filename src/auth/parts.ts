@@ -128,11 +128,6 @@ export function createAuthParts(deps: AuthDeps) {
     cacheMax: config.TOKEN_CACHE_MAX,
   })
 
-  const settings = readProviders(config.SSO_PROVIDERS)
-  const waysToLogIn = createWaysToLogIn({ tables, providerIds: settings.map(({ id }) => id) })
-  const proofs = { ...given, sessions, tickets, waysToLogIn, forget }
-  const secondFactors = createSecondFactorParts({ ...proofs, secrets })
-  const mail = createMailParts({ ...given, tickets, secrets })
   const throttle = createThrottle({
     ...given,
     secrets,
@@ -143,6 +138,11 @@ export function createAuthParts(deps: AuthDeps) {
     rowsMax: config.LOGIN_THROTTLES_MAX,
   })
 
+  const settings = readProviders(config.SSO_PROVIDERS)
+  const waysToLogIn = createWaysToLogIn({ tables, providerIds: settings.map(({ id }) => id) })
+  const proofs = { ...given, sessions, tickets, waysToLogIn, forget }
+  const secondFactors = createSecondFactorParts({ ...proofs, throttle, secrets })
+  const mail = createMailParts({ ...given, tickets, secrets })
   const isMailed = deps.mail !== undefined
   const people = {
     ...given,

@@ -5,7 +5,7 @@ import { problems } from '../gateway/problems.ts'
 import { actorOf, type RequestContext, type Route, route } from '../gateway/route.ts'
 import { scalar } from '../gateway/scalar.ts'
 import type { User } from './accounts/new-user.ts'
-import { type Allow, requireOutranks } from './accounts/outranking.ts'
+import { type Allow, requireOther, requireOutranks } from './accounts/outranking.ts'
 import type { UserList } from './accounts/user-list.ts'
 import type { UserPasswords } from './accounts/user-passwords.ts'
 import type { Users } from './accounts/users.ts'
@@ -160,7 +160,11 @@ export function userRoutes(deps: {
       },
       async ({ path, body }, context) => {
         if (body.email !== undefined) {
-          refuseOwn(path.id, context, 'Change your own address at /api/v1/me, with your password.')
+          requireOther(
+            context.principal,
+            path.id,
+            'Change your own address at /api/v1/me, with your password.',
+          )
         }
         if (body.role !== undefined) requireOutranks(context.principal, body.role)
         const changed = await users.change(path.id, body, actorOf(context), outranking(context))
@@ -219,7 +223,11 @@ export function userRoutes(deps: {
         problems: [problems.notFound, authProblems.busy],
       },
       async ({ path, body }, context) => {
-        refuseOwn(path.id, context, 'Change your own at /api/v1/me/password, with the current one.')
+        requireOther(
+          context.principal,
+          path.id,
+          'Change your own at /api/v1/me/password, with the current one.',
+        )
         const actor = actorOf(context)
         const allow = outranking(context)
         if (body.password === undefined) {
@@ -232,11 +240,6 @@ export function userRoutes(deps: {
       },
     ),
   ]
-}
-
-/** A session that was left open, or a key, must not be enough to take an administrator's account over. */
-function refuseOwn(id: string, context: RequestContext, detail: string): void {
-  if (context.principal.id === id) throw problems.forbidden({ detail })
 }
 
 const outranking =

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, spyOn, test } from 'bun:test'
 
 import { eq } from 'drizzle-orm'
+import { generateSync } from 'otplib'
 
 import { PARAMETERS } from '../../src/auth/passwords/password-hashes.ts'
 import { authTables } from '../../src/auth/tables.ts'
@@ -169,6 +170,29 @@ describe('a victim', () => {
     expect((await logIn(name, PASSWORD, elsewhere)).status).toBe(429)
     expect((await logIn(name, PASSWORD, '203.0.113.99')).status).toBe(429)
     expect((await logIn(name, PASSWORD, home)).status).toBe(200)
+  })
+
+  test('with a second factor is at home where both were shown, and the password alone makes no home', async () => {
+    const token = await harness.logIn(name)
+    const begun = await harness.request({ method: 'POST', path: `${ME}/totp`, token })
+    const { secret } = (await begun.json()) as { secret: string }
+    const code = () => generateSync({ secret, epoch: Math.floor(harness.clock.now() / 1000) })
+    const confirmation = { path: `${ME}/totp/confirmation`, body: { code: code() }, token }
+    expect((await harness.request(confirmation)).status).toBe(200)
+    const begin = async (peer: string) => {
+      const answer = await logIn(name, PASSWORD, peer)
+      expect(answer.status).toBe(401)
+      return ((await answer.json()) as { ticket: string }).ticket
+    }
+    harness.clock.advance(30_000)
+    const body = { ticket: await begin(home), code: code() }
+    const done = await harness.request({ path: '/api/v1/auth/second-factor', body, peer: home })
+    expect(done.status).toBe(200)
+    // Twenty places are remembered of each name.
+    for (let n = 1; n <= 21; n += 1) await begin(`198.51.101.${n}`)
+    await guessOften(5, name, elsewhere)
+    expect((await logIn(name, PASSWORD, '198.51.101.21')).status).toBe(429)
+    await begin(home)
   })
 
   test('gets in from anywhere by a link to reset the password', async () => {

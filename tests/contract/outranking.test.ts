@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, spyOn, test } from 'bun:test'
 
 import { roleScopes, type Scope } from '../../src/gateway/scopes.ts'
 import { type Harness, openHarness, PASSWORD } from '../support/harness.ts'
+import { until } from '../support/until.ts'
 
 const USERS = '/api/v1/users'
 const FORGOT = '/api/v1/auth/password/forgot'
@@ -129,6 +130,38 @@ describe('who may write users takes over nobody who may do more', () => {
     await refused(await as(steward, 'GET', ofBoss), 'audit:read')
     expect((await as(harness.adminToken, 'GET', ofBoss)).status).toBe(200)
     expect((await as(steward, 'GET', `/api/v1/mail/${await idOf(ed)}`)).status).toBe(200)
+  })
+
+  test('by a link for what the account was before', async () => {
+    const { id, set_password_url } = (await (
+      await as(steward, 'POST', USERS, { username: 'invited', role: 'viewer' })
+    ).json()) as { id: string; set_password_url: string }
+    const promotion = await as(harness.adminToken, 'PATCH', `${USERS}/${id}`, { role: 'admin' })
+    expect(promotion.status).toBe(200)
+    const ticket = new URL(set_password_url).searchParams.get('ticket')
+    const body = { ticket, password: 'the given one' }
+    const reset = await harness.request({ path: '/api/v1/auth/password/reset', body })
+    expect(reset.status).toBe(400)
+    expect(await reset.json()).toMatchObject({ title: 'Invalid link' })
+  })
+
+  test('its own, by a link that is kept: neither with a key nor with a session', async () => {
+    await harness.request({ path: FORGOT, body: { username: 'admin' } })
+    const list = async () => {
+      const { messages } = (await (await as(harness.adminToken, 'GET', '/api/v1/mail')).json()) as {
+        messages: { id: string; user_id: string }[]
+      }
+      return messages
+    }
+    const { id: own } = (await (await as(harness.adminToken, 'GET', '/api/v1/me')).json()) as {
+      id: string
+    }
+    const mine = async () => (await list()).find(({ user_id: id }) => id === own)
+    await until(async () => (await mine()) !== undefined)
+    const path = `/api/v1/mail/${(await mine())!.id}`
+    for (const token of [adminKey, harness.adminToken]) {
+      await refused(await as(token, 'GET', path), 'another administrator')
+    }
   })
 
   test('who is promoted while a password is hashed', async () => {

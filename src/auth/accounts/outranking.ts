@@ -3,7 +3,7 @@ import { problems } from '../../gateway/problems.ts'
 import { type Role, roleScopes } from '../../gateway/scopes.ts'
 
 /** Refuses, by throwing, to act upon an account as it is now. */
-export type Allow = (account: { role: Role }) => void
+export type Allow = (account: { id: string; role: Role }) => void
 
 /**
  * Who decides about accounts gives nobody rights that they lack, and takes over no account that has some:
@@ -17,4 +17,13 @@ export function requireOutranks({ scopes }: Principal, role: Role): void {
   throw problems.forbidden({
     detail: `Of what the role ${role} may do, you may not: ${lacked.join(', ')}.`,
   })
+}
+
+/**
+ * A session that was left open, or a key, must not be enough to take its own account over.
+ *
+ * @throws {Problem} 403 with the detail, which says what to do instead.
+ */
+export function requireOther({ id }: Principal, accountId: string, detail: string): void {
+  if (id === accountId) throw problems.forbidden({ detail })
 }

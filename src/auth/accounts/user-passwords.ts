@@ -101,7 +101,7 @@ export function createUserPasswords(deps: {
         .update(accounts)
         .set({ passwordHash, ...VOUCHED, updatedAt: new Date(clock.now()) })
         .where(and(eq(accounts.id, id), isKnown))
-        .returning({ role: accounts.role })
+        .returning({ id: accounts.id, role: accounts.role })
       if (rows[0] === undefined) return false
       allow?.(rows[0])
       await sessions.revoke(tx, id, keptSession)

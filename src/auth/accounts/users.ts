@@ -152,8 +152,9 @@ export function createUsers(deps: {
         if (isAdministrator(account) && !isAdministrator({ ...account, ...next })) {
           await administrators.requireAnother(tx, id)
         }
-        if (next.disabledAt instanceof Date) {
-          await sessions.revoke(tx, id)
+        if (next.disabledAt instanceof Date) await sessions.revoke(tx, id)
+        // Whoever was given a link for a viewer is not to enter an administrator's account by it.
+        if (next.disabledAt instanceof Date || next.role !== undefined) {
           await mailedTickets.revoke(tx, PASSWORD_TICKETS, id)
         }
         await tx.update(accounts).set(columns).where(eq(accounts.id, id))

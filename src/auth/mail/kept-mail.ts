@@ -94,7 +94,7 @@ export function createKeptMail(deps: {
         .where(and(eq(keptMail.id, id), isOfUse()))
       if (found === undefined) return undefined
       const [account] = await database.read
-        .select({ role: accounts.role })
+        .select({ id: accounts.id, role: accounts.role })
         .from(accounts)
         .where(eq(accounts.id, found.accountId))
       // The links of an account that is gone let nobody in.

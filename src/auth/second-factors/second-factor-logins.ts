@@ -6,6 +6,7 @@ import type { Audit } from '../audit/audit.ts'
 import { authProblems } from '../problems.ts'
 import { hashOf } from '../sessions/refresh-tokens.ts'
 import type { Client, Grant, Sessions } from '../sessions/sessions.ts'
+import type { Throttle } from '../sessions/throttle.ts'
 import type { AuthTables } from '../tables.ts'
 import { createLoginFailures } from './login-failures.ts'
 import type {
@@ -54,9 +55,10 @@ export function createSecondFactorLogins(deps: {
   recoveryCodes: RecoveryCodes
   passkeys: Passkeys
   ceremonies: PasskeyCeremonies
+  throttle: Pick<Throttle, 'welcome'>
   audit: Audit
 }): SecondFactorLogins {
-  const { database, sessions, totp, recoveryCodes, passkeys, ceremonies } = deps
+  const { database, sessions, totp, recoveryCodes, passkeys, ceremonies, throttle } = deps
   const tickets = deps.secondFactorTickets
   const failures = createLoginFailures(deps)
 
@@ -70,7 +72,12 @@ export function createSecondFactorLogins(deps: {
     let refusal: Problem | undefined
     const grant = await sessions.open(account, ['password', method], client, async (tx) => {
       refusal = await refusalOf(tx)
-      return refusal === undefined
+      if (refusal !== undefined) return false
+      const { id: accountId, usernameFolded, emailFolded } = account
+      const names = [usernameFolded, emailFolded]
+      // Not with the password alone: who has guessed it would be at home where its owner is.
+      await throttle.welcome(tx, { accountId, names, address: client.address })
+      return true
     })
     if (refusal !== undefined) throw refusal
     if (grant === undefined)

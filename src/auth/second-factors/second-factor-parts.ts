@@ -5,6 +5,7 @@ import type { Audit } from '../audit/audit.ts'
 import { createSeal } from '../keys/seal.ts'
 import type { Secrets } from '../keys/secrets.ts'
 import type { Sessions } from '../sessions/sessions.ts'
+import type { Throttle } from '../sessions/throttle.ts'
 import type { AuthTables } from '../tables.ts'
 import type { Tickets } from '../tickets/tickets.ts'
 import { createPasskeyCeremonies } from './passkey-ceremonies.ts'
@@ -24,6 +25,7 @@ export function createSecondFactorParts(deps: {
   tickets: Tickets
   secrets: Secrets
   waysToLogIn: WaysToLogIn
+  throttle: Throttle
   audit: Audit
   clock: Clock
   /** To whose host passkeys are bound. */

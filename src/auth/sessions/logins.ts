@@ -139,8 +139,6 @@ export function createLogins(deps: {
       if (methods.length > 0) {
         const ticket = await secondFactorTickets.issue(await renewHash(account, password), client)
         if (ticket === undefined) continue
-        // As a guess at the password it was right, whatever becomes of the second factor.
-        await guess.succeeded()
         throw secondFactorRequired(ticket, methods)
       }
       const grant = await sessions.open(account, ['password'], client, (tx) =>

@@ -8,7 +8,9 @@ import type { Log } from '../../platform/log.ts'
 import { type Administrators, isAdministrator } from '../accounts/administrators.ts'
 import { foldName, isSameMailbox } from '../accounts/names.ts'
 import { newUserRow, NO_PASSWORD, type User } from '../accounts/new-user.ts'
+import { PASSWORD_TICKETS } from '../accounts/password-resets.ts'
 import type { Audit } from '../audit/audit.ts'
+import type { MailedTickets } from '../mail/mailed-tickets.ts'
 import { authProblems } from '../problems.ts'
 import type { SecondFactors } from '../second-factors/second-factors.ts'
 import type { AuthTables } from '../tables.ts'
@@ -53,13 +55,14 @@ export function createArrivals(deps: {
   identityRows: IdentityRows
   administrators: Administrators
   secondFactors: Pick<SecondFactors, 'isNone'>
+  mailedTickets: MailedTickets
   audit: Audit
   clock: Clock
   log: Log
   /** Called after a commit that changed what tokens of an account say. */
   forget: (accountId: string) => void
 }): Arrivals {
-  const { database, identityRows, administrators, secondFactors } = deps
+  const { database, identityRows, administrators, secondFactors, mailedTickets } = deps
   const { audit, clock, log, forget } = deps
   const { accounts } = deps.tables
 
@@ -149,6 +152,7 @@ export function createArrivals(deps: {
     }
     const columns = { role, updatedAt: new Date(clock.now()) }
     await tx.update(accounts).set(columns).where(eq(accounts.id, account.id))
+    await mailedTickets.revoke(tx, PASSWORD_TICKETS, account.id)
     // Not the person: it is the provider that says so.
     const actor = { id: null, name: null, address }
     const details = { user_id: account.id, changed: ['role' as const] }

@@ -5,6 +5,7 @@ import type { Log } from '../../platform/log.ts'
 import type { Administrators } from '../accounts/administrators.ts'
 import type { WaysToLogIn } from '../accounts/ways-to-log-in.ts'
 import type { Audit } from '../audit/audit.ts'
+import type { MailedTickets } from '../mail/mailed-tickets.ts'
 import type { SecondFactors } from '../second-factors/second-factors.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { AuthTables } from '../tables.ts'
@@ -29,6 +30,7 @@ export function createSingleSignOnParts(deps: {
   administrators: Administrators
   waysToLogIn: WaysToLogIn
   secondFactors: SecondFactors
+  mailedTickets: MailedTickets
   audit: Audit
   clock: Clock
   log: Log
