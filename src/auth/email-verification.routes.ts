@@ -1,13 +1,18 @@
 import { z } from '@hono/zod-openapi'
 
 import { personOf, type Route, route } from '../gateway/route.ts'
+import { scalar } from '../gateway/scalar.ts'
 import type { EmailVerification } from './accounts/email-verification.ts'
+import { PASSWORD_TYPED_MAX } from './passwords/password-rules.ts'
 import { authProblems } from './problems.ts'
 import { accepted, ticket, ticketExample } from './user-fields.ts'
 
 const BODY_BYTES_MAX = 16 * 1024
 
-const verification = z.strictObject({ ticket })
+const verification = z.strictObject({
+  ticket,
+  password: scalar(z.string().max(PASSWORD_TYPED_MAX)).optional(),
+})
 
 /** Whether an account's address is its owner's. */
 export function emailVerificationRoutes(emailVerification: EmailVerification): Route[] {
@@ -47,13 +52,21 @@ export function emailVerificationRoutes(emailVerification: EmailVerification): R
         tag: 'auth',
         summary: 'Verify an address by a link',
         description:
-          'Takes the `ticket` of the link, which is good for a day, once, and for this address alone.',
-        body: { schema: verification, example: { ticket: ticketExample } },
+          'Takes the `ticket` of the link, which is good for a day, once, and for this address alone; and the `password` of the account, where it has one: who reads the address confirms nobody else’s account.',
+        body: {
+          schema: verification,
+          example: { ticket: ticketExample, password: 'correct horse battery' },
+        },
         answers: { 204: { description: 'The address is verified' } },
-        problems: [authProblems.badTicket],
+        problems: [
+          authProblems.badTicket,
+          authProblems.wrongPassword,
+          authProblems.tooManyFailures,
+          authProblems.busy,
+        ],
       },
       async ({ body }, { address }) => {
-        await emailVerification.verify(body.ticket, address)
+        await emailVerification.verify({ ...body, address })
         return new Response(null, { status: 204 })
       },
     ),

@@ -23,6 +23,11 @@ const NEW_PASSWORD = { '/reset-password': false, '/set-password': true } as cons
 const ticket = z.string().max(256)
 const query = z.looseObject({ ticket: ticket.default('') })
 const forgotten = z.strictObject({ username: z.string().min(1).max(320) })
+const verification = z.strictObject({
+  ticket,
+  username: z.string().optional(),
+  password: z.string().max(PASSWORD_TYPED_MAX).optional(),
+})
 const newPassword = z.strictObject({
   ticket,
   // For the password manager of the browser; whose password it is, the ticket says.
@@ -143,6 +148,18 @@ export function linkRoutes(deps: {
     ),
   ]
 
+  async function verifyPage(ticket: string, problem?: { fault: string; status: number }) {
+    const found = await emailVerification.find(ticket)
+    if (found === undefined) throw authProblems.badTicket({ detail: GONE })
+    const markup = VerifyEmailPage({
+      action: VERIFY_EMAIL,
+      ticket,
+      ...found,
+      fault: problem?.fault,
+    })
+    return pageOf(markup, { status: problem?.status ?? 200 })
+  }
+
   const verify = [
     route(
       {
@@ -153,12 +170,7 @@ export function linkRoutes(deps: {
         query,
         answers: shown,
       },
-      async ({ query: { ticket } }) => {
-        const owner = await emailVerification.find(ticket)
-        if (owner === undefined) throw authProblems.badTicket({ detail: GONE })
-        const email = owner.email ?? undefined
-        return pageOf(VerifyEmailPage({ action: VERIFY_EMAIL, ticket, email }))
-      },
+      ({ query: { ticket } }) => verifyPage(ticket),
     ),
     route(
       {
@@ -169,14 +181,21 @@ export function linkRoutes(deps: {
         bodyBytesMax: FORM_BYTES_MAX,
         summary: 'Confirm an address',
         body: {
-          schema: z.strictObject({ ticket }),
-          example: { ticket: ticketExample },
+          schema: verification,
+          example: { ticket: ticketExample, password: 'correct horse battery' },
           isForm: true,
         },
         answers: shown,
       },
-      async ({ body: { ticket } }, { address }: RequestContext) => {
-        await emailVerification.verify(ticket, address)
+      async ({ body: { ticket, password } }, { address }: RequestContext) => {
+        try {
+          await emailVerification.verify({ ticket, password, address })
+        } catch (error) {
+          // The password is wrong, or can't be looked at just now: the link is still good.
+          if (!(error instanceof Problem) || error.kind === authProblems.badTicket.kind) throw error
+          const { title, status } = error.kind
+          return verifyPage(ticket, { fault: `${title}. Try again.`, status })
+        }
         return pageOf(VerifyEmailPage({ action: VERIFY_EMAIL, ticket, isDone: true }))
       },
     ),

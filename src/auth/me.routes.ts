@@ -13,14 +13,11 @@ import { documentOf, email, password, user, userExample, username } from './user
 const BODY_BYTES_MAX = 16 * 1024
 
 const me = user.omit({ disabled: true, updated_at: true }).extend({
-  email_pending: z.string().nullable().meta({
-    description: 'The address that I asked for, until I open the link that was sent there',
-  }),
   scopes: z.array(z.string()).meta({ description: 'What I may do' }),
 })
 const { disabled: _, updated_at: __, ...shown } = userExample
 const scopes = ['predict', 'models:read', 'jobs:read', 'forward']
-const example = { ...shown, email_pending: null, scopes }
+const example = { ...shown, scopes }
 
 const currentPassword = scalar(z.string().max(PASSWORD_TYPED_MAX))
 const change = z.strictObject({
@@ -41,9 +38,8 @@ export function meRoutes(deps: { users: Users; userPasswords: UserPasswords }): 
     // Removed since the token was looked up.
     if (account === undefined) throw problems.invalidToken()
     const { disabled: _, updated_at: __, ...shown } = documentOf(account)
-    const { emailPending } = account
     const scopes = [...personOf(context).scopes]
-    return { body: { ...shown, email_pending: emailPending, scopes } }
+    return { body: { ...shown, scopes } }
   }
 
   const changesAddress = async (id: string, email: string | null | undefined) =>
@@ -73,7 +69,7 @@ export function meRoutes(deps: { users: Users; userPasswords: UserPasswords }): 
         tag: 'users',
         summary: 'Change my names',
         description:
-          'What is left out stays; `null` removes the e-mail address. Another address asks for `current_password`. Where mail is sent it is `email_pending` until it is verified by a link that is sent there; only then is it the account’s, and the one before is told. It is given up after a week. Whether it is somebody else’s is not told: then its owner gets a note, and no link. Where no mail is sent it changes at once, unless it is taken. The role is for administrators to change.',
+          'What is left out stays; `null` removes the e-mail address. Another address asks for `current_password`. Where mail is sent it is `email_pending` until it is verified by a link that is sent there, and the password; only then is it the account’s, and the one before is told. It is given up after a week. Whether it is somebody else’s is not told: then its owner gets a note, and no link. Where no mail is sent it changes at once, unless it is taken. The role is for administrators to change.',
         body: {
           schema: change,
           example: {

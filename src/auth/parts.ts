@@ -160,6 +160,7 @@ export function createAuthParts(deps: AuthDeps) {
     requiresVerified: (config.UNVERIFIED_LOGIN ?? (isMailed ? 'refuse' : 'allow')) === 'refuse',
   }
   const administrators = createAdministrators(people)
+  const userPasswords = createUserPasswords(people)
   const returns = createReturnAddresses(config.FORWARD_AUTH_ORIGINS)
   const cookie = createSessionCookie({ publicUrl, domain: config.COOKIE_DOMAIN })
   const ttlSeconds = config.SESSION_TTL_SECONDS
@@ -182,11 +183,11 @@ export function createAuthParts(deps: AuthDeps) {
     administrators,
     signUps: createSignUps(people),
     users: createUsers({ ...people, administrators }),
-    userPasswords: createUserPasswords(people),
+    userPasswords,
     userImport: createUserImport(people),
     userList: createUserList(people),
     passwordResets: createPasswordResets(people),
-    emailVerification: createEmailVerification(people),
+    emailVerification: createEmailVerification({ ...people, userPasswords }),
     logins: createLogins(people),
     recentLogins: createRecentLogins(people),
     returns,

@@ -32,7 +32,7 @@ export function signupRoutes(deps: {
         tag: 'auth',
         summary: 'Sign up',
         description:
-          'Creates an account with the role `viewer`, where `SIGNUP` is `open`. User names are public, so one that is taken is refused. E-mail addresses are not: with one that is taken the account is created all the same, but has no address, and the owner of the address is told. Where mail is sent the address is needed, and is to be verified within a week, by a link that is sent there, before the first login.',
+          'Creates an account with the role `viewer`, where `SIGNUP` is `open`. User names are public, so one that is taken is refused. E-mail addresses are not: with one that is taken the answer is the same, and its owner is told. Where mail is sent the address is needed, and is the account’s once it is verified, within a week, by a link that is sent there; before that nobody logs in.',
         body: {
           schema: newAccount,
           example: {

@@ -38,7 +38,8 @@ const validation = z.object({
   valid: z.literal(true),
   user_id: z.string(),
   role: role.nullable().meta({
-    description: 'null for API keys and service accounts, which have scopes alone',
+    description:
+      'null for API keys and service accounts, which have scopes alone, and for who owes a second factor',
   }),
 })
 
@@ -157,8 +158,10 @@ export function tokenRoutes(deps: {
       async ({ body }) => {
         try {
           const identity = await verified.authenticate(body.token)
-          // An API key may do less than its owner, so the role would say too much of it.
-          const role = isInPerson(identity) ? identity.role : null
+          // An API key may do less than its owner, and who owes a second factor nothing: the role would say
+          // too much of them.
+          const hasRole = isInPerson(identity) && identity.scopes.size > 0
+          const role = hasRole ? identity.role : null
           return { body: { valid: true, user_id: identity.id, role } }
         } catch (error) {
           if (!(error instanceof Problem)) throw error

@@ -35,6 +35,10 @@ export const user = z.object({
   username: z.string(),
   email: z.string().nullable(),
   email_verified: z.boolean().meta({ description: 'Whether its owner reads what comes there' }),
+  email_pending: z
+    .string()
+    .nullable()
+    .meta({ description: 'The address that its owner asked for and has not verified yet' }),
   role: roleName,
   disabled: z.boolean().meta({ description: 'Whether it may not be used' }),
   created_at: z.iso.datetime(),
@@ -46,6 +50,7 @@ export const userExample = {
   username: 'ada',
   email: 'ada@example.com',
   email_verified: true,
+  email_pending: null,
   role: 'viewer' as const,
   disabled: false,
   created_at: '2026-01-02T03:04:05.678Z',
@@ -57,6 +62,7 @@ export const documentOf = (account: User) => ({
   username: account.username,
   email: account.email,
   email_verified: account.emailVerifiedAt !== null,
+  email_pending: account.emailPending,
   role: account.role,
   disabled: account.disabledAt !== null,
   created_at: account.createdAt,

@@ -126,9 +126,15 @@ test('an address is confirmed by a button, not by opening the link', async () =>
   expect(await shown(await harness.request({ path: link }), 200)).toContain(`${name}@example.com`)
   expect(await isVerified()).toBe(false)
   const ticket = ticketOf(link)
-  expect(await shown(await send('/verify-email', { ticket }), 200)).toContain('is confirmed')
+  for (const given of [{ ticket }, { ticket, password: 'wrong password' }]) {
+    const again = await shown(await send('/verify-email', given), 403)
+    expect(again).toContain('Wrong password. Try again.')
+  }
+  expect(await isVerified()).toBe(false)
+  const right = { ticket, username: name, password: PASSWORD }
+  expect(await shown(await send('/verify-email', right), 200)).toContain('is confirmed')
   expect(await isVerified()).toBe(true)
-  expect(await shown(await send('/verify-email', { ticket }), 400)).toContain('Invalid link')
+  expect(await shown(await send('/verify-email', right), 400)).toContain('Invalid link')
 })
 
 describe.each(['/reset-password', '/set-password', '/verify-email'])('%s', (path) => {

@@ -165,8 +165,8 @@ describe('with a mail server', () => {
     })
 
     test('logs in once it was opened, which works once', async () => {
-      expect((await post(VERIFY, { ticket })).status).toBe(204)
-      expect((await post(VERIFY, { ticket })).status).toBe(400)
+      expect((await post(VERIFY, { ticket, password: NEXT })).status).toBe(204)
+      expect((await post(VERIFY, { ticket, password: NEXT })).status).toBe(400)
       const answer = await logIn('ada')
       expect(answer.status).toBe(200)
       const { token } = (await answer.json()) as { token: string }
@@ -242,14 +242,29 @@ describe('with a mail server', () => {
       expect(byName.map(({ status }) => status)).toEqual([403, 403])
     })
 
-    test('and forgets the password verifies by resetting it', async () => {
+    test('and forgets the password before that signs up once more: the address is free', async () => {
       await post(SIGNUP, { username: 'bo', email: 'bo@example.com', password: NEXT })
       await mailTo('bo@example.com')
+      const list = await asAdmin(`${USERS}?q=bo`)
+      expect(await list.json()).toMatchObject({
+        users: [{ email: null, email_pending: 'bo@example.com', email_verified: false }],
+      })
       await post(FORGOT, { username: 'bo' })
-      const { text, headers } = await mailTo('bo@example.com', 2)
-      expect(headers['subject']).toBe('Reset your password')
-      await post(RESET, { ticket: ticketOf(text), password: 'another long one' })
-      expect((await logIn('bo', 'another long one')).status).toBe(200)
+      await allSent()
+      const again = { username: 'bob', email: 'bo@example.com', password: 'another long one' }
+      expect((await post(SIGNUP, again)).status).toBe(201)
+      const { text } = await mailTo('bo@example.com', 2)
+      const verification = { ticket: ticketOf(text), password: 'another long one' }
+      expect((await post(VERIFY, verification)).status).toBe(204)
+      expect((await logIn('bo@example.com', 'another long one')).status).toBe(200)
+    })
+
+    test('keeps an address from nobody: its owner is made an account by an administrator', async () => {
+      await post(SIGNUP, { username: 'squatter', email: 'holder@example.com', password: NEXT })
+      await mailTo('holder@example.com')
+      const body = { username: 'holder', email: 'holder@example.com', password: NEXT }
+      expect((await asAdmin(USERS, body)).status).toBe(201)
+      expect((await logIn('holder@example.com')).status).toBe(200)
     })
 
     test('and does not verify within a week makes room', async () => {
@@ -339,7 +354,9 @@ describe('with a mail server', () => {
       expect(link.text).not.toContain('dan')
       expect((await logIn('dan@new.example.com', PASSWORD)).status).toBe(401)
       expect((await logIn('dan@old.example.com', PASSWORD)).status).toBe(200)
-      expect((await post(VERIFY, { ticket: ticketOf(link.text) })).status).toBe(204)
+      expect((await post(VERIFY, { ticket: ticketOf(link.text), password: PASSWORD })).status).toBe(
+        204,
+      )
       expect(await mine()).toEqual({
         email: 'dan@new.example.com',
         email_verified: true,
@@ -368,7 +385,9 @@ describe('with a mail server', () => {
       const again = await mailTo('dan@one.example.com', 2)
       expect((await post(VERIFY, { ticket: ticketOf(text) })).status).toBe(400)
       expect(await mine()).toMatchObject({ email: 'dan@new.example.com' })
-      expect((await post(VERIFY, { ticket: ticketOf(again.text) })).status).toBe(204)
+      expect(
+        (await post(VERIFY, { ticket: ticketOf(again.text), password: PASSWORD })).status,
+      ).toBe(204)
       expect(await mine()).toMatchObject({ email: 'dan@one.example.com', email_pending: null })
     })
 
@@ -406,13 +425,38 @@ describe('with a mail server', () => {
       await mailTo('nobodys@example.com', 2)
     })
 
+    test('is not confirmed by its reader for an account that is somebody else’s', async () => {
+      const { id: lurer, token } = await person('lurer')
+      await change('boss@example.com', token)
+      const { text } = await mailTo('boss@example.com')
+      const ticket = ticketOf(text)
+      const page = await (await harness.request({ path: `/verify-email?ticket=${ticket}` })).text()
+      for (const word of ['lurer', 'boss@example.com', 'type="password"']) {
+        expect(page).toContain(word)
+      }
+      expect(page).not.toContain('old.example.com')
+      for (const body of [{ ticket }, { ticket, password: 'my own password' }]) {
+        const answer = await post(VERIFY, body)
+        expect(answer.status).toBe(403)
+        expect(await answer.json()).toMatchObject({ title: 'Wrong password' })
+      }
+      expect(await mine(token)).toMatchObject({ email: 'lurer@old.example.com' })
+      for (let n = 0; n < 3; n += 1) await post(VERIFY, { ticket })
+      expect((await post(VERIFY, { ticket, password: PASSWORD })).status).toBe(429)
+      await harness.published()
+      const told = harness.events.findLast(({ type }) => type === 'auth.reauthentication_failed')!
+      expect(told.data).toMatchObject({ user_id: lurer, actor_id: null, reason: 'held_back' })
+      harness.clock.advance(1000)
+      expect((await post(VERIFY, { ticket, password: PASSWORD })).status).toBe(204)
+    })
+
     test('that has become another’s stays theirs', async () => {
       const { token } = await person('slow')
       await change('raced@example.com', token)
       const { text } = await mailTo('raced@example.com')
       const body = { username: 'quick', email: 'raced@example.com', password: NEXT }
       expect((await asAdmin(USERS, body)).status).toBe(201)
-      expect((await post(VERIFY, { ticket: ticketOf(text) })).status).toBe(400)
+      expect((await post(VERIFY, { ticket: ticketOf(text), password: PASSWORD })).status).toBe(400)
       expect(await mine(token)).toMatchObject({ email: 'slow@old.example.com' })
       expect((await logIn('raced@example.com')).status).toBe(200)
     })
@@ -426,8 +470,14 @@ describe('with a mail server', () => {
       const tickets = mailsTo('wanted@example.com').map(({ text }) => ticketOf(text))
       expect(tickets).toContain(ticketOf(text))
       const statuses: number[] = []
-      for (const ticket of tickets) statuses.push((await post(VERIFY, { ticket })).status)
-      expect(new Set(statuses)).toEqual(new Set([204, 400]))
+      for (const ticket of tickets) {
+        for (const password of [NEXT, PASSWORD]) {
+          statuses.push((await post(VERIFY, { ticket, password })).status)
+        }
+      }
+      // By who has the password of the account that it is for; then the other’s link is void.
+      expect(statuses.filter((status) => status === 204)).toHaveLength(1)
+      expect(statuses.filter((status) => status === 400).length).toBeGreaterThan(0)
     })
 
     test('is given up when one asks for the own one, for none, or is given one', async () => {
@@ -526,7 +576,9 @@ describe('with a mail server', () => {
       harness.clock.advance(HOUR_MS)
       await post(AGAIN, undefined, gus)
       await mailTo('gus@example.com', 6)
-      await post(VERIFY, { ticket: ticketOf(mailsTo('gus@example.com').at(-1)!.text) })
+      const { text } = mailsTo('gus@example.com').at(-1)!
+      const verification = { ticket: ticketOf(text), password: PASSWORD }
+      expect((await post(VERIFY, verification)).status).toBe(204)
       await post(AGAIN, undefined, gus)
       await allSent()
       // It is verified.
@@ -855,7 +907,7 @@ describe('where unverified accounts are refused, also without a mail server', ()
     await until(async () => (await messages()).length > 0)
     const kept = await asAdmin(`${MAIL}/${(await messages())[0]!.id}`)
     const { text } = (await kept.json()) as { text: string }
-    expect((await post(VERIFY, { ticket: ticketOf(text) })).status).toBe(204)
+    expect((await post(VERIFY, { ticket: ticketOf(text), password: NEXT })).status).toBe(204)
     expect((await logIn('ada')).status).toBe(200)
     await harness.close()
   })

@@ -138,7 +138,8 @@ describe('a reset refuses', () => {
     await until(() => mails().length === 1)
     const ticket = ticketOf(mails()[0]!.text)
     expect((await reset(ticket)).status).toBe(400)
-    const verify = { path: '/api/v1/auth/email/verify', body: { ticket } }
+    const body = { ticket, password: PASSWORD }
+    const verify = { path: '/api/v1/auth/email/verify', body }
     expect((await harness.request(verify)).status).toBe(204)
   })
 })

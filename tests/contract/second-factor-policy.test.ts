@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 
 import { eq } from 'drizzle-orm'
+import { decodeJwt } from 'jose'
 import { generateSync } from 'otplib'
 
 import { authTables } from '../../src/auth/tables.ts'
@@ -41,6 +42,15 @@ describe.each(['administrators', 'everyone'])(
       expect(made.status).toBe(422)
     })
 
+    test('nor are they somebody to those who ask for the role, or read it in the token', async () => {
+      const path = '/api/v1/auth/validate'
+      const validated = await harness.request({ path, body: { token: admin } })
+      expect(await validated.json()).toMatchObject({ valid: true, role: null })
+      expect(decodeJwt(admin)).not.toHaveProperty('role')
+      expect(decodeJwt(admin)['scope']).toBe('')
+      expect((await get('/api/v1/auth/forward', admin)).status).toBe(403)
+    })
+
     test(`a viewer ${policy === 'everyone' ? 'owes one too' : 'does not owe one'}`, async () => {
       expect((await get(MODELS, ada)).status).toBe(policy === 'everyone' ? 403 : 200)
     })
@@ -54,6 +64,11 @@ describe.each(['administrators', 'everyone'])(
       const confirmed = await harness.request({ path, body: { code }, token: admin })
       expect(confirmed.status).toBe(200)
       expect((await get('/api/v1/users', admin)).status).toBe(200)
+      const validated = await harness.request({
+        path: '/api/v1/auth/validate',
+        body: { token: admin },
+      })
+      expect(await validated.json()).toMatchObject({ valid: true, role: 'admin' })
       expect(await scopesOf(admin)).toContain('users:write')
     })
 

@@ -24,6 +24,7 @@ import {
   startOpenIdProvider,
 } from '../support/openid-provider.ts'
 import { testRequests } from '../support/request-table.ts'
+import { until } from '../support/until.ts'
 
 const ORIGIN = 'http://localhost:8080'
 const SSO = '/api/v1/auth/sso'
@@ -974,6 +975,24 @@ describe('a role', () => {
     expect((await harness.request({ path: '/api/v1/users', token })).status).toBe(200)
     await withGroups([])
     expect((await harness.request({ path: '/api/v1/users', token })).status).toBe(403)
+  })
+
+  test('voids links that were made for what the account was before', async () => {
+    await withGroups([])
+    const { id } = (await accountCalled(name))!
+    await harness.request({ path: '/api/v1/auth/password/forgot', body: { username: name } })
+    const link = async () => {
+      const list = await harness.request({ path: '/api/v1/mail', token: harness.adminToken })
+      const { messages } = (await list.json()) as { messages: { id: string; user_id: string }[] }
+      return messages.find(({ user_id }) => user_id === id)
+    }
+    await until(async () => (await link()) !== undefined)
+    const path = `/api/v1/mail/${(await link())!.id}`
+    const kept = await harness.request({ path, token: harness.adminToken })
+    const ticket = /ticket=(qt_[\w-]{43})/.exec(((await kept.json()) as { text: string }).text)![1]
+    expect(await withGroups(['it staff'])).toBe('admin')
+    const body = { ticket, password: 'a good long one' }
+    expect((await harness.request({ path: '/api/v1/auth/password/reset', body })).status).toBe(400)
   })
 
   test('is none by a name that objects have, or in another case', async () => {

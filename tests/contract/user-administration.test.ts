@@ -193,6 +193,7 @@ describe('the list', () => {
       email: null,
       role: 'admin',
       email_verified: false,
+      email_pending: null,
       disabled: false,
       created_at: expect.any(String),
       updated_at: expect.any(String),

@@ -4,13 +4,22 @@ import type { Actor } from '../../gateway/principal.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { type Database, isUniqueViolation, type Writes } from '../../platform/database/database.ts'
 import type { Audit } from '../audit/audit.ts'
-import { badTicket, type MailedTickets } from '../mail/mailed-tickets.ts'
+import { addressOf, badTicket, type MailedTickets } from '../mail/mailed-tickets.ts'
 import type { Mailings } from '../mail/mailings.ts'
 import { authProblems } from '../problems.ts'
 import type { AuthTables } from '../tables.ts'
-import { emailColumns, type User } from './new-user.ts'
+import { emailColumns, NO_PASSWORD, type User } from './new-user.ts'
 import { PASSWORD_TICKETS } from './password-resets.ts'
 import type { PendingAddresses } from './pending-addresses.ts'
+import type { UserPasswords } from './user-passwords.ts'
+
+interface Verifiable {
+  /** Of the account. */
+  username: string
+  email: string
+  /** Whether the account has one. */
+  asksPassword: boolean
+}
 
 /** Showing that an account's address is its owner's. */
 export interface EmailVerification {
@@ -21,15 +30,17 @@ export interface EmailVerification {
    * @throws {Problem} 409 when it has no address.
    */
   request(accountId: string): Promise<void>
-  /** Whose ticket it is, where it is good, for a page to say so. */
-  find(ticket: string): Promise<User | undefined>
+  /** What a ticket would verify, where it is good, for a page to ask. */
+  find(ticket: string): Promise<Verifiable | undefined>
   /**
-   * Makes an address that its owner asked for the account's.
+   * Shows that who has an account reads what comes to its address, and makes an address that they asked
+   * for the account's. The ticket alone shows that somebody reads it: whoever has them confirm an
+   * account that is another's would share theirs. So it takes the account's password too, where it has one.
    *
    * @throws {Problem} 400 when the ticket is none, or not any more; or the address is another one now, or
-   * another's.
+   * another's; 403 when the password is wrong or missing, 429 after many wrong ones. Then the ticket stays good.
    */
-  verify(ticket: string, address: string): Promise<void>
+  verify(given: { ticket: string; password?: string | undefined; address: string }): Promise<void>
 }
 
 export function createEmailVerification(deps: {
@@ -38,10 +49,12 @@ export function createEmailVerification(deps: {
   mailedTickets: MailedTickets
   mailings: Mailings
   pendingAddresses: PendingAddresses
+  userPasswords: Pick<UserPasswords, 'confirm'>
   audit: Audit
   clock: Clock
 }): EmailVerification {
-  const { database, mailedTickets, mailings, pendingAddresses, audit, clock } = deps
+  const { database, mailedTickets, mailings, pendingAddresses, userPasswords } = deps
+  const { audit, clock } = deps
   const { accounts } = deps.tables
 
   /** Links to set a password that went to the address before are void, and it is told. */
@@ -81,8 +94,18 @@ export function createEmailVerification(deps: {
         await mailings.enqueue(tx, { letter: 'verify_email', accountId })
       })
     },
-    find: (ticket) => mailedTickets.read(['verify_email'], ticket),
-    async verify(ticket, address) {
+    async find(ticket) {
+      const account = await mailedTickets.read(['verify_email'], ticket)
+      const email = account && addressOf('verify_email', account)
+      if (account === undefined || !email) return undefined
+      const { username, passwordHash } = account
+      return { username, email, asksPassword: passwordHash !== NO_PASSWORD }
+    },
+    async verify({ ticket, password = '', address }) {
+      const owner = await mailedTickets.read(['verify_email'], ticket)
+      if (owner !== undefined && owner.passwordHash !== NO_PASSWORD) {
+        await userPasswords.confirm(owner.id, password, { id: null, name: null, address })
+      }
       await mailedTickets.write('verify_email', address, async (tx) => {
         const { account } = await mailedTickets.redeem(tx, ['verify_email'], ticket)
         const { id, username, emailPending } = account

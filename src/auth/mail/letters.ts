@@ -41,9 +41,9 @@ const letters = {
     subject: 'Verify your e-mail address',
     lines: ({ site, link }) => [
       `somebody, most likely you, gave this address for an account at ${site}.`,
-      'To show that it is yours, open this link within a day:',
+      'To show that it is yours, open this link within a day and type the password of the account:',
       link,
-      'If it was not you, do nothing: without the link the address counts for nothing.',
+      'If it was not you, do nothing: without both the address counts for nothing.',
     ],
   },
   reset_password: {
@@ -61,7 +61,7 @@ const letters = {
       `an administrator has made an account for you at ${site}.`,
       'To set its password, open this link within three days; it works once:',
       link,
-      'After that, have a new link sent by “Forgot password?”.',
+      'After that, have a new link sent by “Forgot your password?”.',
     ],
   },
   password_changed: {

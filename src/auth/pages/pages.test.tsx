@@ -46,8 +46,13 @@ const pages = {
   'forgot password, sent': ForgotPasswordPage({ action: '/forgot', isSent: true }),
   'new password': NewPasswordPage({ ...form, username: HOSTILE }),
   'first password': NewPasswordPage({ ...form, isFirst: true }),
-  'verify e-mail': VerifyEmailPage({ ...form, email: HOSTILE }),
-  'verify e-mail, done': VerifyEmailPage({ ...form, email: HOSTILE, isDone: true }),
+  'verify e-mail': VerifyEmailPage({
+    ...form,
+    username: HOSTILE,
+    email: HOSTILE,
+    asksPassword: true,
+  }),
+  'verify e-mail, done': VerifyEmailPage({ ...form, isDone: true }),
 }
 
 interface Tag {

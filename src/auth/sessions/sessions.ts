@@ -160,8 +160,9 @@ export function createSessions(deps: {
     const issuedAt = Math.floor(clock.now() / 1000)
     const sessionEnd = Math.floor(session.expiresAt.getTime() / 1000)
     const expiresAt = Math.min(issuedAt + seconds, sessionEnd)
-    const { id: userId, username, role } = account
+    const { id: userId, username } = account
     const scopes = await rights.of(account)
+    const role = scopes.size > 0 ? account.role : undefined
     const claims = { userId, username, role, scopes, sessionId: session.id, issuedAt, expiresAt }
     return {
       token: await tokens.sign(claims, algorithm),

@@ -12,7 +12,8 @@ import type { Keys } from '../keys/keys.ts'
 interface TokenClaims {
   userId: string
   username: string
-  role: Role
+  /** None while the account may do nothing: others read the token, and go by the role. */
+  role: Role | undefined
   scopes: ReadonlySet<Scope>
   sessionId: string
   /** Unix time in seconds. */
