@@ -9,6 +9,7 @@ import type { BunSQLiteDatabase } from 'drizzle-orm/bun-sqlite'
 
 import { refusal } from '../../../tests/support/refusal.ts'
 import { StartError } from '../start-error.ts'
+import { type Database, isDatabaseAway } from './database.ts'
 import { openSqlite } from './sqlite.ts'
 
 /** Each takes under half a second where nothing else runs. */
@@ -34,7 +35,7 @@ describe('the connections', () => {
     ['journal_mode', 'wal'],
     ['synchronous', 2],
     ['foreign_keys', 1],
-    ['busy_timeout', 5000],
+    ['busy_timeout', 0],
   ])('write with %s = %p', async (pragma, value) => {
     const database = await openSqlite(directory)
     const [row] = await database.write(async (tx) =>
@@ -96,6 +97,41 @@ describe('several processes', () => {
     },
     PROCESSES_TIMEOUT_MS,
   )
+})
+
+describe('another process that writes', () => {
+  let database: Database
+  let other: Connection
+  beforeEach(async () => {
+    database = await openSqlite(directory)
+    other = new Connection(join(directory, 'quintet.db'))
+    other.run('begin immediate')
+  })
+  afterEach(async () => {
+    other.close()
+    await database.close()
+  })
+
+  test('is waited for, while all else goes on', async () => {
+    let ticks = 0
+    const ticking = setInterval(() => ticks++, 5)
+    const written = database.write(async () => 'written')
+    await Bun.sleep(300)
+    await database.ping()
+    other.run('commit')
+    expect(await written).toBe('written')
+    clearInterval(ticking)
+    expect(ticks).toBeGreaterThan(20)
+  })
+
+  test('is given up on after a second, as a database that is away', async () => {
+    const askedAt = performance.now()
+    const error = await refusal(database.write(async () => {}))
+    expect(isDatabaseAway(error)).toBe(true)
+    expect(performance.now() - askedAt).toBeWithin(900, 3000)
+    other.run('commit')
+    await database.write(async () => {})
+  })
 })
 
 test('the files are for their owner alone, also in a folder that others may read', async () => {

@@ -10,20 +10,32 @@ import { sqliteKit } from './columns.ts'
 import type { Database, Reads, Writes } from './database.ts'
 import { type Execute, migrate, requireSchema } from './migrate.ts'
 
-const BUSY_TIMEOUT_MS = 5000
+/** How long another process may change the schema, or bring the database up, before this one gives up. */
+const START_TIMEOUT_MS = 5000
+/** How long a write waits for another process that writes, and how often it looks. */
+const BUSY_TIMEOUT_MS = 1000
+const BUSY_POLL_MS = 5
+/** Who reads waits for nobody that writes, only for one that opens the files after a crash. */
+const READ_TIMEOUT_MS = 100
 
 /**
  * Opens `quintet.db` in a folder, which is made when it is missing, and brings its schema up to date.
  *
  * Writes go through one connection and a queue. Two reasons, both found by running: drizzle's own
  * `transaction()` commits before an async callback has finished, and a second writer that meets an
- * open transaction blocks the event loop for the whole busy timeout.
+ * open transaction blocks the event loop for the whole busy timeout of SQLite. For the same reason that
+ * is nothing, and another process that writes is waited for here.
  *
  * @throws {StartError} when the folder can't be written, or a newer version wrote the database.
  */
 export async function openSqlite(directory: string): Promise<Database> {
   const [writer, reader] = connect(directory)
-  const schema = await inTransaction(writer, () => migrate('sqlite', executeOn(writer)))
+  const schema = await inTransaction(
+    writer,
+    () => migrate('sqlite', executeOn(writer)),
+    START_TIMEOUT_MS,
+  )
+  writer.run('PRAGMA busy_timeout = 0')
 
   const options = { casing: 'snake_case' } as const
   const reads = drizzle(reader, options) as unknown as Reads
@@ -81,8 +93,12 @@ export async function openSqlite(directory: string): Promise<Database> {
   }
 }
 
-async function inTransaction<T>(connection: Connection, work: () => Promise<T>): Promise<T> {
-  connection.run('BEGIN IMMEDIATE')
+async function inTransaction<T>(
+  connection: Connection,
+  work: () => Promise<T>,
+  timeoutMs = BUSY_TIMEOUT_MS,
+): Promise<T> {
+  await begin(connection, timeoutMs)
   try {
     const result = await work()
     connection.run('COMMIT')
@@ -92,6 +108,20 @@ async function inTransaction<T>(connection: Connection, work: () => Promise<T>):
     throw error
   }
 }
+
+async function begin(connection: Connection, timeoutMs: number): Promise<void> {
+  const deadline = performance.now() + timeoutMs
+  for (;;) {
+    try {
+      return void connection.run('BEGIN IMMEDIATE')
+    } catch (error) {
+      if (!isBusy(error) || performance.now() > deadline) throw error
+      await Bun.sleep(BUSY_POLL_MS)
+    }
+  }
+}
+
+const isBusy = (error: unknown) => error instanceof SQLiteError && error.code === 'SQLITE_BUSY'
 
 const executeOn =
   (connection: Connection): Execute =>
@@ -105,13 +135,13 @@ function connect(directory: string): [writer: Connection, reader: Connection] {
     const writer = new Connection(path, { create: true })
     // It holds keys and hashes. SQLite gives the files that it makes beside it the same mode.
     chmodSync(path, 0o600)
-    writer.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`)
+    writer.run(`PRAGMA busy_timeout = ${START_TIMEOUT_MS}`)
     switchToWal(writer)
     // FULL: an answered 2xx means that the row survives a power loss.
     writer.run('PRAGMA synchronous = full')
     writer.run('PRAGMA foreign_keys = on')
     const reader = new Connection(path, { readonly: true })
-    reader.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`)
+    reader.run(`PRAGMA busy_timeout = ${READ_TIMEOUT_MS}`)
     return [writer, reader]
   } catch (cause) {
     if (cause instanceof SQLiteError && cause.code === 'SQLITE_NOTADB') {
@@ -131,13 +161,12 @@ function connect(directory: string): [writer: Connection, reader: Connection] {
 
 /** Another process that opens a new database at the same moment is not waited for by SQLite here. */
 function switchToWal(connection: Connection): void {
-  const deadline = performance.now() + BUSY_TIMEOUT_MS
+  const deadline = performance.now() + START_TIMEOUT_MS
   for (;;) {
     try {
       return void connection.run('PRAGMA journal_mode = wal')
     } catch (error) {
-      const isBusy = error instanceof SQLiteError && error.code === 'SQLITE_BUSY'
-      if (!isBusy || performance.now() > deadline) throw error
+      if (!isBusy(error) || performance.now() > deadline) throw error
       Bun.sleepSync(10)
     }
   }
