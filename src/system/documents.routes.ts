@@ -40,8 +40,12 @@ body { max-width: 48rem; margin: 2rem auto; padding: 0 1rem; font: 16px/1.5 syst
 th, td { padding: .25rem 1rem .25rem 0; text-align: left; vertical-align: top }
 :target { background: light-dark(#ff9, #553) }`
 
-/** @param routes gives every route, these included. */
-export function documentRoutes(routes: () => readonly Route[]): Route[] {
+export function documentRoutes(deps: {
+  /** Gives every route, these included. */
+  routes: () => readonly Route[]
+  cookieName: string
+}): Route[] {
+  const { routes, cookieName } = deps
   let document: unknown
   let compressedScript: Promise<Buffer> | undefined
   return [
@@ -50,6 +54,7 @@ export function documentRoutes(routes: () => readonly Route[]): Route[] {
         method: 'get',
         path: '/openapi.json',
         access: 'open',
+        isSelfContained: true,
         tag: 'system',
         summary: 'This document',
         answers: {
@@ -59,7 +64,7 @@ export function documentRoutes(routes: () => readonly Route[]): Route[] {
           },
         },
       },
-      () => ({ body: (document ??= createDocument(routes())) }),
+      () => ({ body: (document ??= createDocument(routes(), { cookieName })) }),
     ),
 
     route(
@@ -67,6 +72,7 @@ export function documentRoutes(routes: () => readonly Route[]): Route[] {
         method: 'get',
         path: '/docs',
         access: 'open',
+        isSelfContained: true,
         tag: 'system',
         summary: 'This document, to browse',
         answers: {
@@ -81,6 +87,7 @@ export function documentRoutes(routes: () => readonly Route[]): Route[] {
         method: 'get',
         path: '/docs/scalar.js',
         access: 'open',
+        isSelfContained: true,
         tag: 'system',
         summary: 'The script of the page',
         answers: {
@@ -109,6 +116,7 @@ export function documentRoutes(routes: () => readonly Route[]): Route[] {
         method: 'get',
         path: '/docs/problems',
         access: 'open',
+        isSelfContained: true,
         tag: 'system',
         summary: 'Every kind of problem document',
         description: 'The `type` of a problem points here.',
