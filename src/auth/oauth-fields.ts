@@ -130,6 +130,11 @@ export const oauthRefusals = {
     schema: oauthError,
     example: example('temporarily_unavailable', 'The database does not answer. Try again later.'),
   },
+  504: {
+    description: 'It took too long',
+    schema: oauthError,
+    example: example('temporarily_unavailable', 'Timeout'),
+  },
 }
 
 /** A refusal as RFC 6749, section 5.2, has it. */

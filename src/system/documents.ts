@@ -194,11 +194,14 @@ const retryAfter = {
   },
 }
 
+/** A request that asks for nothing special. */
+const PLAIN = new Request('http://localhost/')
+
 function refusalsOf(route: Route) {
-  // A protocol with a way of its own to refuse says so among its answers; a page is for people.
-  const isOwn = Object.keys(route.answers).some((status) => Number(status) >= 400)
-  if (route.isPage || (route.refusal !== undefined && isOwn)) return {}
-  const byStatus = Map.groupBy(problemsOf(route), ({ kind }) => kind.status)
+  if (route.isPage) return {}
+  // What a protocol tells in a way of its own stands among the answers.
+  const told = problemsOf(route).filter((kind) => route.refusal?.(kind(), PLAIN) === undefined)
+  const byStatus = Map.groupBy(told, ({ kind }) => kind.status)
   const responses = [...byStatus].map(([status, kinds]) => {
     const isForbidden = kinds.includes(problems.forbidden)
     const { type, title } = isForbidden ? problems.forbidden.kind : kinds[0]!.kind
