@@ -6,6 +6,7 @@ import { type Harness, openHarness } from './support/harness.ts'
 
 interface Operation {
   summary?: string
+  parameters?: { name: string; schema: object }[]
   description?: string
   tags?: string[]
   operationId?: string
@@ -217,6 +218,16 @@ describe('what is asked of who comes', () => {
     expect(cookieOf(served as typeof document)).toBe('__Host-quintet_session')
     expect(cookieOf(document)).toBe('quintet_session')
   })
+})
+
+test('how long a page is to be is a number, with its bounds', () => {
+  const { parameters } = document.paths['/api/v1/users']!['get']!
+  expect(parameters).toContainEqual(
+    expect.objectContaining({
+      name: 'limit',
+      schema: { type: 'integer', minimum: 1, maximum: 100, default: 20, example: 20 },
+    }),
+  )
 })
 
 test('that something is away is said of all but what answers from memory, with when to try again', () => {

@@ -535,6 +535,7 @@ describe('bugs and deadlines', () => {
       type: '/docs/problems#gateway/internal',
       title: 'Internal error',
       status: 500,
+      detail: 'A bug of the server. Its operator finds the cause in the log, by the request’s id.',
       instance: response.headers.get('x-request-id'),
       error: 'Internal error',
     })

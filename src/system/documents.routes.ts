@@ -136,12 +136,15 @@ export function documentRoutes(deps: {
   ]
 }
 
+/** The advice is ours, and marks up code by backticks. */
+const withCode = (text: string) => text.replaceAll(/`([^`]+)`/g, '<code>$1</code>')
+
 function problemsPage(kinds: ProblemKind[]): string {
   const rows = kinds
     .toSorted((one, other) => one.type.localeCompare(other.type))
-    .map(({ type, status, title }) => {
+    .map(({ type, status, title, advice }) => {
       const anchor = type.slice(type.indexOf('#') + 1)
-      return `<tr id="${anchor}"><td><code>${anchor}</code><td>${status}<td>${title}`
+      return `<tr id="${anchor}"><td><code>${anchor}</code><td>${status}<td>${title}<td>${withCode(advice)}`
     })
   return `<!doctype html>
 <html lang="en">
@@ -151,8 +154,8 @@ function problemsPage(kinds: ProblemKind[]): string {
 <link rel="icon" href="data:,">
 <style>${problemsStyle}</style>
 <h1>Problems</h1>
-<p>What the API refuses, it refuses with a problem document (RFC 9457) of one of these kinds.</p>
-<table><tr><th>kind<th>status<th>title
+<p>What the API refuses, it refuses with a problem document (RFC 9457) of one of these kinds. Its <code>detail</code> says more of the request.</p>
+<table><tr><th>kind<th>status<th>title<th>what to do
 ${rows.join('\n')}
 </table>
 </html>`

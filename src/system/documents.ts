@@ -204,12 +204,12 @@ function refusalsOf(route: Route) {
   const byStatus = Map.groupBy(told, ({ kind }) => kind.status)
   const responses = [...byStatus].map(([status, kinds]) => {
     const isForbidden = kinds.includes(problems.forbidden)
-    const { type, title } = isForbidden ? problems.forbidden.kind : kinds[0]!.kind
+    const { type, title, advice } = isForbidden ? problems.forbidden.kind : kinds[0]!.kind
     const example = {
       type,
       title,
       status,
-      ...(isForbidden ? { detail: refusalDetailOf(route) } : {}),
+      detail: isForbidden ? refusalDetailOf(route) : advice,
       ...(kinds.includes(problems.invalidRequest) ? faultsExample : {}),
       instance: '0198c5a2-7d31-7c9e-9f1b-2f6a1f0c8e11',
       error: title,

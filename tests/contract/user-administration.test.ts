@@ -319,7 +319,10 @@ describe('who is disabled', () => {
     const refresh = () =>
       harness.request({ path: REFRESH, body: { refresh_token: grant.refresh_token } })
     expect((await refresh()).status).toBe(401)
-    expect(await (await logIn('idle')).json()).toMatchObject({ title: 'Account disabled' })
+    expect(await (await logIn('idle')).json()).toMatchObject({
+      title: 'Account disabled',
+      detail: 'Ask an administrator.',
+    })
     expect((await logIn('idle', 'wrong password')).status).toBe(401)
     await set(false)
     // What was over stays over.
