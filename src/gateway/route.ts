@@ -77,9 +77,9 @@ interface RouteDefinition<Body extends z.ZodType, Path extends z.ZodType, Query 
   query?: Query
   /**
    * JSON by a schema, or a form as HTML and OAuth send it; or `'stream'`, raw bytes that are handed over
-   * as they come in.
+   * as they come in. Where JSON is optional, no body at all is `{}`.
    */
-  body?: { schema: Body; example: unknown; isForm?: true } | 'stream'
+  body?: { schema: Body; example: unknown; isForm?: true; isOptional?: true } | 'stream'
   answers: Record<number, Documented>
   /** Beside those that follow from access, rate and body. */
   problems?: ProblemConstructor[]

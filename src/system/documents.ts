@@ -92,7 +92,7 @@ export function createDocument(routes: readonly Route[], { cookieName }: { cooki
         ...(route.query === undefined ? {} : { query: route.query as z.ZodObject }),
         ...(route.body === undefined
           ? {}
-          : { body: { required: true, content: contentOf(route.body) } }),
+          : { body: { required: isBodyRequired(route.body), content: contentOf(route.body) } }),
       },
       responses: { ...refusalsOf(route), ...answersOf(route) },
     })
@@ -131,6 +131,8 @@ function descriptionOf(route: Route): { description?: string } {
   const text = [description ?? '', asked].filter((paragraph) => paragraph !== '').join('\n\n')
   return text === '' ? {} : { description: text }
 }
+
+const isBodyRequired = (body: NonNullable<Route['body']>) => body === 'stream' || !body.isOptional
 
 function contentOf(body: NonNullable<Route['body']>) {
   if (body !== 'stream') {
