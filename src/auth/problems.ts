@@ -81,7 +81,7 @@ export const authProblems = defineProblems('auth', {
   noSecondFactor: {
     status: 409,
     title: 'No second factor',
-    advice: 'Set up a second factor first.',
+    advice: 'Set up a second factor first, at /account/second-factors or POST /api/v1/me/totp.',
   },
   tooManyPasskeys: {
     status: 409,

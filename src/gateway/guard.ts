@@ -149,7 +149,7 @@ export function requireScope(principal: Principal, scope: Scope): void {
   const isOwing = principal.kind === 'account' && principal.scopes.size === 0
   throw problems.forbidden({
     detail: isOwing
-      ? 'Set up a second factor first: this server asks for one.'
+      ? 'Set up a second factor first, on the page /account/second-factors or by POST /api/v1/me/totp: this server asks for one.'
       : scopeDetailOf(scope),
     headers: { 'www-authenticate': `Bearer error="insufficient_scope", scope="${scope}"` },
   })
