@@ -1,22 +1,33 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { join } from 'node:path'
 
+import { isScope, scopes } from '../src/gateway/scopes.ts'
 import { type Harness, openHarness } from './support/harness.ts'
 
 interface Operation {
   summary?: string
+  parameters?: { name: string; schema: object }[]
+  description?: string
   tags?: string[]
   operationId?: string
-  security?: unknown[]
+  security?: Record<string, string[]>[]
   requestBody?: { content: Record<string, { example?: unknown }> }
   responses: Record<
     string,
-    { description?: string; content?: Record<string, { example?: unknown }> }
+    {
+      description?: string
+      headers?: Record<string, unknown>
+      content?: Record<string, { example?: unknown }>
+    }
   >
 }
 
 let harness: Harness
-let document: { openapi: string; paths: Record<string, Record<string, Operation>> }
+let document: {
+  openapi: string
+  paths: Record<string, Record<string, Operation>>
+  components: { securitySchemes: Record<string, { type: string; name?: string }> }
+}
 beforeAll(async () => {
   harness = await openHarness()
   document = (await (await harness.request({ path: '/openapi.json' })).json()) as typeof document
@@ -110,14 +121,16 @@ describe('every route', () => {
     for (const { name, operation } of operations()) {
       // They refuse in the way of RFC 6749.
       if (name.startsWith('post /oauth/')) {
-        for (const status of ['400', '401', '413', '429', '500', '503']) {
+        for (const status of ['400', '401', '413', '429', '500', '503', '504']) {
           const types = Object.keys(operation.responses[status]?.content ?? {})
           expect({ name, status, types }).toEqual({ name, status, types: ['application/json'] })
         }
+        expect(Object.keys(operation.responses)).not.toContain('422')
         continue
       }
       const expected = ['500', '504']
-      if (operation.security?.length !== 0) expected.push('401', '403')
+      const isForward = name === 'get /api/v1/auth/forward'
+      if (operation.security?.length !== 0 && !isForward) expected.push('401', '403')
       if (operation.requestBody !== undefined) expected.push('400', '413', '415', '422')
       for (const status of expected) {
         const types = Object.keys(operation.responses[status]?.content ?? {})
@@ -129,6 +142,113 @@ describe('every route', () => {
       }
     }
   })
+})
+
+describe('what is asked of who comes', () => {
+  const operationOf = ({ method, path }: { method: string; path: string }) =>
+    document.paths[path.replace('{+', '{')]![method]!
+
+  test('names the scope in the security, the text and the refusal', () => {
+    const routes = harness.app.routes.filter(({ isPage }) => !isPage)
+    const scoped = routes.filter(({ access }) => isScope(access))
+    expect(scoped.length).toBeGreaterThan(20)
+    for (const route of scoped) {
+      const { security, description, responses } = operationOf(route)
+      // A proxy gets no body.
+      if (route.path === '/api/v1/auth/forward') continue
+      const refusal = responses['403']!.content!['application/problem+json']!
+      const told = { route: `${route.method} ${route.path}`, security, description, ...refusal }
+      expect(told).toMatchObject({
+        security: expect.arrayContaining([{ bearer: [route.access] }, { cookie: [route.access] }]),
+        description: expect.stringContaining(`Needs \`${route.access}\`.`),
+        example: { title: 'Forbidden', detail: `This needs the scope ${route.access}.` },
+      })
+    }
+  })
+
+  test('lists no key where people must be there themselves', async () => {
+    const made = await harness.request({
+      path: '/api/v1/api-keys',
+      body: { name: 'key', scopes: Object.keys(scopes), expires_at: null },
+      token: harness.adminToken,
+    })
+    const { key } = (await made.json()) as { key: string }
+    const routes = harness.app.routes.filter(({ isPage, access }) => !isPage && access !== 'open')
+    const taken: string[] = []
+    for (const route of routes) {
+      const { security, description } = operationOf(route)
+      const schemes = security!.flatMap((each) => Object.keys(each))
+      const path = route.path.replaceAll(/\{\+?\w+\}/g, 'nothing')
+      const method = route.method.toUpperCase()
+      const answer = await harness.request({ method, path, token: key })
+      const refused = (await answer.text()).includes('a key will not do')
+      const name = `${route.method} ${route.path}`
+      expect({ name, refused }).toEqual({ name, refused: !schemes.includes('apiKey') })
+      expect({ name, said: /no key will do/.test(description ?? '') }).toEqual({
+        name,
+        said: refused,
+      })
+      if (!refused) taken.push(name)
+    }
+    expect(taken.length).toBeGreaterThan(20)
+    expect(taken).not.toContain('post /api/v1/service-accounts/{id}/api-keys')
+  })
+
+  test('says of clients how they say who they are', () => {
+    for (const path of ['/oauth/token', '/oauth/introspect', '/oauth/revoke']) {
+      expect(document.paths[path]!['post']!.security).toEqual([{ client: [] }])
+    }
+    expect(document.components.securitySchemes).toMatchObject({
+      client: { type: 'http', scheme: 'basic' },
+      oauth2: {
+        type: 'oauth2',
+        flows: { clientCredentials: { tokenUrl: '/oauth/token', scopes } },
+      },
+    })
+    const predict = document.paths['/api/v1/predict']!['post']!
+    expect(predict.security).toContainEqual({ oauth2: ['predict'] })
+  })
+
+  test('names the cookie as this server does', async () => {
+    const settings = { PUBLIC_URL: 'https://quintet.example.com' }
+    const secure = await openHarness(settings)
+    const served = await (await secure.request({ path: '/openapi.json' })).json()
+    await secure.close()
+    const cookieOf = ({ components }: typeof document) => components.securitySchemes['cookie']!.name
+    expect(cookieOf(served as typeof document)).toBe('__Host-quintet_session')
+    expect(cookieOf(document)).toBe('quintet_session')
+  })
+})
+
+test('how long a page is to be is a number, with its bounds', () => {
+  const { parameters } = document.paths['/api/v1/users']!['get']!
+  expect(parameters).toContainEqual(
+    expect.objectContaining({
+      name: 'limit',
+      schema: { type: 'integer', minimum: 1, maximum: 100, default: 20, example: 20 },
+    }),
+  )
+})
+
+test('that something is away is said of all but what answers from memory, with when to try again', () => {
+  const without = operations().filter(({ operation }) => operation.responses['503'] === undefined)
+  expect(without.map(({ name }) => name).toSorted()).toEqual([
+    'get /',
+    'get /.well-known/oauth-authorization-server',
+    'get /.well-known/openid-configuration',
+    'get /api/v1/auth/sso',
+    'get /docs',
+    'get /docs/problems',
+    'get /docs/scalar.js',
+    'get /livez',
+    'get /openapi.json',
+  ])
+  const problems = operations().flatMap(({ operation: { responses } }) =>
+    ['429', '503'].flatMap((status) => responses[status] ?? []),
+  )
+  const refusals = problems.filter(({ content }) => content?.['application/problem+json'])
+  expect(refusals.length).toBeGreaterThan(50)
+  for (const { headers } of refusals) expect(headers).toHaveProperty('Retry-After')
 })
 
 test('an example is a request that the server takes', async () => {

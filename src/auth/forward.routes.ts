@@ -13,6 +13,9 @@ const ranks: readonly Role[] = ['viewer', 'editor', 'admin']
 /** All but what stands for itself in a header: text of one byte a character, `%` escaping the rest. */
 const ESCAPED = /[^\u0020-\u0024\u0026-\u007e]+/gu
 
+/** Of these refusals the status says all. Others tell the operator what is wrong. */
+const EMPTY: ReadonlySet<number> = new Set([401, 403, 429])
+
 const query = z.strictObject({
   role: z.enum(['viewer', 'editor', 'admin']).optional().openapi({
     description: 'The least role that will do',
@@ -36,11 +39,14 @@ export function forwardRoutes(deps: { returns: ReturnAddresses; publicUrl: strin
     return publicUrl + signInPath(target)
   }
 
-  function refusal({ kind }: Problem, request: Request): Response | undefined {
+  function refusal({ kind: { status } }: Problem, request: Request): Response | undefined {
     const isBrowser = request.headers.get('accept')?.includes('text/html') ?? false
     const isWanted = new URL(request.url).searchParams.get('redirect') === 'true'
-    if (kind.status !== 401 || !isBrowser || !isWanted) return undefined
-    return new Response(null, { status: 302, headers: { location: signInOf(request) } })
+    if (status === 401 && isBrowser && isWanted) {
+      return new Response(null, { status: 302, headers: { location: signInOf(request) } })
+    }
+    // Caddy and Traefik hand the body on, to somebody who asked another application.
+    return EMPTY.has(status) ? new Response(null, { status }) : undefined
   }
 
   return [
@@ -58,6 +64,9 @@ export function forwardRoutes(deps: { returns: ReturnAddresses; publicUrl: strin
         answers: {
           200: { description: 'Somebody who may; the headers say who' },
           302: { description: 'A browser that is not signed in, with `redirect=true`' },
+          401: { description: 'Nobody that is known here; without a body' },
+          403: { description: 'Somebody who may not; without a body' },
+          429: { description: 'Too many requests; without a body' },
         },
         problems: [problems.forbidden],
         refusal,

@@ -6,11 +6,12 @@ import { problems } from '../gateway/problems.ts'
 import { actorOf, identityOf, type RequestContext, type Route, route } from '../gateway/route.ts'
 import { scalar } from '../gateway/scalar.ts'
 import type { SharedAccess } from './grants/access.ts'
-import type { Grants, NamedShare } from './grants/grants.ts'
+import type { Grants, NamedShare, WantedGrantee } from './grants/grants.ts'
 
 const BODY_BYTES_MAX = 64 * 1024
 const PRINCIPALS_MAX = 100
 const ID_CHARACTERS_MAX = 64
+const NAME_CHARACTERS_MAX = 320
 
 const action = z.enum(['read', 'write'])
 const team = z
@@ -41,6 +42,28 @@ const ignored = z
   .optional()
   .openapi({ type: 'string', description: 'As it was read; it changes nothing' })
 
+const WAYS = ['id', 'username', 'service_account'] as const
+const grantee = z
+  .strictObject({
+    id: scalar(z.string().max(ID_CHARACTERS_MAX).optional()),
+    username: scalar(z.string().max(NAME_CHARACTERS_MAX).optional()).openapi({
+      description: 'Instead of `id`: a user, whatever the case of the name',
+    }),
+    service_account: scalar(z.string().max(NAME_CHARACTERS_MAX).optional()).openapi({
+      description: 'Instead of `id`: the name of a service account',
+    }),
+    kind: ignored,
+    name: ignored,
+    access: scalar(action),
+  })
+  .superRefine((given, context) => {
+    const [way, other] = WAYS.filter((each) => given[each] !== undefined)
+    const blame = (member: string, message: string) =>
+      context.addIssue({ code: 'custom', path: [member], message })
+    if (way === undefined) blame('id', `expected one of ${WAYS.join(', ')}`)
+    if (other !== undefined) blame(other, `is too much: somebody is named by ${way} already`)
+  })
+
 const wanted = z.strictObject({
   kind: ignored,
   id: ignored,
@@ -48,16 +71,7 @@ const wanted = z.strictObject({
     description: 'Stays as it is when it is left out; only administrators change it',
   }),
   team: scalar(team),
-  principals: z
-    .array(
-      z.strictObject({
-        id: scalar(z.string().max(ID_CHARACTERS_MAX)),
-        kind: ignored,
-        name: ignored,
-        access: scalar(action),
-      }),
-    )
-    .max(PRINCIPALS_MAX, `has more than ${PRINCIPALS_MAX} principals`),
+  principals: z.array(grantee).max(PRINCIPALS_MAX, `has more than ${PRINCIPALS_MAX} principals`),
 })
 
 const granteeId = '0198c5a2-7e02-7b11-8d3c-5b8f0b6c1d22'
@@ -93,7 +107,10 @@ export function grantRoutes(deps: { grants: Grants; access: SharedAccess }): Rou
   ): Promise<void> {
     const kind = access.kind(resource.kind)
     if (kind === undefined) {
-      throw problems.notFound({ detail: `Nothing here is called a ${resource.kind}.` })
+      const known = access.kinds().join(', ')
+      throw problems.notFound({
+        detail: `There is no kind "${resource.kind}". There are: ${known}.`,
+      })
     }
     const { principal } = context
     requireScope(principal, kind.scopes[action])
@@ -109,12 +126,12 @@ export function grantRoutes(deps: { grants: Grants; access: SharedAccess }): Rou
         method: 'get',
         summary: 'See who may do what',
         description:
-          'To a model, for whoever may read it. It asks for the scope that the kind does: `models:read`.',
+          'To a model, for whoever may read it. Of those it is granted to, who may not write sees themselves alone. It asks for the scope that the kind does: `models:read`.',
         problems: [problems.notFound],
       },
       async ({ path }, context) => {
         await requireReadable(path, 'read', context)
-        return { body: documentOf(path, await grants.get(path)) }
+        return { body: documentOf(path, await grants.get(path, identityOf(context))) }
       },
     ),
 
@@ -126,22 +143,28 @@ export function grantRoutes(deps: { grants: Grants; access: SharedAccess }): Rou
         summary: 'Say who may do what',
         description:
           `For the owner and for administrators. It replaces all that was granted before, and counts at once; ` +
-          `at most ${PRINCIPALS_MAX} principals can be named. Who may not read a resource is told that it is ` +
+          `at most ${PRINCIPALS_MAX} principals can be named, each by \`id\`, \`username\` or \`service_account\`. Who may not read a resource is told that it is ` +
           'not there. It asks for the scope that the kind does: `models:write`.',
         body: {
           schema: wanted,
-          example: { team: 'none', principals: [{ id: granteeId, access: 'read' }] },
+          example: { team: 'none', principals: [{ username: 'ada', access: 'read' }] },
         },
         problems: [problems.notFound],
       },
       async ({ path, body }, context) => {
         await requireReadable(path, 'write', context)
-        const share = { ownerId: body.owner_id, team: body.team, named: body.principals }
+        const named = body.principals.map(wantedGranteeOf)
+        const share = { ownerId: body.owner_id, team: body.team, named }
         const by = identityOf(context)
         return { body: documentOf(path, await grants.replace(path, share, by, actorOf(context))) }
       },
     ),
   ]
+}
+
+function wantedGranteeOf(given: z.output<typeof grantee>): WantedGrantee {
+  const by = WAYS.find((way) => given[way] !== undefined)!
+  return { by, value: given[by]!, access: given.access }
 }
 
 const documentOf = ({ kind, id }: Resource, { ownerId, team, named }: NamedShare) => ({

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-import { scalar } from '../gateway/scalar.ts'
+import { scalar, unboxed } from '../gateway/scalar.ts'
 import { isScope, type Scope, scopes, scopesFault } from '../gateway/scopes.ts'
 import { usernameFault } from './accounts/names.ts'
 import type { ApiKeyView } from './machines/api-keys.ts'
@@ -57,11 +57,26 @@ export const newApiKeySchema = apiKey.extend({
   key: z.string().meta({ description: 'The secret, shown this once' }),
 })
 
+const TIME_EXAMPLE = '2027-01-02T03:04:05Z'
+/** A date, as R's `Sys.Date()` is written, or its `Sys.time()`. */
+const DATE = /^(\d{4}-\d\d-\d\d)(?: (\d\d:\d\d:\d\d))?$/
+const timeOf = (value: unknown) =>
+  typeof value === 'string'
+    ? value.replace(DATE, (_, date: string, time = '00:00:00') => `${date}T${time}Z`)
+    : value
+const time = z.preprocess(
+  (value) => timeOf(unboxed(value)),
+  z.iso
+    .datetime({ offset: true, error: `expected a time such as ${TIME_EXAMPLE}, or a date` })
+    .nullish(),
+)
+
 export const newApiKeyBody = z.strictObject({
   name: machineName,
   scopes: scopeNames,
-  expires_at: scalar(z.iso.datetime({ offset: true }).nullish()).meta({
-    description: 'When it ends; without it, when it is deleted',
+  expires_at: time.meta({
+    description:
+      'When it ends, or the date (UTC) at whose beginning it does; without it, when it is deleted',
   }),
 })
 export const newApiKeyBodyExample = {

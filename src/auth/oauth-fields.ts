@@ -8,13 +8,37 @@ const NOT_IN_DESCRIPTION = /[^\x20\x21\x23-\x5b\x5d-\x7e]/g
 
 /** RFC 6749, section 5.2; RFC 7009, section 2.2.1; RFC 6750, section 3.1. Each is the code of that name. */
 export const oauthProblems = defineProblems('oauth', {
-  invalidRequest: { status: 400, title: 'Invalid request' },
-  invalidClient: { status: 401, title: 'Invalid client' },
-  invalidScope: { status: 400, title: 'Invalid scope' },
-  unauthorizedClient: { status: 400, title: 'Unauthorized client' },
-  unsupportedGrantType: { status: 400, title: 'Unsupported grant type' },
-  unsupportedTokenType: { status: 400, title: 'Unsupported token type' },
-  insufficientScope: { status: 403, title: 'Insufficient scope' },
+  invalidRequest: {
+    status: 400,
+    title: 'Invalid request',
+    advice: 'Mend what `error_description` names.',
+  },
+  invalidClient: {
+    status: 401,
+    title: 'Invalid client',
+    advice: 'Send the id of a service account and one of its API keys.',
+  },
+  invalidScope: { status: 400, title: 'Invalid scope', advice: 'Ask for scopes that the key has.' },
+  unauthorizedClient: {
+    status: 400,
+    title: 'Unauthorized client',
+    advice: 'Revoke the token as the client that got it.',
+  },
+  unsupportedGrantType: {
+    status: 400,
+    title: 'Unsupported grant type',
+    advice: 'Use client_credentials.',
+  },
+  unsupportedTokenType: {
+    status: 400,
+    title: 'Unsupported token type',
+    advice: 'Delete API keys at /api/v1/api-keys, or have it done.',
+  },
+  insufficientScope: {
+    status: 403,
+    title: 'Insufficient scope',
+    advice: 'Ask an administrator to give the service account the scope.',
+  },
 })
 
 /** RFC 6749, section 3.2: a parameter without a value counts as left out. Unknown ones are ignored. */
@@ -129,6 +153,11 @@ export const oauthRefusals = {
     description: 'Temporarily unavailable',
     schema: oauthError,
     example: example('temporarily_unavailable', 'The database does not answer. Try again later.'),
+  },
+  504: {
+    description: 'It took too long',
+    schema: oauthError,
+    example: example('temporarily_unavailable', 'Timeout'),
   },
 }
 

@@ -30,6 +30,7 @@ export function oauthMetadataRoutes(publicUrl: string): Route[] {
         method: 'get',
         path,
         access: 'open',
+        isSelfContained: true,
         tag: 'oauth',
         summary,
         description,

@@ -85,6 +85,7 @@ export function oauthRoutes(deps: {
         method: 'post',
         path: '/oauth/token',
         access: 'open',
+        isForClients: true,
         rate: 'clients',
         bodyBytesMax: BODY_BYTES_MAX,
         refusal: oauthRefusal,
@@ -137,6 +138,7 @@ export function oauthRoutes(deps: {
         method: 'post',
         path: '/oauth/introspect',
         access: 'open',
+        isForClients: true,
         rate: 'validate',
         bodyBytesMax: BODY_BYTES_MAX,
         refusal: oauthRefusal,
@@ -184,6 +186,7 @@ export function oauthRoutes(deps: {
         method: 'post',
         path: '/oauth/revoke',
         access: 'open',
+        isForClients: true,
         rate: 'clients',
         bodyBytesMax: BODY_BYTES_MAX,
         refusal: oauthRefusal,
@@ -230,7 +233,11 @@ function narrowed(had: Client['scopes'], asked: string | undefined): Client['sco
   const scopes = new Set([...had].filter((scope) => names.has(scope)))
   // A key may have lost all that it was made for: a token without rights is no use to anybody.
   if (scopes.size === names.size && scopes.size > 0) return scopes
-  throw oauthProblems.invalidScope({ detail: `Of this key are: ${[...had].join(' ')}` })
+  const detail =
+    had.size === 0
+      ? 'This key has no scope left. Make another.'
+      : `This key has the scopes ${[...had].join(' ')}: ask for some of them, or leave scope out to get all.`
+  throw oauthProblems.invalidScope({ detail })
 }
 
 function tokenOf(token: string | undefined): string {

@@ -1,6 +1,5 @@
 import { z } from '@hono/zod-openapi'
 
-import { requireAccess } from '../gateway/guard.ts'
 import { problems } from '../gateway/problems.ts'
 import { actorOf, personOf, type Route, route } from '../gateway/route.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -69,11 +68,12 @@ export function serviceAccountKeyRoutes(deps: {
         method: 'post',
         path: PATH,
         access: 'service-accounts:write',
+        isInPersonOnly: true,
         bodyBytesMax: BODY_BYTES_MAX,
         tag: 'service accounts',
         summary: 'Create an API key of a service account',
         description:
-          'For people: no key makes keys. It is sent as a key of one’s own is, and is the client secret at `/oauth/token`, with the account’s id as the client id. To change it without a pause make a second one, and delete the first when nothing uses it any more: with a key end the tokens that were got for it.',
+          'It is sent as a key of one’s own is, and is the client secret at `/oauth/token`, with the account’s id as the client id. To change it without a pause make a second one, and delete the first when nothing uses it any more: with a key end the tokens that were got for it.',
         pathParameters,
         body: { schema: newApiKeyBody, example: newApiKeyBodyExample },
         answers: {
@@ -86,7 +86,6 @@ export function serviceAccountKeyRoutes(deps: {
         problems: [problems.notFound, authProblems.loginNotRecent, authProblems.tooManyApiKeys],
       },
       async ({ path, body: { name, scopes, expires_at } }, context) => {
-        requireAccess({ access: 'in-person' }, context.principal)
         await recentLogins.require(personOf(context))
         const account = await requireServiceAccount(path.id)
         requireScopes(scopes, context.principal.scopes)
@@ -103,6 +102,7 @@ export function serviceAccountKeyRoutes(deps: {
         method: 'delete',
         path: `${PATH}/{key_id}`,
         access: 'service-accounts:write',
+        isInPersonOnly: true,
         tag: 'service accounts',
         summary: 'Delete an API key of a service account',
         description: 'With the tokens that were got for it.',
@@ -111,7 +111,6 @@ export function serviceAccountKeyRoutes(deps: {
         problems: [problems.notFound],
       },
       async ({ path }, context) => {
-        requireAccess({ access: 'in-person' }, context.principal)
         // Else it might be a person's id.
         await requireServiceAccount(path.id)
         if (!(await apiKeys.remove(ownerOf(path.id), path.key_id, actorOf(context)))) {

@@ -288,7 +288,7 @@ const SAID = new Map([
 
 function faultOf({ kind, options }: Problem, invalid?: string): string {
   if (kind.status === 422 && invalid !== undefined) return invalid
-  return SAID.get(kind) ?? options.detail ?? `${kind.title}.`
+  return SAID.get(kind) ?? options.detail ?? `${kind.title}. ${kind.advice}`
 }
 
 /** With what every refusal says beside, such as when to come back. */

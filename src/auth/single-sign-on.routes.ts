@@ -46,6 +46,7 @@ export function singleSignOnRoutes(deps: {
         method: 'get',
         path: '/api/v1/auth/sso',
         access: 'open',
+        isSelfContained: true,
         tag: 'auth',
         summary: 'List identity providers',
         description: 'Where people may sign in instead of here.',

@@ -23,14 +23,14 @@ import type { Logins } from './sessions/logins.ts'
 import type { Sessions } from './sessions/sessions.ts'
 import type { VerifiedTokens } from './sessions/verified-tokens.ts'
 
-const credentials = z.object({
+const credentials = z.strictObject({
   username: scalar(z.string().max(320)).meta({ description: 'User name or e-mail address' }),
   password: scalar(z.string().max(PASSWORD_TYPED_MAX)),
 })
 const refreshBody = z.strictObject({ refresh_token: scalar(z.string().max(4096)) })
 
 /** Whatever is no text is no token either, and is told so as any other that is not good. */
-const tokenBody = z.object({
+const tokenBody = z.strictObject({
   token: z.preprocess((value) => textOf(unboxed(value)), z.string()),
 })
 const textOf = (value: unknown) => (typeof value === 'string' ? value : '')

@@ -203,7 +203,7 @@ export function userRoutes(deps: {
         description:
           'Ends all sessions of the user. Without `password` the old one is void, as are the user’s API keys, passkeys, TOTP and identities at providers, so that whoever else was in is out; and its owner sets the next by a link that is good for three days, once: it is mailed, or else shown this once. Of nobody who may do more than who asks. One’s own is changed at `/api/v1/me/password`, with the current one.',
         pathParameters,
-        body: { schema: reset, example: {} },
+        body: { schema: reset, example: {}, isOptional: true },
         answers: {
           200: {
             description: 'The old password is void',

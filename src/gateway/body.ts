@@ -12,14 +12,27 @@ const NUL = '\u0000'
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 const DOUBTFUL_ESCAPE = /\\u(?:[dD][89a-fA-F]|0000)/
 
+/** Whether a request has no body at all, and does not say that it has one. */
+function hasNone({ headers, body }: Request): boolean {
+  const length = headers.get('content-length')
+  const isEmpty = length === null ? body === null : length === '0'
+  return isEmpty && !headers.has('content-type') && !headers.has('transfer-encoding')
+}
+
 /**
  * Reads a JSON body of at most `bytesMax` bytes. Of a key that stands twice the last value wins.
  *
+ * @param isOptional whether no body at all is read as `{}`.
  * @throws {Problem} 400 malformed, 413 too large, 415 not JSON, 422 a string that is no Unicode.
  */
-export async function readJson(request: Request, bytesMax: number): Promise<unknown> {
+export async function readJson(
+  request: Request,
+  bytesMax: number,
+  isOptional = false,
+): Promise<unknown> {
   const type = request.headers.get('content-type')
   if (type === null || !JSON_MEDIA_TYPE.test(type)) {
+    if (isOptional && hasNone(request)) return {}
     throw problems.unsupportedMediaType({
       detail: 'Send JSON, with the header Content-Type: application/json.',
     })

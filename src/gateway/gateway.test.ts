@@ -49,6 +49,20 @@ const routes: Route[] = [
     {
       ...documented,
       method: 'post',
+      path: '/optional',
+      access: 'open',
+      body: {
+        schema: z.strictObject({ text: z.string().optional() }),
+        example: {},
+        isOptional: true,
+      },
+    },
+    ({ body }) => ({ body: { taken: body } }),
+  ),
+  route(
+    {
+      ...documented,
+      method: 'post',
       path: '/form',
       access: 'open',
       bodyBytesMax: 100,
@@ -322,6 +336,30 @@ describe('body', () => {
   })
 })
 
+describe('a body that is optional', () => {
+  const { request } = createTestGateway(routes)
+  const send = (body?: string, headers: Record<string, string> = {}) =>
+    request({ method: 'POST', path: '/optional', body, headers })
+
+  test('may be left out, or be empty', async () => {
+    for (const response of [await send(), await send(undefined, { 'content-length': '0' })]) {
+      expect(await response.json()).toEqual({ taken: {} })
+    }
+    const json = { 'content-type': 'application/json' }
+    expect(await (await send('{"text":"x"}', json)).json()).toEqual({ taken: { text: 'x' } })
+  })
+  test.each([
+    ['of another type', 'text=x', { 'content-type': 'text/plain' }, 415],
+    ['without a type', '{}', { 'content-type': '' }, 415],
+    ['that is announced', undefined, { 'content-length': '2' }, 415],
+    ['that is to come', undefined, { 'transfer-encoding': 'chunked' }, 415],
+    ['with a type and nothing else', '', { 'content-type': 'application/json' }, 400],
+    ['with what is unknown', '{"role":"x"}', { 'content-type': 'application/json' }, 422],
+  ])('%s is refused as any other', async (_, body, headers, status) => {
+    expect((await send(body, headers)).status).toBe(status)
+  })
+})
+
 describe('a form', () => {
   const { request } = createTestGateway(routes)
   const headers = { 'content-type': 'application/x-www-form-urlencoded' }
@@ -535,6 +573,7 @@ describe('bugs and deadlines', () => {
       type: '/docs/problems#gateway/internal',
       title: 'Internal error',
       status: 500,
+      detail: 'A bug of the server. Its operator finds the cause in the log, by the request’s id.',
       instance: response.headers.get('x-request-id'),
       error: 'Internal error',
     })

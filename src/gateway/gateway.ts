@@ -196,8 +196,10 @@ export function createGateway(deps: GatewayDeps): Gateway {
     const { body } = route
     if (body === undefined) return call(undefined)
     if (body === 'stream') return call(readStream(request, bodyBytesMax))
-    const read = body.isForm ? readForm : readJson
-    return read(request, bodyBytesMax).then((value) => call(checked(body.schema, value)))
+    const reading = body.isForm
+      ? readForm(request, bodyBytesMax)
+      : readJson(request, bodyBytesMax, body.isOptional)
+    return reading.then((value) => call(checked(body.schema, value)))
   }
 
   /** At once for a token that is known, which is most of them. */

@@ -118,16 +118,30 @@ async function byCookieOr(
 }
 
 /** @throws {Problem} 403 when the principal lacks what the route asks for. */
-export function requireAccess({ access }: Pick<Route, 'access'>, principal: Principal): void {
+export function requireAccess(asked: AskedAccess, principal: Principal): void {
+  const { access } = asked
   if (access === 'open') return
-  if (isScope(access)) return requireScope(principal, access)
-  if (!isIdentity(principal)) throw problems.forbidden()
-  if (access === 'in-person' && !isInPerson(principal)) {
-    throw problems.forbidden({
-      detail: 'This is for people who have logged in: a key will not do.',
-    })
+  if (isScope(access)) requireScope(principal, access)
+  else if (!isIdentity(principal)) throw problems.forbidden({ detail: refusalDetailOf(asked) })
+  if (asksForPerson(asked) && !isInPerson(principal)) {
+    throw problems.forbidden({ detail: FOR_PEOPLE })
   }
 }
+
+type AskedAccess = Pick<Route, 'access' | 'isInPersonOnly'>
+
+/** Whether people must be there themselves, and no key of theirs will do. */
+export const asksForPerson = ({ access, isInPersonOnly }: AskedAccess) =>
+  access === 'in-person' || isInPersonOnly === true
+
+/** What is said first to those whom a route does not let in. */
+export function refusalDetailOf(asked: AskedAccess): string {
+  if (isScope(asked.access)) return scopeDetailOf(asked.access)
+  return asksForPerson(asked) ? FOR_PEOPLE : 'This is for who has an account here.'
+}
+
+const FOR_PEOPLE = 'This is for people who have logged in: a key will not do.'
+const scopeDetailOf = (scope: Scope) => `This needs the scope ${scope}.`
 
 /** @throws {Problem} 403 naming the scope that is missing. */
 export function requireScope(principal: Principal, scope: Scope): void {
@@ -135,8 +149,8 @@ export function requireScope(principal: Principal, scope: Scope): void {
   const isOwing = principal.kind === 'account' && principal.scopes.size === 0
   throw problems.forbidden({
     detail: isOwing
-      ? 'Set up a second factor first: this server asks for one.'
-      : `This needs the scope ${scope}.`,
+      ? 'Set up a second factor first, on the page /account/second-factors or by POST /api/v1/me/totp: this server asks for one.'
+      : scopeDetailOf(scope),
     headers: { 'www-authenticate': `Bearer error="insufficient_scope", scope="${scope}"` },
   })
 }

@@ -6,6 +6,10 @@ const BASIC = 'Basic realm="quintet", charset="UTF-8"'
 const BASIC_FORM = /^Basic +([A-Za-z0-9+/_-]+={0,2}) *$/i
 /** The one kind of token that may be sent otherwise than as Bearer. */
 const KEY_PREFIX = 'qk_'
+const NO_KEY = `X-API-Key takes an API key, which begins with ${KEY_PREFIX}, and that is none.`
+const NO_KEY_BY_BASIC =
+  `Basic takes an API key as its password, which begins with ${KEY_PREFIX}, and that is none. ` +
+  'A user name and password get a token at POST /api/v1/auth/login.'
 
 /**
  * The API key of a request that does not just say Bearer: it is in a header of its own, or the password
@@ -30,7 +34,7 @@ export function keyCredential(
     throw refusal('Authorization and X-API-Key say two things. Send one of them.', isBasic)
   }
   if (bearer === undefined && !token.startsWith(KEY_PREFIX)) {
-    throw refusal('This header takes an API key, and that is none.', isBasic)
+    throw refusal(isBasic ? NO_KEY_BY_BASIC : NO_KEY, isBasic)
   }
   return { token, isBasic }
 }

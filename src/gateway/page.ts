@@ -1,18 +1,19 @@
 import { z } from '@hono/zod-openapi'
 
 const PAGE_MAX = 100
-const PAGE = '20'
+const PAGE = 20
+
+const isPageLimit = (text: string) => /^[1-9]\d{0,2}$/.test(text) && Number(text) <= PAGE_MAX
 
 /** What the query of a list says of the page that is wanted: the entries before one, the newest first. */
 export const pageQuery = {
   before: z.string().max(64).optional().openapi({ description: 'The `next` of the page before' }),
   limit: z
     .string()
-    .regex(/^[1-9]\d{0,2}$/, 'expected a whole number')
-    .default(PAGE)
+    .refine(isPageLimit, `expected a whole number from 1 to ${PAGE_MAX}`)
+    .default(String(PAGE))
     .transform(Number)
-    .refine((limit) => limit <= PAGE_MAX, `expected at most ${PAGE_MAX}`)
-    .openapi({ type: 'string', example: PAGE }),
+    .openapi({ type: 'integer', minimum: 1, maximum: PAGE_MAX, default: PAGE, example: PAGE }),
 }
 
 /** The `before` of the next page, where there is one. */

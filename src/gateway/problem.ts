@@ -4,6 +4,8 @@ export interface ProblemKind {
   type: string
   status: number
   title: string
+  /** What to do about it, whatever the request. Told where a refusal has no detail of its own. */
+  advice: string
 }
 
 export interface ProblemOptions {
@@ -35,21 +37,21 @@ export type ProblemConstructor = ((options?: ProblemOptions) => Problem) & { kin
  * Names the refusals of a feature.
  *
  * @example
- * const problems = defineProblems('auth', { badCredentials: { status: 401, title: 'Bad credentials' } })
+ * const problems = defineProblems('auth', {
+ *   badCredentials: { status: 401, title: 'Bad credentials', advice: 'Reset the password.' },
+ * })
  * throw problems.badCredentials({ detail: 'User name or password is wrong.' })
  */
 export function defineProblems<Name extends string>(
   feature: string,
-  kinds: Record<Name, { status: number; title: string }>,
+  kinds: Record<Name, Omit<ProblemKind, 'type'>>,
 ): Record<Name, ProblemConstructor> {
-  const constructors = Object.entries<{ status: number; title: string }>(kinds).map(
-    ([name, { status, title }]) => {
-      const slug = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
-      const kind = { type: `/docs/problems#${feature}/${slug}`, status, title }
-      const construct = (options?: ProblemOptions) => new Problem(kind, options)
-      return [name, Object.assign(construct, { kind })] as const
-    },
-  )
+  const constructors = Object.entries<Omit<ProblemKind, 'type'>>(kinds).map(([name, words]) => {
+    const slug = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+    const kind = { type: `/docs/problems#${feature}/${slug}`, ...words }
+    const construct = (options?: ProblemOptions) => new Problem(kind, options)
+    return [name, Object.assign(construct, { kind })] as const
+  })
   return Object.fromEntries(constructors) as Record<Name, ProblemConstructor>
 }
 
@@ -60,7 +62,7 @@ export function problemDocument(problem: Problem, requestId: string): Record<str
     type: kind.type,
     title: kind.title,
     status: kind.status,
-    ...(options.detail === undefined ? {} : { detail: options.detail }),
+    detail: options.detail ?? kind.advice,
     instance: requestId,
     error: kind.title,
     ...options.members,

@@ -56,10 +56,16 @@ interface RouteDefinition<Body extends z.ZodType, Path extends z.ZodType, Query 
    * so that no key of theirs will do; or to whoever has a scope.
    */
   access: 'open' | 'signed-in' | 'in-person' | Scope
+  /** Beside a scope: for people who have logged in, no key will do. */
+  isInPersonOnly?: true
+  /** Open to the gateway, while the handler asks OAuth clients for their id and secret. */
+  isForClients?: true
   /** Where set, a loopback peer that no proxy stands before may ask too. */
   isOpenToLoopback?: true
   /** By principal unless said otherwise. */
   rate?: Rate
+  /** Open, and answers from memory alone: nothing that it needs can be away. */
+  isSelfContained?: true
   /** The server's limits unless said otherwise. */
   bodyBytesMax?: number | undefined
   timeoutMs?: number
@@ -71,9 +77,9 @@ interface RouteDefinition<Body extends z.ZodType, Path extends z.ZodType, Query 
   query?: Query
   /**
    * JSON by a schema, or a form as HTML and OAuth send it; or `'stream'`, raw bytes that are handed over
-   * as they come in.
+   * as they come in. Where JSON is optional, no body at all is `{}`.
    */
-  body?: { schema: Body; example: unknown; isForm?: true } | 'stream'
+  body?: { schema: Body; example: unknown; isForm?: true; isOptional?: true } | 'stream'
   answers: Record<number, Documented>
   /** Beside those that follow from access, rate and body. */
   problems?: ProblemConstructor[]
@@ -137,7 +143,7 @@ export function identityOf({ principal }: RequestContext): Identity {
   throw new Error('the route does not ask who it is')
 }
 
-/** The person behind a request to a route with `access: 'in-person'`. */
+/** The person behind a request to a route with `access: 'in-person'`, or `isInPersonOnly`. */
 export function personOf({ principal }: RequestContext): Account & { sessionId: string } {
   if (isInPerson(principal)) return principal
   throw new Error('the route does not ask for somebody who has logged in')

@@ -4,6 +4,7 @@ const VALUE = /^qs_[\w-]{43}$/
 
 /** The cookie by which a browser is known once somebody has signed in with it. */
 export interface SessionCookie {
+  name: string
   /** Of the header `Cookie`; `undefined` where it is not there, or not fit to be one. */
   read(header: string | null): string | undefined
   /** The `Set-Cookie` that gives it to the browser, and the one that takes it back. */
@@ -33,6 +34,7 @@ export function createSessionCookie(deps: {
   ].join('; ')
 
   return {
+    name,
     read(header) {
       if (header === null) return undefined
       const values = header

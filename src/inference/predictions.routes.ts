@@ -33,7 +33,7 @@ const features = (
   })
   .openapi('Features')
 
-const request = z.object({
+const request = z.strictObject({
   model_type: scalar(z.string()).openapi({ description: "The model's name" }),
   features,
 })
@@ -51,7 +51,7 @@ const prediction = z.object({
 
 /** Refused by its length before its items are looked at: 300,000 of them take half a second. */
 const batchRequest = (batchesMax: number) =>
-  z.object({
+  z.strictObject({
     batch_id: scalar(z.union([z.string(), z.number()]).nullish()),
     batches: z.preprocess((value, context) => {
       if (!Array.isArray(value) || value.length <= batchesMax) return value

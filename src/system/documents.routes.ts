@@ -40,8 +40,12 @@ body { max-width: 48rem; margin: 2rem auto; padding: 0 1rem; font: 16px/1.5 syst
 th, td { padding: .25rem 1rem .25rem 0; text-align: left; vertical-align: top }
 :target { background: light-dark(#ff9, #553) }`
 
-/** @param routes gives every route, these included. */
-export function documentRoutes(routes: () => readonly Route[]): Route[] {
+export function documentRoutes(deps: {
+  /** Gives every route, these included. */
+  routes: () => readonly Route[]
+  cookieName: string
+}): Route[] {
+  const { routes, cookieName } = deps
   let document: unknown
   let compressedScript: Promise<Buffer> | undefined
   return [
@@ -50,6 +54,7 @@ export function documentRoutes(routes: () => readonly Route[]): Route[] {
         method: 'get',
         path: '/openapi.json',
         access: 'open',
+        isSelfContained: true,
         tag: 'system',
         summary: 'This document',
         answers: {
@@ -59,7 +64,7 @@ export function documentRoutes(routes: () => readonly Route[]): Route[] {
           },
         },
       },
-      () => ({ body: (document ??= createDocument(routes())) }),
+      () => ({ body: (document ??= createDocument(routes(), { cookieName })) }),
     ),
 
     route(
@@ -67,6 +72,7 @@ export function documentRoutes(routes: () => readonly Route[]): Route[] {
         method: 'get',
         path: '/docs',
         access: 'open',
+        isSelfContained: true,
         tag: 'system',
         summary: 'This document, to browse',
         answers: {
@@ -81,6 +87,7 @@ export function documentRoutes(routes: () => readonly Route[]): Route[] {
         method: 'get',
         path: '/docs/scalar.js',
         access: 'open',
+        isSelfContained: true,
         tag: 'system',
         summary: 'The script of the page',
         answers: {
@@ -109,6 +116,7 @@ export function documentRoutes(routes: () => readonly Route[]): Route[] {
         method: 'get',
         path: '/docs/problems',
         access: 'open',
+        isSelfContained: true,
         tag: 'system',
         summary: 'Every kind of problem document',
         description: 'The `type` of a problem points here.',
@@ -128,12 +136,15 @@ export function documentRoutes(routes: () => readonly Route[]): Route[] {
   ]
 }
 
+/** The advice is ours, and marks up code by backticks. */
+const withCode = (text: string) => text.replaceAll(/`([^`]+)`/g, '<code>$1</code>')
+
 function problemsPage(kinds: ProblemKind[]): string {
   const rows = kinds
     .toSorted((one, other) => one.type.localeCompare(other.type))
-    .map(({ type, status, title }) => {
+    .map(({ type, status, title, advice }) => {
       const anchor = type.slice(type.indexOf('#') + 1)
-      return `<tr id="${anchor}"><td><code>${anchor}</code><td>${status}<td>${title}`
+      return `<tr id="${anchor}"><td><code>${anchor}</code><td>${status}<td>${title}<td>${withCode(advice)}`
     })
   return `<!doctype html>
 <html lang="en">
@@ -143,8 +154,8 @@ function problemsPage(kinds: ProblemKind[]): string {
 <link rel="icon" href="data:,">
 <style>${problemsStyle}</style>
 <h1>Problems</h1>
-<p>What the API refuses, it refuses with a problem document (RFC 9457) of one of these kinds.</p>
-<table><tr><th>kind<th>status<th>title
+<p>What the API refuses, it refuses with a problem document (RFC 9457) of one of these kinds. Its <code>detail</code> says more of the request.</p>
+<table><tr><th>kind<th>status<th>title<th>what to do
 ${rows.join('\n')}
 </table>
 </html>`

@@ -2,10 +2,11 @@ import { OpenAPIHono } from '@hono/zod-openapi'
 import { z } from 'zod'
 
 import packageJson from '../../package.json' with { type: 'json' }
+import { asksForPerson, refusalDetailOf } from '../gateway/guard.ts'
 import type { ProblemConstructor } from '../gateway/problem.ts'
 import { problems } from '../gateway/problems.ts'
 import type { Route } from '../gateway/route.ts'
-import { scopes } from '../gateway/scopes.ts'
+import { isScope, scopes } from '../gateway/scopes.ts'
 
 const description = `
 Who you are, what the model says: one process behind one gateway.
@@ -32,8 +33,12 @@ const problemSchema = z
   })
   .openapi('Problem')
 
-/** The OpenAPI 3.1 document of the routes, from the schemas that check their requests. */
-export function createDocument(routes: readonly Route[]) {
+/**
+ * The OpenAPI 3.1 document of the routes, from the schemas that check their requests.
+ *
+ * @param cookieName of this very server: it follows from its settings.
+ */
+export function createDocument(routes: readonly Route[], { cookieName }: { cookieName: string }) {
   const { openAPIRegistry: registry, getOpenAPI31Document } = new OpenAPIHono()
   registry.registerComponent('securitySchemes', 'bearer', {
     type: 'http',
@@ -45,11 +50,27 @@ export function createDocument(routes: readonly Route[]) {
     in: 'header',
     name: 'X-API-Key',
   })
-  registry.registerComponent('securitySchemes', 'basic', { type: 'http', scheme: 'basic' })
+  registry.registerComponent('securitySchemes', 'basic', {
+    type: 'http',
+    scheme: 'basic',
+    description: 'An API key as the password, whatever the user name.',
+  })
+  registry.registerComponent('securitySchemes', 'oauth2', {
+    type: 'oauth2',
+    description: 'For service accounts. The token is sent as a bearer.',
+    flows: { clientCredentials: { tokenUrl: '/oauth/token', scopes } },
+  })
+  registry.registerComponent('securitySchemes', 'client', {
+    type: 'http',
+    scheme: 'basic',
+    description:
+      'The id of a service account and one of its API keys, each encoded as in a form (RFC 6749, ' +
+      'section 2.3.1). They may be in the body instead, as `client_id` and `client_secret`.',
+  })
   registry.registerComponent('securitySchemes', 'cookie', {
     type: 'apiKey',
     in: 'cookie',
-    name: 'quintet_session',
+    name: cookieName,
     description:
       'Of a browser that has signed in at /sign-in. Over https its name begins with `__Host-`, with ' +
       '`COOKIE_DOMAIN` set with `__Secure-`.',
@@ -62,7 +83,7 @@ export function createDocument(routes: readonly Route[]) {
       operationId: operationIdOf(route),
       tags: [route.tag],
       summary: route.summary,
-      ...(route.description === undefined ? {} : { description: route.description }),
+      ...descriptionOf(route),
       security: securityOf(route),
       request: {
         ...(route.pathParameters === undefined
@@ -71,9 +92,9 @@ export function createDocument(routes: readonly Route[]) {
         ...(route.query === undefined ? {} : { query: route.query as z.ZodObject }),
         ...(route.body === undefined
           ? {}
-          : { body: { required: true, content: contentOf(route.body) } }),
+          : { body: { required: isBodyRequired(route.body), content: contentOf(route.body) } }),
       },
-      responses: { ...answersOf(route), ...refusalsOf(route) },
+      responses: { ...refusalsOf(route), ...answersOf(route) },
     })
   }
   return getOpenAPI31Document({
@@ -88,12 +109,30 @@ export function createDocument(routes: readonly Route[]) {
   })
 }
 
-/** Where people must be there themselves, no key will do. */
-function securityOf({ access }: Route): Record<string, string[]>[] {
+/** OpenAPI 3.1 lets every scheme name what is needed, where 3.0 let those of OAuth alone. */
+function securityOf(route: Route): Record<string, string[]>[] {
+  const { access, isForClients } = route
+  if (isForClients) return [{ client: [] }]
   if (access === 'open') return []
-  const sessions = [{ bearer: [] }, { cookie: [] }]
-  return access === 'in-person' ? sessions : [...sessions, { apiKey: [] }, { basic: [] }]
+  const schemes = ['bearer', 'cookie', ...(asksForPerson(route) ? [] : KEY_SCHEMES)]
+  return schemes.map((scheme) => ({ [scheme]: isScope(access) ? [access] : [] }))
 }
+
+const KEY_SCHEMES = ['apiKey', 'basic', 'oauth2']
+
+/** With what it asks for, which the handler does not say again. */
+function descriptionOf(route: Route): { description?: string } {
+  const { access, description } = route
+  const needs = isScope(access) ? `Needs \`${access}\`.` : undefined
+  const presence = asksForPerson(route)
+    ? 'For people who have logged in: no key will do.'
+    : undefined
+  const asked = [needs, presence].filter((sentence) => sentence !== undefined).join(' ')
+  const text = [description ?? '', asked].filter((paragraph) => paragraph !== '').join('\n\n')
+  return text === '' ? {} : { description: text }
+}
+
+const isBodyRequired = (body: NonNullable<Route['body']>) => body === 'stream' || !body.isOptional
 
 function contentOf(body: NonNullable<Route['body']>) {
   if (body !== 'stream') {
@@ -139,6 +178,8 @@ export function problemsOf(route: Route): ProblemConstructor[] {
         ]),
     ...(route.query === undefined ? [] : [problems.invalidRequest]),
     problems.internal,
+    // Who asks is looked up, and what is open has something to look up too, unless it says otherwise.
+    ...(route.isSelfContained ? [] : [problems.unavailable]),
     problems.timeout,
   ]
 }
@@ -146,17 +187,31 @@ export function problemsOf(route: Route): ProblemConstructor[] {
 const fault = { pointer: '#/features/body_mass_g/0', detail: 'expected a number' }
 const faultsExample = { detail: `${fault.pointer}: ${fault.detail}`, errors: [fault] }
 
+const WITH_RETRY_AFTER: ReadonlySet<number> = new Set([429, 503])
+const retryAfter = {
+  'Retry-After': {
+    description: 'Seconds after which to try again',
+    schema: { type: 'integer' as const, minimum: 0 },
+    example: 5,
+  },
+}
+
+/** A request that asks for nothing special. */
+const PLAIN = new Request('http://localhost/')
+
 function refusalsOf(route: Route) {
-  // A protocol with a way of its own to refuse says so among its answers; a page is for people.
-  const isOwn = Object.keys(route.answers).some((status) => Number(status) >= 400)
-  if (route.isPage || (route.refusal !== undefined && isOwn)) return {}
-  const byStatus = Map.groupBy(problemsOf(route), ({ kind }) => kind.status)
+  if (route.isPage) return {}
+  // What a protocol tells in a way of its own stands among the answers.
+  const told = problemsOf(route).filter((kind) => route.refusal?.(kind(), PLAIN) === undefined)
+  const byStatus = Map.groupBy(told, ({ kind }) => kind.status)
   const responses = [...byStatus].map(([status, kinds]) => {
-    const { type, title } = kinds[0]!.kind
+    const isForbidden = kinds.includes(problems.forbidden)
+    const { type, title, advice } = isForbidden ? problems.forbidden.kind : kinds[0]!.kind
     const example = {
       type,
       title,
       status,
+      detail: isForbidden ? refusalDetailOf(route) : advice,
       ...(kinds.includes(problems.invalidRequest) ? faultsExample : {}),
       instance: '0198c5a2-7d31-7c9e-9f1b-2f6a1f0c8e11',
       error: title,
@@ -164,7 +219,8 @@ function refusalsOf(route: Route) {
     return [
       status,
       {
-        description: kinds.map(({ kind }) => kind.title).join(', or '),
+        description: [...new Set(kinds)].map(({ kind }) => kind.title).join(', or '),
+        ...(WITH_RETRY_AFTER.has(status) ? { headers: retryAfter } : {}),
         content: { 'application/problem+json': { schema: problemSchema, example } },
       },
     ] as const

@@ -14,9 +14,12 @@ const pathParameters = z.object({
   key: z.string().openapi({ example: 'reports/2026/may.pdf', description: 'May hold slashes' }),
 })
 const signature = {
-  expires: wholeNumber
-    .transform(Number)
-    .openapi({ type: 'string', example: '1767323045', description: 'Seconds since 1970' }),
+  expires: wholeNumber.transform(Number).openapi({
+    type: 'integer',
+    minimum: 0,
+    example: 1_767_323_045,
+    description: 'Seconds since 1970',
+  }),
   signature: z
     .string()
     .max(100)
@@ -25,9 +28,12 @@ const signature = {
 const downloadQuery = z.strictObject(signature)
 const uploadQuery = z.strictObject({
   ...signature,
-  bytes_max: wholeNumber
-    .transform(Number)
-    .openapi({ type: 'string', example: '1048576', description: 'The most bytes it may have' }),
+  bytes_max: wholeNumber.transform(Number).openapi({
+    type: 'integer',
+    minimum: 0,
+    example: 1_048_576,
+    description: 'The most bytes it may have',
+  }),
 })
 const stored = z.object({ key: z.string(), bytes: z.int(), etag: z.string() })
 

@@ -84,6 +84,7 @@ export function healthRoutes(deps: {
         method: 'get',
         path: '/livez',
         access: 'open',
+        isSelfContained: true,
         rate: 'none',
         tag: 'system',
         summary: 'Does the process answer',

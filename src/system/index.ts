@@ -2,6 +2,7 @@ import type { Registry } from 'prom-client'
 
 import type { Events } from '../events.ts'
 import type { Route } from '../gateway/route.ts'
+import { createSessionCookie } from '../gateway/session-cookie.ts'
 import type { Bus } from '../platform/bus/bus.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Config } from '../platform/config.ts'
@@ -35,6 +36,10 @@ export function createSystem(deps: {
   routes: Route[]
 }): System {
   const { config, clock, log, metrics, bus, jobs, storage, checks } = deps
+  const cookie = createSessionCookie({
+    publicUrl: config.PUBLIC_URL,
+    domain: config.COOKIE_DOMAIN,
+  })
   let isDraining = false
   const routes: Route[] = [
     ...deps.routes,
@@ -47,7 +52,7 @@ export function createSystem(deps: {
       uploadBytesMax: config.STORAGE_UPLOAD_BYTES_MAX,
       uploadTimeoutMs: config.STORAGE_UPLOAD_TIMEOUT_MS,
     }),
-    ...documentRoutes(() => routes),
+    ...documentRoutes({ routes: () => routes, cookieName: cookie.name }),
   ]
   jobs.onUpdate(({ ownerId, ...update }) => {
     void bus.publish('jobs.updated', { ...update, owner_id: ownerId })

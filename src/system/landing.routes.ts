@@ -27,6 +27,7 @@ export function landingRoutes(): Route[] {
         method: 'get',
         path: '/',
         access: 'open',
+        isSelfContained: true,
         tag: 'system',
         summary: 'What this is',
         description: 'A page for browsers; JSON for everything else.',

@@ -1,11 +1,23 @@
 import { defineProblems } from '../gateway/problem.ts'
 
 export const filesProblems = defineProblems('files', {
-  badSignature: { status: 403, title: 'Bad signature' },
-  addressExpired: { status: 403, title: 'Address expired' },
-  rangeNotSatisfiable: { status: 416, title: 'Range not satisfiable' },
+  badSignature: {
+    status: 403,
+    title: 'Bad signature',
+    advice: 'Use the address as it was handed out, to the letter.',
+  },
+  addressExpired: { status: 403, title: 'Address expired', advice: 'Ask for a new address.' },
+  rangeNotSatisfiable: {
+    status: 416,
+    title: 'Range not satisfiable',
+    advice: 'Ask for bytes that the file has: Content-Range tells how many.',
+  },
 })
 
 export const jobsProblems = defineProblems('jobs', {
-  notFailed: { status: 409, title: 'Job has not failed' },
+  notFailed: {
+    status: 409,
+    title: 'Job has not failed',
+    advice: 'Wait for its end: only jobs that failed are replayed.',
+  },
 })

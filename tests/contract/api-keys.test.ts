@@ -97,7 +97,11 @@ describe('making an API key is refused', () => {
       faulty('with a scope that every object has', { scopes: ['toString'] }, '#/scopes/0'),
       faulty('with scopes in one text', { scopes: 'predict models:read' }, '#/scopes/0'),
       faulty('with a thousand scopes', { scopes: Array(1000).fill('predict') }, '#/scopes'),
-      faulty('with an expiry that is none', { expires_at: 'tomorrow' }, '#/expires_at'),
+      {
+        ...faulty('with an expiry that is none', { expires_at: 'tomorrow' }, '#/expires_at'),
+        contains: ['expected a time such as 2027-01-02T03:04:05Z, or a date'],
+      },
+      faulty('with a day that is none', { expires_at: '2027-02-30' }, '#/expires_at'),
       faulty('with an expiry as a number', { expires_at: 1_893_456_000 }, '#/expires_at'),
       faulty('with an expiry that is over', { expires_at: '2001-01-01T00:00:00Z' }, '#/expires_at'),
       {
@@ -233,6 +237,16 @@ describe('an API key', () => {
     for (const secret of secrets) expect(JSON.stringify(rows)).not.toContain(secret.slice(8))
   })
 
+  test.each([
+    ['2099-01-02', '2099-01-02T00:00:00.000Z'],
+    ['2099-01-02 03:04:05', '2099-01-02T03:04:05.000Z'],
+    [['2099-01-02T03:04:05+01:00'], '2099-01-02T02:04:05.000Z'],
+  ])('ends when R writes that it does: %s', async (expires_at, expected) => {
+    const body = { name: 'R', scopes: ['predict'], expires_at }
+    const response = await harness.request({ path: KEYS, body, token: tokens['ada'] })
+    expect(await response.json()).toMatchObject({ expires_at: expected })
+  })
+
   test('of one scope may be written as R writes it', async () => {
     const body = { name: ['R'], scopes: 'predict' }
     const response = await harness.request({ path: KEYS, body, token: tokens['ada'] })
@@ -291,6 +305,42 @@ describe('an API key', () => {
     },
   )
 
+  test('that is mistyped or cut off is told so, and one that is gone is not', async () => {
+    const detailOf = async (token: string) =>
+      ((await (await harness.request({ path: MODELS, token })).json()) as { detail: string }).detail
+    const { key, id } = await createKey(tokens['ada']!)
+    const swapped = key.slice(0, 20) + key[21] + key[20] + key.slice(22)
+    for (const wrong of [
+      key.slice(0, -1),
+      `${key}x`,
+      'qk_',
+      key[20] === key[21] ? 'qk_x' : swapped,
+    ]) {
+      expect(await detailOf(wrong)).toBe(
+        'This API key is mistyped or cut off: its end does not fit the rest. Copy it again, whole.',
+      )
+    }
+    await harness.request({ method: 'DELETE', path: `${KEYS}/${id}`, token: tokens['ada'] })
+    harness.clock.advance(2000)
+    for (const token of [key, 'x.y.z']) {
+      expect(await detailOf(token)).toBe(
+        'The token was not issued by this server, was changed, or has been revoked.',
+      )
+    }
+  })
+
+  test.each([
+    ['x-api-key', 'abc', /^X-API-Key takes an API key, which begins with qk_/],
+    [
+      'authorization',
+      basic('ada', PASSWORD),
+      /password get a token at POST \/api\/v1\/auth\/login\.$/,
+    ],
+  ])('is asked for where something else is sent by %s', async (name, value, detail) => {
+    const response = await harness.request({ path: MODELS, headers: { [name]: value } })
+    expect(await response.json()).toMatchObject({ detail: expect.stringMatching(detail) })
+  })
+
   test('RFC 6750 §2: of two credentials that differ neither counts', async () => {
     const other = await createKey(tokens['ada']!)
     for (const authorization of [
@@ -334,8 +384,8 @@ describe('an API key', () => {
       ['jobs:read', '/api/v1/jobs'],
       ['forward', '/api/v1/auth/forward'],
     ] as const) {
-      const refused = await harness.request({ path, token: ada.key })
-      expect(await refused.json()).toMatchObject({ detail: `This needs the scope ${scope}.` })
+      const { headers } = await harness.request({ path, token: ada.key })
+      expect(headers.get('www-authenticate')).toContain(`scope="${scope}"`)
       const { key } = await createKey(tokens['ada']!, { scopes: [scope] })
       expect(await status(key, path)).toBe(200)
     }

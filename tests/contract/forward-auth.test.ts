@@ -79,7 +79,8 @@ describe('it is nobody', () => {
     path: FORWARD,
     headers,
     status: 401,
-    answerHeaders: nothingSaid,
+    isEmpty: true,
+    answerHeaders: { ...nothingSaid, 'www-authenticate': /^(Bearer|Basic)/ },
   })
   testRequests(
     () => harness,
@@ -154,7 +155,7 @@ describe('it refuses', () => {
         path: `${FORWARD}?role=${role}&redirect=true`,
         headers: original,
         status: 403,
-        has: { detail: `This needs the role ${role}.` },
+        isEmpty: true,
         answerHeaders: nothingSaid,
       })),
     ],
@@ -263,8 +264,11 @@ test('each account has a limit of its own, though one proxy asks for all', async
   await strict.addAccount({ username: 'ada' })
   await strict.addAccount({ username: 'eve' })
   const [ada, eve] = [await strict.logIn('ada'), await strict.logIn('eve')]
-  const statusFor = async (token?: string) =>
-    (await strict.request({ path: FORWARD, token })).status
+  const statusFor = async (token?: string) => {
+    const response = await strict.request({ path: FORWARD, token })
+    expect(await response.text()).toBe('')
+    return response.status
+  }
   expect([await statusFor(ada), await statusFor(eve), await statusFor()]).toEqual([200, 200, 401])
   expect([await statusFor(ada), await statusFor(eve), await statusFor()]).toEqual([429, 429, 429])
   await strict.close()

@@ -26,6 +26,7 @@ beforeAll(async () => {
     ids[username] = await harness.addAccount({ username, role })
     tokens[username] = await harness.logIn(username)
   }
+  await harness.addAccount({ username: 'mailed', email: 'mailed@example.com' })
   const me = await harness.request({ path: '/api/v1/me', token: harness.adminToken })
   ids['admin'] = ((await me.json()) as { id: string }).id
 })
@@ -352,6 +353,115 @@ describe('what can be said', () => {
     expect(await audit.json()).toMatchObject({
       entries: [{ actor: { name: 'admin' }, outcome: 'success', details: told }],
     })
+  })
+})
+
+describe('by name', () => {
+  const sent = async (principals: object[], as = 'owner') => {
+    const body = { team: 'none', principals }
+    const response = await harness.request({ ...put, body, token: tokens[as] })
+    return { status: response.status, document: (await response.json()) as object }
+  }
+  beforeAll(async () => {
+    await share({ owner_id: ids['owner']!, ...nobodyElse })
+    const made = await harness.request({
+      path: '/api/v1/service-accounts',
+      body: { name: 'Nightly', scopes: ['predict'] },
+      token: harness.adminToken,
+    })
+    ids['nightly'] = ((await made.json()) as { id: string }).id
+  })
+
+  test('who owns it shares it with a colleague and a program, whatever the case', async () => {
+    const principals = [
+      { username: ' GRANTED', access: 'read' },
+      { service_account: 'nightly', access: ['write'] },
+    ]
+    expect(await sent(principals)).toMatchObject({
+      status: 200,
+      document: {
+        principals: [
+          { id: ids['nightly'], kind: 'service_account', name: 'Nightly', access: 'write' },
+          { id: ids['granted'], kind: 'user', name: 'granted', access: 'read' },
+        ],
+      },
+    })
+  })
+
+  test.each([
+    ['nobody’s', { username: 'grante' }, 'username', 'is nobody’s user name'],
+    ['a program’s as a user’s', { username: 'nightly' }, 'username', 'is nobody’s user name'],
+    [
+      'a user’s as a program’s',
+      { service_account: 'granted' },
+      'service_account',
+      'is no service account’s name',
+    ],
+    ['an e-mail address', { username: 'mailed@example.com' }, 'username', 'is nobody’s user name'],
+    ['that of a like user', { username: 'gr%nted' }, 'username', 'is nobody’s user name'],
+    ['the owner’s', { username: 'owner' }, 'username', 'is the owner’s'],
+    ['none', {}, 'id', 'expected one of id, username, service_account'],
+    [
+      'a name beside an id',
+      { id: 'x', username: 'granted' },
+      'username',
+      'is too much: somebody is named by id already',
+    ],
+    ['nothing', { username: '' }, 'username', 'is nobody’s user name'],
+  ])('not %s', async (_, who, member, detail) => {
+    const { status, document } = await sent([{ ...who, access: 'read' }])
+    const errors = [{ pointer: `#/principals/0/${member}`, detail }]
+    expect({ status, ...document }).toMatchObject({ status: 422, errors })
+  })
+
+  test('nobody twice, by id and by name', async () => {
+    const { status, document } = await sent([
+      { id: ids['granted'], access: 'read' },
+      { username: 'granted', access: 'write' },
+    ])
+    const errors = [{ pointer: '#/principals/1/username', detail: 'is named twice' }]
+    expect({ status, ...document }).toMatchObject({ status: 422, errors })
+  })
+
+  test('a kind that is none is told with those that are', async () => {
+    const path = `/api/v1/grants/dataset/${MODEL}`
+    const answer = await harness.request({ path, token: harness.adminToken })
+    expect(await answer.json()).toMatchObject({
+      detail: 'There is no kind "dataset". There are: model.',
+    })
+  })
+})
+
+describe('who sees whom it is granted to', () => {
+  const namesFor = async (token: string | undefined) => {
+    const response = await harness.request({ path: GRANTS, token })
+    const { owner_id, team, principals } = (await response.json()) as Omit<Share, 'principals'> & {
+      principals: { name: string }[]
+    }
+    return { owner_id, team, names: principals.map(({ name }) => name) }
+  }
+  const seen = (team: string, ...names: string[]) => ({ owner_id: ids['owner']!, team, names })
+  const sharedWith = (team: string, access: string) =>
+    share({
+      owner_id: ids['owner']!,
+      team,
+      principals: [to('granted', access), to('admin', 'read')],
+    })
+
+  test('who may only read sees themselves alone', async () => {
+    await sharedWith('read', 'read')
+    expect(await namesFor(tokens['granted'])).toEqual(seen('read', 'granted'))
+    expect(await namesFor(tokens['stranger'])).toEqual(seen('read'))
+    for (const token of [tokens['owner'], harness.adminToken]) {
+      expect(await namesFor(token)).toEqual(seen('read', 'admin', 'granted'))
+    }
+  })
+
+  test('who may write sees all', async () => {
+    await sharedWith('none', 'write')
+    expect(await namesFor(tokens['granted'])).toEqual(seen('none', 'admin', 'granted'))
+    await sharedWith('write', 'read')
+    expect(await namesFor(tokens['stranger'])).toEqual(seen('write', 'admin', 'granted'))
   })
 })
 

@@ -106,8 +106,20 @@ describe('refusals', () => {
       { name: 'an id with U+0000', as: 'ada', path: `${JOBS}/a%00b`, status: 404 },
       { name: 'a cursor with U+0000', as: 'ada', path: `${JOBS}?before=%00`, status: 422 },
       { name: 'no such job', as: 'admin', path: `${JOBS}/none`, status: 404 },
-      { name: 'a limit that is none', as: 'ada', path: `${JOBS}?limit=0`, status: 422 },
-      { name: 'a limit too high', as: 'ada', path: `${JOBS}?limit=101`, status: 422 },
+      {
+        name: 'a limit that is none',
+        as: 'ada',
+        path: `${JOBS}?limit=0`,
+        status: 422,
+        contains: ['expected a whole number from 1 to 100'],
+      },
+      {
+        name: 'a limit too high',
+        as: 'ada',
+        path: `${JOBS}?limit=101`,
+        status: 422,
+        contains: ['expected a whole number from 1 to 100'],
+      },
       { name: 'an unknown filter', as: 'ada', path: `${JOBS}?state=done`, status: 422 },
       {
         name: 'an order that does not fit is refused at once',

@@ -85,7 +85,8 @@ const limits: Limit[] = [
       return ask()
     },
     status: 429,
-    says: 'At most 2 requests a minute',
+    // A proxy gets no body.
+    says: '',
   },
   {
     setting: 'RATE_LIMIT_PRINCIPAL',

@@ -274,6 +274,13 @@ describe('RFC 6749 §5.2: the token endpoint refuses', () => {
     expectRefused(await post(TOKEN, { ...GRANT, scope }, basic(reporting)), 'invalid_scope'),
   )
 
+  test('a scope that the key does not have, with those that it has', async () => {
+    const response = await post(TOKEN, { ...GRANT, scope: 'users:read' }, basic(reporting))
+    expect(await response.json()).toMatchObject({
+      error_description: expect.stringMatching(/^This key has the scopes predict.*: ask for some/),
+    })
+  })
+
   test('beyond RATE_LIMIT_CLIENTS, and says so in its way', async () => {
     const made = await open({ RATE_LIMIT_CLIENTS: '2' })
     const ask = (path: string) => post(path, {}, {}, made)

@@ -11,7 +11,8 @@ const MODELS = '/api/v1/models'
 const ME = '/api/v1/me'
 const owing = {
   title: 'Forbidden',
-  detail: 'Set up a second factor first: this server asks for one.',
+  detail:
+    'Set up a second factor first, on the page /account/second-factors or by POST /api/v1/me/totp: this server asks for one.',
 }
 
 describe.each(['administrators', 'everyone'])(

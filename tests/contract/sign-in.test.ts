@@ -155,7 +155,7 @@ describe('sign-in refuses', () => {
     const right = await at.request({ path: SIGN_IN, body: ofAda, headers: form })
     expect([right.status, await right.text()]).toEqual([
       403,
-      expect.stringContaining('Account disabled'),
+      expect.stringContaining('Account disabled. Ask an administrator.'),
     ])
     expect(right.headers.get('set-cookie')).toBeNull()
     const wrong = await at.request({

@@ -500,7 +500,12 @@ describe('the session of a sign-on', () => {
     await set((await accountCalled(name))!.id, { disabledAt: new Date() })
     const { response, token } = await signOn()
     expect(token).toBeUndefined()
-    await refused(response, { status: 403, title: 'Account disabled', reason: 'disabled' })
+    await refused(response, {
+      status: 403,
+      title: 'Account disabled',
+      reason: 'disabled',
+      detail: 'Ask an administrator.',
+    })
   })
 })
 
@@ -895,7 +900,12 @@ describe('an account', () => {
   test('that is disabled stays shut, and says so', async () => {
     await signOn()
     await set((await accountCalled(name))!.id, { disabledAt: new Date() })
-    const disabled = { status: 403, title: 'Account disabled', reason: 'disabled' }
+    const disabled = {
+      status: 403,
+      title: 'Account disabled',
+      reason: 'disabled',
+      detail: 'Ask an administrator.',
+    }
     await refused((await signOn()).response, disabled)
     await set(await addVerified({ username: 'x', email: 'x@example.com' }), {
       disabledAt: new Date(),

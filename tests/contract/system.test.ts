@@ -101,6 +101,8 @@ describe('open without a token', () => {
           'id="auth/bad-credentials"',
           'id="gateway/not-found"',
           'id="inference/unknown-model"',
+          'Account disabled<td>Ask an administrator.',
+          'Mend what <code>errors</code> names.',
         ],
       },
       {

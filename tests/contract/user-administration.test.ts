@@ -319,7 +319,10 @@ describe('who is disabled', () => {
     const refresh = () =>
       harness.request({ path: REFRESH, body: { refresh_token: grant.refresh_token } })
     expect((await refresh()).status).toBe(401)
-    expect(await (await logIn('idle')).json()).toMatchObject({ title: 'Account disabled' })
+    expect(await (await logIn('idle')).json()).toMatchObject({
+      title: 'Account disabled',
+      detail: 'Ask an administrator.',
+    })
     expect((await logIn('idle', 'wrong password')).status).toBe(401)
     await set(false)
     // What was over stays over.
@@ -387,7 +390,7 @@ describe('a password that is reset', () => {
   let path: string
   let token: string
   const resets: { answer: Response; events: string[] }[] = []
-  const reset = async (body: object) => {
+  const reset = async (body?: object) => {
     await harness.published()
     const before = harness.events.length
     const answer = await asAdmin('POST', path, body)
@@ -402,7 +405,7 @@ describe('a password that is reset', () => {
   })
 
   test('ASVS 6.4.1: is void, ends the sessions, and is set anew by its owner alone', async () => {
-    const { answer, events } = await reset({})
+    const { answer, events } = await reset()
     expect(answer.status).toBe(200)
     expect(events).toEqual(['auth.password_voided'])
     const { set_password_url: url } = (await answer.json()) as { set_password_url: string }

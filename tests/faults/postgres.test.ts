@@ -7,14 +7,51 @@ import type { Service } from '../support/services/service.ts'
 
 const AWAY_MS = 10_000
 const ANSWERS_WITHIN_MS = 1000
+/** What the one process asks; it is told to let so many by. */
+const PLENTY = '100000'
+const REMEMBERED_MS = 1500
 const points = { model_type: 'classification', features: { x1: [1], x2: [2] } }
+
+interface Operation {
+  requestBody?: { content: Record<string, { example: unknown }> }
+  responses: Record<string, unknown>
+}
+
+/** Each documented operation by the example in the document. */
+function requestsOf(document: { paths: Record<string, Record<string, Operation>> }, token: string) {
+  return Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, { requestBody, responses }]) => {
+      const [content] = Object.entries(requestBody?.content ?? {})
+      const [type, { example }] = content ?? ['', { example: undefined }]
+      const isForm = type === 'application/x-www-form-urlencoded'
+      const form = () => new URLSearchParams(example as Record<string, string>).toString()
+      return {
+        name: `${method} ${path}`,
+        path: path.replaceAll(/\{\w+\}/g, '0198c5a2-7d31-7c9e-9f1b-2f6a1f0c8e11'),
+        documented: Object.keys(responses),
+        init: {
+          method: method.toUpperCase(),
+          headers: {
+            authorization: `Bearer ${token}`,
+            ...(content === undefined ? {} : { 'content-type': type }),
+          },
+          ...(content === undefined ? {} : { body: isForm ? form() : JSON.stringify(example) }),
+        },
+      }
+    }),
+  )
+}
 
 describe.skipIf(findPostgres() === undefined)('Postgres is stopped for ten seconds', () => {
   let postgres: Service
   let server: TestServer
   beforeAll(async () => {
     postgres = await startPostgres()
-    server = await startServer({ DATABASE_URL: postgres.url, MODELS_DIR: FIXTURE_MODELS_DIR })
+    server = await startServer({
+      DATABASE_URL: postgres.url,
+      MODELS_DIR: FIXTURE_MODELS_DIR,
+      RATE_LIMIT_AUTH: PLENTY,
+    })
   })
   afterAll(async () => {
     await server.stop()
@@ -62,5 +99,27 @@ describe.skipIf(findPostgres() === undefined)('Postgres is stopped for ten secon
     }
     expect((await timed(fetch(`${server.url}/readyz`))).status).toBe(200)
     expect((await predict()).status).toBe(200)
+  })
+
+  test('each operation answers what the API document says that it may', async () => {
+    const token = await server.logIn()
+    const document = await (await fetch(`${server.url}/openapi.json`)).json()
+    const requests = requestsOf(document as Parameters<typeof requestsOf>[0], token)
+    await postgres.stop()
+    // Longer than anybody is remembered.
+    await Bun.sleep(REMEMBERED_MS)
+    const answered = await Promise.all(
+      requests.map(async ({ name, path, documented, init }) => {
+        const { status, headers } = await fetch(server.url + path, { ...init, redirect: 'manual' })
+        const isTold = status !== 503 || headers.has('retry-after') || /health|readyz/.test(path)
+        return { name, status: String(status), documented, isTold }
+      }),
+    )
+    await postgres.start()
+    expect(answered.filter(({ status }) => status === '503').length).toBeGreaterThan(40)
+    const surprising = answered.filter(
+      ({ status, documented, isTold }) => !isTold || !documented.includes(status),
+    )
+    expect(surprising).toEqual([])
   })
 })

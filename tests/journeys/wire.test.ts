@@ -62,6 +62,27 @@ test('a body beyond the limit gets 413, announced or not', async () => {
   expect(chunked.status).toBe(413)
 })
 
+test('a body that is optional may be left out, and is read where it is there', async () => {
+  const users = `${server.url}/api/v1/users`
+  const { id } = (await (
+    await server.post('/api/v1/users', { username: 'ada', password: 'a long enough one' }, token)
+  ).json()) as { id: string }
+  const path = `${users}/${id}/password`
+  const statusOf = async (init: RequestInit) =>
+    (await fetch(path, { method: 'POST', ...init, headers: { authorization: `Bearer ${token}` } }))
+      .status
+  expect(await statusOf({})).toBe(200)
+  expect(await statusOf({ body: '' })).toBe(200)
+  expect(await statusOf({ body: new Blob(['{"password": "x"}']).stream() })).toBe(415)
+  const head = `POST /api/v1/users/${id}/password HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n`
+  expect(await sendRaw(`${head}\r\n`)).toContain('200')
+  expect(await sendRaw(`${head}Content-Length: 0\r\n\r\n`)).toContain('200')
+  expect(await sendRaw(`${head}Content-Length: 2\r\n\r\n{}`)).toContain('415')
+  expect(await sendRaw(`${head}Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n`)).toContain(
+    '415',
+  )
+})
+
 test('two lengths at once smuggle nothing past the limit', async () => {
   const head = 'POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n'
   const answer = await sendRaw(

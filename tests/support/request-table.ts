@@ -20,6 +20,8 @@ export interface Row extends Omit<TestRequest, 'token'> {
   answerHeaders?: Record<string, string | RegExp | null>
   /** Whether a refusal is a page for people, and not a problem document. */
   isPage?: true
+  /** Whether a refusal has no body, since a proxy asks. */
+  isEmpty?: true
   /** The code of RFC 6749 by which it is refused, where that is no problem document. */
   oauthError?: string
   /** Types of the events published by it; none unless said. */
@@ -68,7 +70,8 @@ export function testRequests(
     expect(caused.map(({ type }) => type as string)).toEqual(row.events ?? [])
 
     if (response.status < 400) return
-    if (row.isPage) expectPage(response, text)
+    if (row.isEmpty) expect([text, response.headers.get('content-type')]).toEqual(['', null])
+    else if (row.isPage) expectPage(response, text)
     else if (row.oauthError !== undefined) expectOAuthError(response, text, row.oauthError)
     else expectProblem(response, text)
   })

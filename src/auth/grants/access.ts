@@ -12,6 +12,8 @@ import { permits, type Share, shareOf, TEAM } from './share.ts'
 const REMEMBERED_MAX = 10_000
 
 export interface SharedAccess extends Access {
+  /** The names of all that were defined. */
+  kinds(): string[]
   /** What was defined by that name. */
   kind(name: string): ResourceKind | undefined
   /** Forgets what is remembered of a resource. Call it after the commit. */
@@ -64,6 +66,7 @@ export function createAccess(deps: {
       })
       kinds.set(name, { kind, shares })
     },
+    kinds: () => [...kinds.keys()],
     kind: (name) => kinds.get(name)?.kind,
     forget: ({ kind, id }) => known(kind).shares.forget(id),
     mayAccess,

@@ -2,6 +2,7 @@ import { and, asc, eq, inArray, isNull } from 'drizzle-orm'
 
 import type { Identity } from '../../gateway/principal.ts'
 import type { Database, Reads, Writes } from '../../platform/database/database.ts'
+import { foldName } from '../accounts/names.ts'
 import type { PersonRights } from '../accounts/person-rights.ts'
 import type { AuthTables } from '../tables.ts'
 
@@ -18,6 +19,15 @@ export interface Grantees {
   find(reads: Reads, ids: readonly string[]): Promise<Grantee[]>
   /** Within a write the same, and they stay until the commit. */
   hold(tx: Writes, ids: readonly string[]): Promise<Grantee[]>
+  /**
+   * The ids of those of a kind who have one of the names, whatever its case, by the folded name. Not
+   * by e-mail address: whose an address is, nobody is told.
+   */
+  named(
+    reads: Reads,
+    kind: Grantee['kind'],
+    names: readonly string[],
+  ): Promise<ReadonlyMap<string, string>>
   /** Who one of them is now; `undefined` where there is none, or it may not be used. */
   identity(id: string): Promise<Identity | undefined>
 }
@@ -44,6 +54,14 @@ export function accountGrantees(deps: {
   return {
     find: async (reads, ids) => users(await select(reads, ids)),
     hold: async (tx, ids) => users(await database.lock(select(tx, ids))),
+    async named(reads, kind, names) {
+      if (kind !== 'user' || names.length === 0) return new Map()
+      const rows = await reads
+        .select({ id: accounts.id, folded: accounts.usernameFolded })
+        .from(accounts)
+        .where(inArray(accounts.usernameFolded, names.map(foldName)))
+      return new Map(rows.map(({ folded, id }) => [folded, id]))
+    },
     async identity(id) {
       const [account] = await database.read
         .select({ id: accounts.id, username: accounts.username, role: accounts.role })
@@ -73,6 +91,14 @@ export function serviceAccountGrantees(deps: { database: Database; tables: AuthT
   return {
     find: async (reads, ids) => programs(await select(reads, ids)),
     hold: async (tx, ids) => programs(await database.lock(select(tx, ids))),
+    async named(reads, kind, names) {
+      if (kind !== 'service_account' || names.length === 0) return new Map()
+      const rows = await reads
+        .select({ id: serviceAccounts.id, folded: serviceAccounts.nameFolded })
+        .from(serviceAccounts)
+        .where(inArray(serviceAccounts.nameFolded, names.map(foldName)))
+      return new Map(rows.map(({ folded, id }) => [folded, id]))
+    },
     async identity(id) {
       const { name, scopes } = serviceAccounts
       const [account] = await database.read
@@ -94,6 +120,10 @@ export function allGrantees(kinds: readonly Grantees[]): Grantees {
       const held: Grantee[] = []
       for (const kind of kinds) held.push(...(await kind.hold(tx, ids)))
       return held
+    },
+    async named(reads, kind, names) {
+      const found = await Promise.all(kinds.map((each) => each.named(reads, kind, names)))
+      return new Map(found.flatMap((ids) => [...ids]))
     },
     async identity(id) {
       for (const kind of kinds) {

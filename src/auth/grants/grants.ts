@@ -4,27 +4,39 @@ import { type Action, reachesAll, type Resource, type TeamAccess } from '../../g
 import type { Actor, Identity } from '../../gateway/principal.ts'
 import { type Fault, invalid, problems } from '../../gateway/problems.ts'
 import type { Database, Reads, Writes } from '../../platform/database/database.ts'
+import { foldName } from '../accounts/names.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { AuthTables } from '../tables.ts'
 import type { SharedAccess } from './access.ts'
 import type { Grantee, Grantees } from './grantees.ts'
-import { grantsOf, type Share, shareOf } from './share.ts'
+import { grantsOf, permits, type Share, shareOf } from './share.ts'
 
 /** A share with the names of those who are named in it. */
 export interface NamedShare extends Omit<Share, 'named'> {
   named: (Grantee & { access: Action })[]
 }
 
+/** Somebody who is to be granted something, in one of the ways to say who. */
+export interface WantedGrantee {
+  by: 'id' | 'username' | 'service_account'
+  value: string
+  access: Action
+}
+
 interface WantedShare {
   /** Left out, it stays as it is. */
   ownerId?: string | null | undefined
   team: TeamAccess
-  named: { id: string; access: Action }[]
+  named: WantedGrantee[]
 }
+
+/** With the id, where there is somebody whom the words mean. */
+type Found = WantedGrantee & { id: string | undefined }
 
 /** Who may do what to which resource. What there is, and who may ask, is for the caller to know. */
 export interface Grants {
-  get(resource: Resource): Promise<NamedShare>
+  /** All of it for whoever may write; others see of those who are named themselves alone. */
+  get(resource: Resource, by: Identity): Promise<NamedShare>
   /**
    * Replaces all grants of a resource.
    *
@@ -70,10 +82,22 @@ export function createGrants(deps: {
     })
   }
 
+  async function findAll(reads: Reads, wanted: readonly WantedGrantee[]): Promise<Found[]> {
+    const namesBy = (way: WantedGrantee['by']) =>
+      wanted.filter(({ by }) => by === way).map(({ value }) => value)
+    const users = await grantees.named(reads, 'user', namesBy('username'))
+    const programs = await grantees.named(reads, 'service_account', namesBy('service_account'))
+    const idOf = ({ by, value }: WantedGrantee) =>
+      by === 'id' ? value : (by === 'username' ? users : programs).get(foldName(value))
+    return wanted.map((each) => ({ ...each, id: idOf(each) }))
+  }
+
   return {
-    async get(resource) {
+    async get(resource, by) {
       const share = await read(database.read, resource)
-      const found = await grantees.find(database.read, [...share.named.keys()])
+      const seesAll = permits(share, by, 'write')
+      const seen = [...share.named.keys()].filter((id) => seesAll || id === by.id)
+      const found = await grantees.find(database.read, seen)
       return withNames(share, found)
     },
     async replace(resource, wanted, by, actor) {
@@ -82,11 +106,12 @@ export function createGrants(deps: {
         const before = await read(tx, resource)
         const { ownerId = before.ownerId } = wanted
         requireRight(before, ownerId, by)
-        const ids = wanted.named.map(({ id }) => id)
+        const asked = await findAll(tx, wanted.named)
+        const ids = asked.flatMap(({ id }) => id ?? [])
         const found = await grantees.hold(tx, ownerId === null ? ids : [...ids, ownerId])
-        const faults = faultsOf({ ...wanted, ownerId }, new Set(found.map(({ id }) => id)))
+        const faults = faultsOf(ownerId, asked, new Set(found.map(({ id }) => id)))
         if (faults.length > 0) throw invalid(faults)
-        const named = new Map(wanted.named.map(({ id, access: given }) => [id, given]))
+        const named = new Map(asked.map(({ id, access: given }) => [id!, given]))
         const share = { ownerId, team: wanted.team, named }
         if (!Bun.deepEquals(share, before)) await write(tx, resource, share, actor)
         return withNames(share, found)
@@ -111,20 +136,31 @@ function requireRight(before: Share, ownerId: string | null, by: Identity): void
   }
 }
 
-function faultsOf({ ownerId, named }: WantedShare, here: ReadonlySet<string>): Fault[] {
+function faultsOf(
+  ownerId: string | null,
+  asked: readonly Found[],
+  here: ReadonlySet<string>,
+): Fault[] {
   const faults: Fault[] = []
   if (typeof ownerId === 'string' && !here.has(ownerId)) {
     faults.push({ path: ['owner_id'], detail: 'is nobody’s id' })
   }
   const seen = new Set<string>()
-  for (const [index, { id }] of named.entries()) {
-    const blame = (detail: string) => faults.push({ path: ['principals', index, 'id'], detail })
-    if (seen.has(id)) blame('is named twice')
+  for (const [index, { by, id }] of asked.entries()) {
+    const blame = (detail: string) => faults.push({ path: ['principals', index, by], detail })
+    if (id === undefined) blame(NOBODY[by])
+    else if (seen.has(id)) blame('is named twice')
     else if (id === ownerId) blame('is the owner’s')
-    else if (!here.has(id)) blame('is nobody’s id')
-    seen.add(id)
+    else if (!here.has(id)) blame(NOBODY[by])
+    if (id !== undefined) seen.add(id)
   }
   return faults
+}
+
+const NOBODY: Record<WantedGrantee['by'], string> = {
+  id: 'is nobody’s id',
+  username: 'is nobody’s user name',
+  service_account: 'is no service account’s name',
 }
 
 /** In the order of names. */

@@ -1,7 +1,9 @@
 import type { Identity } from '../../gateway/principal.ts'
+import { problems } from '../../gateway/problems.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { expiredToken, invalidToken } from '../sessions/tokens.ts'
 import type { ReadCredential } from '../sessions/verified-tokens.ts'
+import { isApiKey } from './api-key.ts'
 import { type ApiKeys, type FoundApiKey, isOver, scopesOf } from './api-keys.ts'
 import type { KeyUses } from './key-uses.ts'
 
@@ -13,6 +15,8 @@ export function createApiKeyTokens(deps: {
 }): ReadCredential {
   const { apiKeys, uses, clock } = deps
   return async (secret) => {
+    // The checksum is no secret: whoever reads the sources can tell as much.
+    if (!isApiKey(secret)) throw mistyped()
     const credential = {
       expiresAtMs: Infinity,
       async load() {
@@ -39,3 +43,10 @@ function identityOf(found: FoundApiKey): Identity | undefined {
   if (serviceAccount === null) return undefined
   return { kind: 'service-account', id: serviceAccount.id, name: serviceAccount.name, scopes }
 }
+
+const mistyped = () =>
+  problems.invalidToken({
+    detail:
+      'This API key is mistyped or cut off: its end does not fit the rest. Copy it again, whole.',
+    headers: { 'www-authenticate': 'Bearer error="invalid_token"' },
+  })

@@ -25,6 +25,6 @@ export const refusalPage = (problem: Problem): Response => answerTo(problem, fal
 export const signOnRefusalPage = (problem: Problem): Response => answerTo(problem, true)
 
 function answerTo({ kind, options }: Problem, isSignOn: boolean): Response {
-  const { title, status } = kind
-  return pageOf(RefusalPage({ title, detail: options.detail ?? `${title}.`, isSignOn }), { status })
+  const { title, status, advice } = kind
+  return pageOf(RefusalPage({ title, detail: options.detail ?? advice, isSignOn }), { status })
 }
