@@ -229,6 +229,25 @@ describe('a link', () => {
     expect((await reset(ticket, 'another long one')).status).toBe(400)
   })
 
+  test('is void once an administrator has voided the password, whatever it was sent for', async () => {
+    const asked = await ticketFor()
+    const path = `/api/v1/users/${id}/password`
+    const invitations = () => mailsTo(`${name}@example.com`, 'Your account')
+    const invite = async () => {
+      const before = invitations().length
+      const voided = await harness.request({ path, body: {}, token: harness.adminToken })
+      expect(voided.status).toBe(200)
+      await until(() => invitations().length > before)
+      return ticketOf(invitations().at(-1)!.text)
+    }
+    const first = await invite()
+    const second = await invite()
+    expect((await reset(asked)).status).toBe(400)
+    expect((await reset(first)).status).toBe(400)
+    expect((await reset(second)).status).toBe(204)
+    expect((await logIn(NEXT)).status).toBe(200)
+  })
+
   test.each(['elsewhere@example.com', null])('is void once the address is %p', async (email) => {
     const ticket = await ticketFor()
     const path = `/api/v1/users/${id}`

@@ -425,6 +425,49 @@ describe('a password that is reset', () => {
     expect((await logIn('lost', 'the given one')).status).toBe(200)
   })
 
+  test.each([
+    ['the given one', { password: 'by an administrator' }],
+    ['void', {}],
+  ])('is %s, also where its owner was about to change it', async (_, body) => {
+    const id = await harness.addAccount({ username: `changes ${Object.keys(body).length}` })
+    const username = `changes ${Object.keys(body).length}`
+    const mine = await harness.logIn(username)
+    const hash = Bun.password.hash
+    let isFirst = true
+    // Between the check of the current password and the write of the next.
+    const spy = spyOn(Bun.password, 'hash').mockImplementation(async (...given) => {
+      if (isFirst) {
+        isFirst = false
+        expect((await asAdmin('POST', `${USERS}/${id}/password`, body)).ok).toBe(true)
+      }
+      return hash(...given)
+    })
+    const change = { current_password: PASSWORD, password: 'by its owner, late' }
+    const answer = await harness.request({
+      path: '/api/v1/me/password',
+      body: change,
+      token: mine,
+    })
+    spy.mockRestore()
+    expect(answer.status).toBe(403)
+    expect((await logIn(username, change.password)).status).toBe(401)
+    const isGiven = (await logIn(username, 'by an administrator')).status === 200
+    expect(isGiven).toBe('password' in body)
+  })
+
+  test('of somebody who is disabled: the link is good once they are enabled again', async () => {
+    const user = `${USERS}/${await harness.addAccount({ username: 'away' })}`
+    await asAdmin('PATCH', user, { disabled: true })
+    const voided = await asAdmin('POST', `${user}/password`, {})
+    const { set_password_url: url } = (await voided.json()) as { set_password_url: string }
+    const body = { ticket: new URL(url).searchParams.get('ticket')!, password: 'one of her own' }
+    const set = async () =>
+      (await harness.request({ path: '/api/v1/auth/password/reset', body })).status
+    expect(await set()).toBe(400)
+    await asAdmin('PATCH', user, { disabled: false })
+    expect(await set()).toBe(204)
+  })
+
   test('does not let somebody in who is disabled', async () => {
     await asAdmin('PATCH', path.replace('/password', ''), { disabled: true })
     await reset({ password: 'the given one' })
