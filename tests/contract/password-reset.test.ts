@@ -123,6 +123,14 @@ describe('a reset refuses', () => {
     spy.mockRestore()
   })
 
+  test('what comes beyond RATE_LIMIT_AUTH', async () => {
+    const few = await openHarness({ RATE_LIMIT_AUTH: '2' })
+    const guess = async () =>
+      (await few.request({ path: RESET, body: { ticket: NO_TICKET, password: NEXT } })).status
+    expect([await guess(), await guess(), await guess()]).toEqual([400, 400, 429])
+    await few.close()
+  })
+
   test('V9.2.2: a token of another kind', async () => {
     const response = await logIn(PASSWORD)
     const { token, refresh_token } = (await response.json()) as Record<string, string>
@@ -445,11 +453,19 @@ describe('a link to an address that somebody else claimed before', () => {
     await claim(id, columns)
     const key = await makeKey(await harness.logIn(name))
     await plant(id)
-    expect((await reset(await ticketFor())).status).toBe(204)
+    const done = await reset(await ticketFor())
+    expect(done.status).toBe(204)
+    expect(done.headers.get('set-cookie')).toBeNull()
     expect(await planted(id)).toEqual([1, 1, 1, 1, 1])
     expect(await isAccepted(key)).toBe(true)
-    const { title } = (await (await logIn(NEXT)).json()) as { title: string }
-    expect(title).toBe('Second factor required')
+    const asked = await logIn(NEXT)
+    expect(asked.status).toBe(401)
+    const document = (await asked.json()) as object
+    expect(document).toMatchObject({
+      title: 'Second factor required',
+      methods: ['totp', 'recovery_code', 'passkey'],
+    })
+    for (const name of ['token', 'refresh_token']) expect(document).not.toHaveProperty(name)
   })
 
   test('is claimed by who signs up, and by who changes it where no mail is sent', async () => {
