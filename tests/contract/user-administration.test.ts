@@ -5,6 +5,7 @@ import { eq } from 'drizzle-orm'
 import { authTables } from '../../src/auth/tables.ts'
 import { roleScopes } from '../../src/gateway/scopes.ts'
 import { type Harness, openHarness, PASSWORD } from '../support/harness.ts'
+import { refusal } from '../support/refusal.ts'
 import { type Row, testRequests } from '../support/request-table.ts'
 import { strangeMemberRows, userFieldRows } from '../support/user-field-rows.ts'
 
@@ -569,6 +570,23 @@ describe('the last administrator', () => {
     const { made, first } = await openWithTwo()
     expect((await asAdmin('PATCH', first, { disabled: true }, made)).status).toBe(200)
     expect((await made.app.auth.resetAdministrator()).username).toBe('second')
+  })
+
+  test('is reset by scripts/admin unless another is named', async () => {
+    const { made, second } = await openWithTwo()
+    await made.addAccount({ username: 'viewer' })
+    const { resetAdministrator } = made.app.auth
+    expect((await resetAdministrator()).username).toBe('admin')
+    const { username, password } = await resetAdministrator('Second')
+    expect(username).toBe('second')
+    await made.logIn('second', password)
+    expect(String(await refusal(resetAdministrator('viewer')))).toContain('is no administrator')
+    expect(String(await refusal(resetAdministrator('nobody')))).toContain('There is no user')
+    await made.addAccount({ username: 'third', role: 'admin' })
+    const again = await made.logIn('third')
+    const disable = { method: 'PATCH', path: second, body: { disabled: true }, token: again }
+    expect((await made.request(disable)).status).toBe(200)
+    expect(String(await refusal(resetAdministrator('second')))).toContain('may not log in')
   })
 })
 
