@@ -149,6 +149,8 @@ describe('ASVS 7.4.5: who has the machine', () => {
     expect(ended).toBeGreaterThanOrEqual(4)
     later()
     for (const each of people) expect(await statusesOf(each)).toEqual([401, 401, 401])
+    const asked = { path: '/api/v1/models', token: one.adminToken }
+    expect((await other.request(asked)).status).toBe(401)
     await one.published()
     const told = one.events.slice(before).filter(({ type }) => type === 'auth.logout')
     expect(told).toHaveLength(ended)
