@@ -9,6 +9,7 @@ import { refusal } from '../support/refusal.ts'
 import { type Row, testRequests } from '../support/request-table.ts'
 import { strangeMemberRows, userFieldRows } from '../support/user-field-rows.ts'
 
+/** What administrators do to users that there are; how users are made, and change their own password, is in users.test.ts. */
 const USERS = '/api/v1/users'
 const LOGIN = '/api/v1/auth/login'
 const REFRESH = '/api/v1/auth/refresh'
