@@ -407,7 +407,14 @@ describe('a password that is reset', () => {
     const { answer, events } = await reset({})
     expect(answer.status).toBe(200)
     expect(events).toEqual(['auth.password_voided'])
-    const { set_password_url: url } = (await answer.json()) as { set_password_url: string }
+    const shown = (await answer.json()) as Record<string, unknown>
+    const threeDays = 3 * 86_400_000
+    expect(shown).toEqual({
+      set_password_url: expect.any(String),
+      set_password_expires_at: new Date(harness.clock.now() + threeDays).toISOString(),
+      mailed: false,
+    })
+    const url = String(shown['set_password_url'])
     const ticket = new URL(url).searchParams.get('ticket')!
     expect(await isAccepted(token)).toBe(false)
     expect((await logIn('lost')).status).toBe(401)
