@@ -42,6 +42,7 @@ function commandOf([name, argument, ...rest]: string[]): Command | undefined {
     case 'rotate-keys':
       if (argument === '--compromised') return replaceKeys
       return argument === undefined ? rotateKeys : undefined
+    case undefined:
     default:
       return undefined
   }
