@@ -46,6 +46,7 @@ async function start(): Promise<void> {
     `listening on ${addressOf(server)}`,
   )
   warnOfLoneliness(platform)
+  warnOfElsewhere(config, log)
   if (firstLogin !== undefined) announce(firstLogin)
 }
 
@@ -82,6 +83,16 @@ function warnOfLoneliness({ database, bus, log }: Platform): void {
   } else if (database.driver === 'sqlite' && bus.driver === 'redis') {
     log.warn('a second instance on this Redis needs DATABASE_URL too')
   }
+}
+
+/** The issuer of tokens is not to change with the port, so that the address does not follow it by itself. */
+function warnOfElsewhere({ PORT: port, PUBLIC_URL: publicUrl }: Config, log: Log): void {
+  const isSet = (process.env['PUBLIC_URL'] ?? '') !== ''
+  // Who has a free one picked asks for no links.
+  if (isSet || port === 0 || String(port) === new URL(publicUrl).port) return
+  log.warn(
+    `links, passkeys and sign-in are for ${publicUrl}, and the server listens on port ${port}: set PUBLIC_URL to the address at which people find it`,
+  )
 }
 
 /** As one types it into a browser on this machine. */

@@ -77,7 +77,7 @@ describe('every route', () => {
       const success = Object.entries(operation.responses).filter(([status]) =>
         status.startsWith('2'),
       )
-      expect({ name, success: success.length }).toEqual({ name, success: expect.any(Number) })
+      expect({ name, isAnswered: success.length > 0 }).toEqual({ name, isAnswered: true })
       for (const [status, { content }] of success) {
         // What is said by headers alone has no body.
         if (status === '204' || name === 'get /api/v1/auth/forward') continue

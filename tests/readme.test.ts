@@ -96,8 +96,10 @@ test('the shell lines work as they stand', async () => {
     { predictions: [[expect.any(Number), expect.any(Number), expect.any(Number)]] },
     { username: 'ada', role: 'viewer' },
     { token: expect.any(String), user: { username: 'ada' } },
+    { users: [{ username: 'grace', outcome: 'created' }] },
     { kind: 'model', team: 'none', principals: [{ name: 'ada', access: 'read' }] },
     { id: 'regression', team: 'none', principals: [{ name: 'ada' }] },
+    { entries: [{ type: 'auth.login', subject_id: expect.any(String) }] },
     { token: expect.any(String), refresh_token: expect.any(String), expires_in: 900 },
     { type: 'predictions.batch', state: expect.stringMatching(/^(ready|active|done)$/) },
     { models: expect.any(Array) },
@@ -131,7 +133,7 @@ testWith('python3', 'the Python lines work as they stand', async () => {
 
 describe('what is written', () => {
   test('there are blocks in each language', () => {
-    expect(['sh', 'r', 'python'].map((language) => blocksOf(language).length)).toEqual([7, 2, 2])
+    expect(['sh', 'r', 'python'].map((language) => blocksOf(language).length)).toEqual([9, 2, 2])
   })
 
   test('the table of settings is the schema’s (`bun scripts/settings.ts` writes it)', () => {

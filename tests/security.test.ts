@@ -53,21 +53,62 @@ test('each row says how it is met, and by what that is shown', () => {
   }
 })
 
-test('every test that is named is there', async () => {
-  const named = rows.flatMap(([id, , , shown]) =>
-    [...shown!.matchAll(/`((?:tests|src)\/[^`]+)`: “([^”]+)”/g)].map(([, file, name]) => ({
-      id: id!,
-      file: file!,
-      name: name!,
-    })),
-  )
+const named = rows.flatMap(([id, , , shown]) =>
+  [...shown!.matchAll(/`((?:tests|src)\/[^`]+)`: “([^”]+)”/g)].map(([, file, name]) => ({
+    id: id!,
+    file: file!,
+    name: name!,
+  })),
+)
+
+/**
+ * The titles of a file's tests: what `test(…)` and `test.each(…)(…)` are called with, and the names in
+ * the tables that they run through, which are `name:`, a row's first text or a key. None of a comment,
+ * and none that is skipped.
+ */
+function titlesOf(source: string): Set<string> {
+  const code = source.replaceAll(/^\s*(?:\/\/|\/?\*).*$/gm, '')
+  const patterns = [
+    /(?<![.\w])(?:test|it)\(\s*(['`])(.+?)\1,/g,
+    /(?<![.\w])(?:test|it)\.each\((?:(?!\n\S).)*?\)\(\s*(['`])(.+?)\1,/gs,
+    /\bname: (['`])(.+?)\1,/g,
+    /\[\s*(['`])(.+?)\1,\s/g,
+    /^  (['`])(.+?)\1: (?:async )?\(/gm,
+  ]
+  return new Set(patterns.flatMap((each) => [...code.matchAll(each)].map(([, , title]) => title!)))
+}
+
+test('every test that is named is one, by its whole title', async () => {
   expect(named.length).toBeGreaterThan(40)
   const missing: typeof named = []
   for (const each of named) {
     const source = await Bun.file(join(ROOT, each.file))
       .text()
       .catch(() => '')
-    if (!source.includes(each.name)) missing.push(each)
+    if (!titlesOf(source).has(each.name)) missing.push(each)
   }
   expect(missing).toEqual([])
+})
+
+test('neither a part of a title, nor a comment, nor a test that is skipped is one', () => {
+  const source = [
+    "test('runs here', async () => {})",
+    "test.skip('is skipped', async () => {})",
+    "// test('is a comment', async () => {})",
+    "describe('is a chapter', () => {})",
+    "test.each([['a row', 1]])('by %s', () => {})",
+    "{ name: 'a request', path: '/' }",
+  ].join('\n')
+  const titles = titlesOf(source)
+  expect([...titles].toSorted()).toEqual(['a request', 'a row', 'by %s', 'runs here'])
+})
+
+test('no file that is named leaves tests out', async () => {
+  for (const file of new Set(named.map((each) => each.file))) {
+    const source = await Bun.file(join(ROOT, file)).text()
+    expect({ file, left: source.match(/\.(?:skip|todo|only|failing)\(/g) }).toEqual({
+      file,
+      left: null,
+    })
+  }
 })

@@ -1,6 +1,9 @@
 import type { Access } from '../gateway/access.ts'
 import { type Authenticate, type FindIdentity, SERVER } from '../gateway/principal.ts'
 import type { Route } from '../gateway/route.ts'
+import { StartError } from '../platform/start-error.ts'
+import { accountByName } from './accounts/account-by-name.ts'
+import { isAdministrator } from './accounts/administrators.ts'
 import { randomPassword } from './accounts/user-passwords.ts'
 import { activeFromMs } from './keys/key-life.ts'
 import { type AuthDeps, createAuthParts } from './parts.ts'
@@ -22,14 +25,30 @@ export interface Auth {
   /** A token for the first administrator, always by the key in the database. */
   administratorToken(): Promise<string>
   /**
-   * Sets a new random password for the first administrator, removes its second factors and ends its sessions.
+   * Sets a new random password for an administrator, removes its second factors and ends its sessions.
+   *
+   * @param name of the first one that may be used, unless given.
+   * @throws {StartError} where it is no administrator's that may be used.
    */
-  resetAdministrator(): Promise<{ username: string; password: string }>
+  resetAdministrator(name?: string): Promise<{ username: string; password: string }>
+  /**
+   * Ends all sessions of a user, or of everybody: tokens, refresh tokens and cookies are refused from
+   * now on, by other processes within a second.
+   *
+   * @throws {StartError} where there is no such user.
+   * @returns how many.
+   */
+  endSessions(of: { username: string } | 'everybody'): Promise<number>
   /**
    * Makes the key that signs next, unless one waits already. With `isCompromised` it signs at once,
    * all others are removed, and the tokens that they signed are refused.
+   *
+   * @returns whether the key is new, or waited already.
+   * @throws {StartError} for a compromised one where a secret signs the tokens.
    */
-  rotateKeys(options: { isCompromised: boolean }): Promise<{ id: string; activeFrom: Date }>
+  rotateKeys(options: {
+    isCompromised: boolean
+  }): Promise<{ id: string; activeFrom: Date; isNew: boolean }>
 }
 
 /** Who you are: users, sessions, tokens and the keys that sign them. */
@@ -58,6 +77,13 @@ export function createAuth(deps: AuthDeps): Auth {
     return account
   }
 
+  async function administratorNamed(name: string | undefined) {
+    if (name === undefined) return firstAdministrator()
+    const account = await accountByName(parts, name)
+    if (isAdministrator(account)) return account
+    throw new StartError(`"${account.username}" is no administrator, or may not log in now.`)
+  }
+
   return {
     routes: authRoutes(parts, config),
     authenticate: parts.verified.authenticate,
@@ -74,16 +100,27 @@ export function createAuth(deps: AuthDeps): Auth {
     },
     stop: () => parts.keyUses.settled(),
     administratorToken: async () => sessions.openFor(await firstAdministrator()),
-    async resetAdministrator() {
+    async resetAdministrator(name) {
       const password = randomPassword()
-      const { id, username } = await firstAdministrator()
+      const { id, username } = await administratorNamed(name)
       await userPasswords.reset(id, password, SERVER)
       await parts.secondFactors.removeAll(id, SERVER)
       return { username, password }
     },
+    async endSessions(of) {
+      if (of === 'everybody') return sessions.closeEverybodys(SERVER)
+      return sessions.closeAll((await accountByName(parts, of.username)).id, SERVER)
+    },
     async rotateKeys({ isCompromised }) {
+      if (isCompromised && config.JWT_SECRET !== undefined) {
+        throw new StartError(
+          'JWT_SECRET signs the tokens, and no key here voids them: change JWT_SECRET and restart every instance.',
+        )
+      }
+      const before = await keyStore.all()
       const key = await (isCompromised ? keyStore.replaceAll() : keyStore.rotate())
-      return { id: key.id, activeFrom: new Date(activeFromMs(key)) }
+      const isNew = before.every(({ id }) => id !== key.id)
+      return { id: key.id, activeFrom: new Date(activeFromMs(key)), isNew }
     },
   }
 }

@@ -4,11 +4,13 @@ import { nextPage, pageOf, pageQuery } from '../gateway/page.ts'
 import { problems } from '../gateway/problems.ts'
 import { actorOf, type RequestContext, type Route, route } from '../gateway/route.ts'
 import { scalar } from '../gateway/scalar.ts'
+import { type Clock, isoTime } from '../platform/clock.ts'
 import type { User } from './accounts/new-user.ts'
 import { type Allow, requireOther, requireOutranks } from './accounts/outranking.ts'
 import type { UserList } from './accounts/user-list.ts'
 import type { UserPasswords } from './accounts/user-passwords.ts'
 import type { Users } from './accounts/users.ts'
+import { LINK_TTL_SECONDS } from './mail/letters.ts'
 import { authProblems } from './problems.ts'
 import {
   documentOf,
@@ -34,6 +36,14 @@ const created = user.extend({
     description:
       'For you to pass on, shown this once, where no password was given and no mail is sent',
   }),
+  set_password_expires_at: z.iso
+    .datetime()
+    .optional()
+    .meta({ description: 'Until when `set_password_url` is good' }),
+  mailed: z
+    .boolean()
+    .optional()
+    .meta({ description: 'Where no password was given: whether the link goes out by mail' }),
 })
 const change = z.strictObject({
   username: username.optional(),
@@ -59,8 +69,11 @@ export function userRoutes(deps: {
   users: Users
   userList: UserList
   userPasswords: UserPasswords
+  clock: Clock
 }): Route[] {
-  const { users, userList, userPasswords } = deps
+  const { users, userList, userPasswords, clock } = deps
+  /** Asked before the link is made, so that it is good for as long as is said. */
+  const linkEnd = () => isoTime(clock.now() + LINK_TTL_SECONDS.set_password * 1000)
   return [
     route(
       {
@@ -117,9 +130,13 @@ export function userRoutes(deps: {
           const account = await users.create({ ...asked, password }, actor)
           return { status: 201, body: documentOf(account) }
         }
+        const end = linkEnd()
         const { account, setPasswordUrl: url } = await users.invite(asked, actor)
-        const shown = url === undefined ? {} : { set_password_url: url }
-        return { status: 201, body: { ...documentOf(account), ...shown } }
+        const link =
+          url === undefined
+            ? { mailed: true }
+            : { set_password_url: url, set_password_expires_at: end, mailed: false }
+        return { status: 201, body: { ...documentOf(account), ...link } }
       },
     ),
 
@@ -211,11 +228,18 @@ export function userRoutes(deps: {
               set_password_url: z
                 .url()
                 .nullable()
-                .meta({ description: 'To pass on; null where it was mailed' }),
+                .meta({ description: 'To pass on; null where it is mailed' }),
+              set_password_expires_at: z.iso
+                .datetime()
+                .nullable()
+                .meta({ description: 'Until when it is good; null where it is mailed' }),
+              mailed: z.boolean(),
             }),
             example: {
               set_password_url:
                 'http://localhost:8080/set-password?ticket=qt_1N5sIuyZ3CxPdnJ3ZcJ3Y1yJm4Vw0k0r9oGf0e6bq8U',
+              set_password_expires_at: '2026-08-04T09:12:00.000Z',
+              mailed: false,
             },
           },
           204: { description: 'The given password is set' },
@@ -231,9 +255,18 @@ export function userRoutes(deps: {
         const actor = actorOf(context)
         const allow = outranking(context)
         if (body.password === undefined) {
+          const end = linkEnd()
           const voided = await userPasswords.void(path.id, actor, allow)
           if (voided === undefined) throw noSuchUser()
-          return { body: { set_password_url: voided.setPasswordUrl } }
+          const { setPasswordUrl: url } = voided
+          const mailed = url === null
+          return {
+            body: {
+              set_password_url: url,
+              set_password_expires_at: mailed ? null : end,
+              mailed,
+            },
+          }
         }
         if (!(await userPasswords.reset(path.id, body.password, actor, allow))) throw noSuchUser()
         return new Response(null, { status: 204 })

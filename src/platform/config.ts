@@ -120,7 +120,9 @@ export const settings = z
         'expected no more than scheme, host and port: pages and cookies are at the root',
       )
       .default('http://localhost:8080')
-      .describe('Address under which clients know the server; the issuer (`iss`) of its tokens'),
+      .describe(
+        'Address under which clients know the server: where links in mails lead, the host that passkeys are bound to, the origin that browsers’ pages must have, and the issuer (`iss`) of its tokens',
+      ),
     DATA_DIR: z.string().default('./data').describe('Folder that holds all state'),
     DATABASE_URL: z
       .url({
@@ -172,21 +174,25 @@ export const settings = z
     SIGNUP: z
       .enum(['closed', 'open'], { error: 'expected closed or open' })
       .default('closed')
-      .describe('`open`: whoever reaches the server may create an account, with the role viewer'),
+      .describe(
+        '`closed`, or `open`: whoever reaches the server may create an account, with the role viewer',
+      ),
     UNVERIFIED_LOGIN: z
       .enum(['allow', 'refuse'], { error: 'expected allow or refuse' })
       .optional()
       .describe(
-        '`refuse`: who signs up gives an address, and logs in once it is verified. Accounts that administrators create log in at once',
+        '`allow`, or `refuse`: who signs up gives an address, and logs in once it is verified. Accounts that administrators create log in at once',
       )
-      .meta({ shownDefault: '`refuse` with `SMTP_URL`' }),
+      .meta({ shownDefault: '`refuse` with `SMTP_URL`, else `allow`' }),
     IMPORT_USERS_MAX: count(1_000, { max: 10_000 }).describe('Users in one import request'),
     SECOND_FACTOR: z
       .enum(['optional', 'administrators', 'everyone'], {
         error: 'expected optional, administrators or everyone',
       })
       .default('optional')
-      .describe('Who may do nothing but set up a second factor until they have one'),
+      .describe(
+        '`optional`, or `administrators` or `everyone`: who may do nothing but set up a second factor, and see to their own account, until they have one. Accounts without a password are exempt',
+      ),
     JWT_SECRET: z
       .string()
       .refine((value) => Buffer.byteLength(value) >= 32, 'expected at least 32 bytes')
@@ -203,7 +209,7 @@ export const settings = z
       .enum(['long', 'short'], { error: 'expected long or short' })
       .default('long')
       .describe(
-        '`short`: a token from login lives no longer than one from a refresh. Old clients know no refresh',
+        '`long` (`TOKEN_TTL_SECONDS`), or `short`: a token from login lives no longer than one from a refresh. Old clients know no refresh',
       ),
     REFRESHED_TOKEN_TTL_SECONDS: count(900, { min: 60, max: 86_400 }).describe(
       'Life of a token from a refresh',

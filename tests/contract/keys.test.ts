@@ -100,6 +100,23 @@ describe('one instance', () => {
   })
   afterAll(() => harness.close())
 
+  test('says of a key whether it was made now, or waits already', async () => {
+    const first = await harness.app.auth.rotateKeys({ isCompromised: false })
+    const second = await harness.app.auth.rotateKeys({ isCompromised: false })
+    expect(first.isNew).toBe(true)
+    expect(second).toEqual({ ...first, isNew: false })
+  })
+
+  test('does not claim to void tokens that JWT_SECRET signs', async () => {
+    const made = await openHarness({ JWT_SECRET: 'a secret that is long enough for it' })
+    const before = await keySet(made)
+    const error = await refusal(made.app.auth.rotateKeys({ isCompromised: true }))
+    expect(String(error)).toContain('change JWT_SECRET and restart')
+    made.clock.advance(1000)
+    expect(await keySet(made)).toEqual(before)
+    await made.close()
+  })
+
   test('publishes public parts only, for caches', async () => {
     await harness.app.auth.rotateKeys({ isCompromised: false })
     harness.clock.advance(1000)

@@ -606,7 +606,9 @@ describe('with a mail server', () => {
       expect(answer.status).toBe(201)
       const created = (await answer.json()) as object
       expect(created).toMatchObject({ username: 'ida', email_verified: false })
-      expect(created).not.toHaveProperty('set_password_url')
+      expect(created).toHaveProperty('mailed', true)
+      for (const member of ['set_password_url', 'set_password_expires_at'])
+        expect(created).not.toHaveProperty(member)
       for (const password of ['', ' ', NEXT])
         expect((await logIn('ida', password)).status).toBe(401)
       const { text, headers } = await mailTo('ida@example.com')
@@ -622,7 +624,12 @@ describe('with a mail server', () => {
 
     test('without an address has its link shown to the administrator, once', async () => {
       const answer = await asAdmin(USERS, { username: 'jo' })
-      const { set_password_url: url, id } = (await answer.json()) as Record<string, string>
+      const shown = (await answer.json()) as Record<string, string>
+      const { set_password_url: url, id } = shown
+      expect(shown).toMatchObject({
+        set_password_expires_at: new Date(harness.clock.now() + 3 * DAY_MS).toISOString(),
+        mailed: false,
+      })
       expect(url).toStartWith('https://quintet.example.com/set-password?ticket=qt_')
       const again = await asAdmin(`${USERS}/${id}`)
       expect(await again.json()).not.toHaveProperty('set_password_url')
@@ -646,7 +653,11 @@ describe('with a mail server', () => {
       const asked = { username: 'lea', email: 'lea@example.com', password: NEXT }
       const { id } = (await (await asAdmin(USERS, asked)).json()) as { id: string }
       const answer = await asAdmin(`${USERS}/${id}/password`, {})
-      expect(await answer.json()).toEqual({ set_password_url: null })
+      expect(await answer.json()).toEqual({
+        set_password_url: null,
+        set_password_expires_at: null,
+        mailed: true,
+      })
       expect((await logIn('lea')).status).toBe(401)
       const { text } = await mailTo('lea@example.com')
       const body = { ticket: ticketOf(text), password: NEXT }

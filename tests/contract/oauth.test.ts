@@ -521,6 +521,12 @@ describe('RFC 8725 §3.12: a token of one kind is none of another', () => {
     expect(await status(await signed(session), undefined, made)).toBe(401)
     const bare = { ...session, client_id: undefined, key_id: undefined }
     expect(await status(await signed(bare), undefined, made)).toBe(200)
+    for (const claims of [
+      { ...bare, client_id: client.id },
+      { ...bare, key_id: client.keyId },
+    ]) {
+      expect(await status(await signed(claims), undefined, made)).toBe(401)
+    }
     expect(await status(await signed({}), undefined, made)).toBe(200)
     for (const claims of [
       { sid },

@@ -123,6 +123,14 @@ describe('a reset refuses', () => {
     spy.mockRestore()
   })
 
+  test('what comes beyond RATE_LIMIT_AUTH', async () => {
+    const few = await openHarness({ RATE_LIMIT_AUTH: '2' })
+    const guess = async () =>
+      (await few.request({ path: RESET, body: { ticket: NO_TICKET, password: NEXT } })).status
+    expect([await guess(), await guess(), await guess()]).toEqual([400, 400, 429])
+    await few.close()
+  })
+
   test('V9.2.2: a token of another kind', async () => {
     const response = await logIn(PASSWORD)
     const { token, refresh_token } = (await response.json()) as Record<string, string>
@@ -227,6 +235,25 @@ describe('a link', () => {
     const path = `/api/v1/users/${id}/password`
     await harness.request({ path, body: { password: NEXT }, token: harness.adminToken })
     expect((await reset(ticket, 'another long one')).status).toBe(400)
+  })
+
+  test('is void once an administrator has voided the password, whatever it was sent for', async () => {
+    const asked = await ticketFor()
+    const path = `/api/v1/users/${id}/password`
+    const invitations = () => mailsTo(`${name}@example.com`, 'Your account')
+    const invite = async () => {
+      const before = invitations().length
+      const voided = await harness.request({ path, body: {}, token: harness.adminToken })
+      expect(voided.status).toBe(200)
+      await until(() => invitations().length > before)
+      return ticketOf(invitations().at(-1)!.text)
+    }
+    const first = await invite()
+    const second = await invite()
+    expect((await reset(asked)).status).toBe(400)
+    expect((await reset(first)).status).toBe(400)
+    expect((await reset(second)).status).toBe(204)
+    expect((await logIn(NEXT)).status).toBe(200)
   })
 
   test.each(['elsewhere@example.com', null])('is void once the address is %p', async (email) => {
@@ -426,11 +453,19 @@ describe('a link to an address that somebody else claimed before', () => {
     await claim(id, columns)
     const key = await makeKey(await harness.logIn(name))
     await plant(id)
-    expect((await reset(await ticketFor())).status).toBe(204)
+    const done = await reset(await ticketFor())
+    expect(done.status).toBe(204)
+    expect(done.headers.get('set-cookie')).toBeNull()
     expect(await planted(id)).toEqual([1, 1, 1, 1, 1])
     expect(await isAccepted(key)).toBe(true)
-    const { title } = (await (await logIn(NEXT)).json()) as { title: string }
-    expect(title).toBe('Second factor required')
+    const asked = await logIn(NEXT)
+    expect(asked.status).toBe(401)
+    const document = (await asked.json()) as object
+    expect(document).toMatchObject({
+      title: 'Second factor required',
+      methods: ['totp', 'recovery_code', 'passkey'],
+    })
+    for (const name of ['token', 'refresh_token']) expect(document).not.toHaveProperty(name)
   })
 
   test('is claimed by who signs up, and by who changes it where no mail is sent', async () => {

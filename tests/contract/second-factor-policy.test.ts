@@ -5,7 +5,7 @@ import { decodeJwt } from 'jose'
 import { generateSync } from 'otplib'
 
 import { authTables } from '../../src/auth/tables.ts'
-import { type Harness, openHarness } from '../support/harness.ts'
+import { type Harness, openHarness, PASSWORD } from '../support/harness.ts'
 
 const MODELS = '/api/v1/models'
 const ME = '/api/v1/me'
@@ -33,7 +33,7 @@ describe.each(['administrators', 'everyone'])(
     const scopesOf = async (token: string) =>
       ((await (await get(ME, token)).json()) as { scopes: string[] }).scopes
 
-    test('who has none may log in, and do nothing but set one up', async () => {
+    test('who has none may log in, change what is their own, and nothing else', async () => {
       const refused = await get('/api/v1/users', admin)
       expect(refused.status).toBe(403)
       expect(await refused.json()).toMatchObject(owing)
@@ -41,6 +41,12 @@ describe.each(['administrators', 'everyone'])(
       const key = { name: 'way round', scopes: ['predict'] }
       const made = await harness.request({ path: '/api/v1/api-keys', body: key, token: admin })
       expect(made.status).toBe(422)
+      const mine = { email: 'mine@example.com', current_password: PASSWORD }
+      const changed = await harness.request({ method: 'PATCH', path: ME, body: mine, token: admin })
+      expect(changed.status).toBe(200)
+      const body = { current_password: PASSWORD, password: PASSWORD }
+      const set = await harness.request({ path: `${ME}/password`, body, token: admin })
+      expect(set.status).toBe(204)
     })
 
     test('nor are they somebody to those who ask for the role, or read it in the token', async () => {

@@ -5,6 +5,7 @@ import { generateSync } from 'otplib'
 
 import { authTables } from '../../src/auth/tables.ts'
 import { type Harness, openHarness, PASSWORD } from '../support/harness.ts'
+import { base32BitsOf, randomBitsOf } from '../support/random-bits.ts'
 import { testRequests } from '../support/request-table.ts'
 
 const LOGIN = '/api/v1/auth/login'
@@ -469,6 +470,19 @@ describe('a recovery code', () => {
     const [code] = eve.recoveryCodes
     await expectRefused(post(SECOND, { ticket: await ticketOf(ada), code }), BAD_FACTOR)
     await logIn(eve, code)
+  })
+
+  test('has 125 random bits', async () => {
+    const { token } = await newOwner()
+    const left: string[] = []
+    const next = async () => {
+      if (left.length === 0) {
+        const made = await json<{ recovery_codes: string[] }>(post(RECOVERY, undefined, token))
+        left.push(...made.recovery_codes)
+      }
+      return base32BitsOf(left.pop()!.replaceAll('-', ''), '0123456789abcdefghjkmnpqrstvwxyz')
+    }
+    expect(await randomBitsOf(next)).toBe(125)
   })
 
   test('is void when there are new ones', async () => {

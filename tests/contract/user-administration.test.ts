@@ -5,9 +5,11 @@ import { eq } from 'drizzle-orm'
 import { authTables } from '../../src/auth/tables.ts'
 import { roleScopes } from '../../src/gateway/scopes.ts'
 import { type Harness, openHarness, PASSWORD } from '../support/harness.ts'
+import { refusal } from '../support/refusal.ts'
 import { type Row, testRequests } from '../support/request-table.ts'
 import { strangeMemberRows, userFieldRows } from '../support/user-field-rows.ts'
 
+/** What administrators do to users that there are; how users are made, and change their own password, is in users.test.ts. */
 const USERS = '/api/v1/users'
 const LOGIN = '/api/v1/auth/login'
 const REFRESH = '/api/v1/auth/refresh'
@@ -408,7 +410,14 @@ describe('a password that is reset', () => {
     const { answer, events } = await reset()
     expect(answer.status).toBe(200)
     expect(events).toEqual(['auth.password_voided'])
-    const { set_password_url: url } = (await answer.json()) as { set_password_url: string }
+    const shown = (await answer.json()) as Record<string, unknown>
+    const threeDays = 3 * 86_400_000
+    expect(shown).toEqual({
+      set_password_url: expect.any(String),
+      set_password_expires_at: new Date(harness.clock.now() + threeDays).toISOString(),
+      mailed: false,
+    })
+    const url = String(shown['set_password_url'])
     const ticket = new URL(url).searchParams.get('ticket')!
     expect(await isAccepted(token)).toBe(false)
     expect((await logIn('lost')).status).toBe(401)
@@ -426,6 +435,49 @@ describe('a password that is reset', () => {
     expect(answer.status).toBe(204)
     expect(events).toEqual(['auth.password_changed'])
     expect((await logIn('lost', 'the given one')).status).toBe(200)
+  })
+
+  test.each([
+    ['the given one', { password: 'by an administrator' }],
+    ['void', {}],
+  ])('is %s, also where its owner was about to change it', async (_, body) => {
+    const id = await harness.addAccount({ username: `changes ${Object.keys(body).length}` })
+    const username = `changes ${Object.keys(body).length}`
+    const mine = await harness.logIn(username)
+    const hash = Bun.password.hash
+    let isFirst = true
+    // Between the check of the current password and the write of the next.
+    const spy = spyOn(Bun.password, 'hash').mockImplementation(async (...given) => {
+      if (isFirst) {
+        isFirst = false
+        expect((await asAdmin('POST', `${USERS}/${id}/password`, body)).ok).toBe(true)
+      }
+      return hash(...given)
+    })
+    const change = { current_password: PASSWORD, password: 'by its owner, late' }
+    const answer = await harness.request({
+      path: '/api/v1/me/password',
+      body: change,
+      token: mine,
+    })
+    spy.mockRestore()
+    expect(answer.status).toBe(403)
+    expect((await logIn(username, change.password)).status).toBe(401)
+    const isGiven = (await logIn(username, 'by an administrator')).status === 200
+    expect(isGiven).toBe('password' in body)
+  })
+
+  test('of somebody who is disabled: the link is good once they are enabled again', async () => {
+    const user = `${USERS}/${await harness.addAccount({ username: 'away' })}`
+    await asAdmin('PATCH', user, { disabled: true })
+    const voided = await asAdmin('POST', `${user}/password`, {})
+    const { set_password_url: url } = (await voided.json()) as { set_password_url: string }
+    const body = { ticket: new URL(url).searchParams.get('ticket')!, password: 'one of her own' }
+    const set = async () =>
+      (await harness.request({ path: '/api/v1/auth/password/reset', body })).status
+    expect(await set()).toBe(400)
+    await asAdmin('PATCH', user, { disabled: false })
+    expect(await set()).toBe(204)
   })
 
   test('does not let somebody in who is disabled', async () => {
@@ -529,6 +581,23 @@ describe('the last administrator', () => {
     const { made, first } = await openWithTwo()
     expect((await asAdmin('PATCH', first, { disabled: true }, made)).status).toBe(200)
     expect((await made.app.auth.resetAdministrator()).username).toBe('second')
+  })
+
+  test('is reset by scripts/admin unless another is named', async () => {
+    const { made, second } = await openWithTwo()
+    await made.addAccount({ username: 'viewer' })
+    const { resetAdministrator } = made.app.auth
+    expect((await resetAdministrator()).username).toBe('admin')
+    const { username, password } = await resetAdministrator('Second')
+    expect(username).toBe('second')
+    await made.logIn('second', password)
+    expect(String(await refusal(resetAdministrator('viewer')))).toContain('is no administrator')
+    expect(String(await refusal(resetAdministrator('nobody')))).toContain('There is no user')
+    await made.addAccount({ username: 'third', role: 'admin' })
+    const again = await made.logIn('third')
+    const disable = { method: 'PATCH', path: second, body: { disabled: true }, token: again }
+    expect((await made.request(disable)).status).toBe(200)
+    expect(String(await refusal(resetAdministrator('second')))).toContain('may not log in')
   })
 })
 

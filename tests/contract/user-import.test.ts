@@ -209,13 +209,31 @@ describe('the first login renews the hash', () => {
     expect((await logIn(username, 'wrong one')).status).toBe(401)
   })
 
-  test('of a password of more bytes than bcrypt sees, which counts whole from then on', async () => {
-    const long = 'x'.repeat(100)
-    const hash = await Bun.password.hash(long.slice(0, 72), cheap.bcrypt)
-    await importUsers({ username: 'long', password_hash: hash })
-    expect((await logIn('long', long)).status).toBe(200)
-    expect((await logIn('long', long)).status).toBe(200)
-    expect((await logIn('long', long.slice(0, 72))).status).toBe(401)
+  test.each([
+    ['characters', 'x'.repeat(72), 'the rest', 'the rset'],
+    ['bytes', 'é'.repeat(36), 'ü', 'u'],
+    ['bytes in the form that would be hashed', `${'x'.repeat(69)}ﷺ`, '', ' '],
+  ])(
+    'but not of a password of more %s than bcrypt sees: its end may be mistyped',
+    async (by, seen, end, mistyped) => {
+      const username = `long ${by}`
+      const hash = await Bun.password.hash(seen, cheap.bcrypt)
+      await importUsers({ username, password_hash: hash })
+      for (const typed of [seen + mistyped, seen + end]) {
+        expect((await logIn(username, typed)).status).toBe(200)
+        expect(await hashOf(username)).toBe(hash)
+      }
+      expect((await logIn(username, 'wrong one')).status).toBe(401)
+    },
+  )
+
+  test('of a password of as many bytes as bcrypt sees', async () => {
+    const long = 'x'.repeat(72)
+    const hash = await Bun.password.hash(long, cheap.bcrypt)
+    await importUsers({ username: 'just', password_hash: hash })
+    expect((await logIn('just', long)).status).toBe(200)
+    expect(await hashOf('just')).toStartWith(OURS)
+    expect((await logIn('just', `${long}x`)).status).toBe(401)
   })
 
   test('of a password that was hashed as it was typed', async () => {

@@ -4,6 +4,7 @@ import { type Harness, openHarness, PASSWORD } from '../support/harness.ts'
 import { testRequests } from '../support/request-table.ts'
 import { userFieldRows } from '../support/user-field-rows.ts'
 
+/** How administrators make users, and how each changes the own password; what administrators do to users that there are is in user-administration.test.ts. */
 const USERS = '/api/v1/users'
 const MY_PASSWORD = '/api/v1/me/password'
 

@@ -70,6 +70,9 @@ test('scripts/admin rotate-keys works beside the server: the next key waits, and
   const asked = { authorization: `Bearer ${await script('scripts/token')}` }
   const [old] = await kids()
   const next = /Key: +(\S+)/.exec(await script('scripts/admin', 'rotate-keys'))![1]!
+  const again = await script('scripts/admin', 'rotate-keys')
+  expect(again).toContain(next)
+  expect(again).toContain('It waits already')
   await until(async () => (await kids()).length === 2)
   expect(await kids()).toEqual([old!, next])
   expect((await get('/api/v1/models', asked)).status).toBe(200)
@@ -78,8 +81,27 @@ test('scripts/admin rotate-keys works beside the server: the next key waits, and
   await Bun.sleep(2000)
   expect((await get('/api/v1/models', asked)).status).toBe(401)
   expect(await kids()).toEqual([/Key: +(\S+)/.exec(output)![1]!])
-  const again = { authorization: `Bearer ${await script('scripts/token')}` }
-  expect((await get('/api/v1/models', again)).status).toBe(200)
+  expect(output).toContain('scripts/admin end-sessions --all')
+  const fresh = { authorization: `Bearer ${await script('scripts/token')}` }
+  expect((await get('/api/v1/models', fresh)).status).toBe(200)
+})
+
+test('scripts/admin end-sessions is honoured within 2 s, and does nothing unless it is told whose', async () => {
+  const asked = { authorization: `Bearer ${await script('scripts/token')}` }
+  const status = async () => (await get('/api/v1/models', asked)).status
+  expect(await status()).toBe(200)
+  for (const wrong of [[], ['--everybody'], ['admin', 'more'], ['nobody']]) {
+    const child = Bun.spawn(['scripts/admin', 'end-sessions', ...wrong], {
+      cwd: join(import.meta.dir, '..', '..'),
+      env: bareEnvironment({ DATA_DIR: server.directory }),
+      stdout: 'ignore',
+      stderr: 'ignore',
+    })
+    expect(await child.exited).toBe(1)
+  }
+  expect(await status()).toBe(200)
+  expect(await script('scripts/admin', 'end-sessions', '--all')).toMatch(/^Sessions ended: [1-9]/)
+  await until(async () => (await status()) === 401, 2000)
 })
 
 test('a second start takes under a second to the first answer, and knows its administrator', async () => {

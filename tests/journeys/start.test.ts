@@ -124,3 +124,21 @@ test('the first start prints a random password once, and not in the log', async 
   expect((await server.logIn('root', password)).length).toBeGreaterThan(100)
   await server.stop()
 })
+
+test('a port that links do not lead to is warned of, until PUBLIC_URL says where they lead', async () => {
+  const free = Bun.serve({ port: 0, fetch: () => new Response() })
+  const port = String(free.port)
+  await free.stop(true)
+  const warned = async (settings: Record<string, string>) => {
+    const server = await startServer({ PORT: port, ...settings })
+    const warnings = server.warnings().map(({ message }) => String(message))
+    await server.stop()
+    return warnings.filter((message) => message.includes('PUBLIC_URL'))
+  }
+  expect(await warned({})).toEqual([
+    `links, passkeys and sign-in are for http://localhost:8080, and the server listens on port ${port}: set PUBLIC_URL to the address at which people find it`,
+  ])
+  expect(await warned({ PUBLIC_URL: `http://localhost:${port}` })).toEqual([])
+  expect(await warned({ PUBLIC_URL: 'https://api.example.com' })).toEqual([])
+  expect(await warned({ PORT: '0' })).toEqual([])
+})

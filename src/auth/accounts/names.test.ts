@@ -50,7 +50,9 @@ test('each character of Unicode folds to what folds to itself, in each of its sp
     if (code >= 0xd800 && code < 0xe000) continue
     const name = `a${String.fromCodePoint(code)}b`
     const folded = foldName(name)
-    if (spellingsOf(name).some((spelling) => foldName(spelling) !== folded)) {
+    // Most are the same.
+    const spellings = [...new Set(spellingsOf(name))]
+    if (spellings.some((spelling) => foldName(spelling) !== folded)) {
       wrong.push(`U+${code.toString(16)}`)
     }
   }

@@ -17,6 +17,7 @@ const ARGON2_MAX = { memoryKib: 262_144, passes: 16, lanes: 16 }
 const SALT_BYTES = { min: 8, max: 64 }
 const DIGEST_BYTES = { min: 16, max: 64 }
 const BCRYPT_BYTES_MAX = 72
+const BCRYPT_PREFIX = '$2'
 
 /**
  * What is wrong with a hash from another system, or nothing: bcrypt (`$2a$`, `$2b$`, `$2y$`) and argon2
@@ -59,8 +60,18 @@ export function candidates(password: string, hash: string): (string | Uint8Array
   return forms.map((each) => fitting(each, hash))
 }
 
+/**
+ * Whether a typed password that matches a hash is right to its end. Of bytes that bcrypt does not see
+ * nothing is known: they may be mistyped.
+ */
+export const isWhole = (password: string, hash: string) =>
+  !hash.startsWith(BCRYPT_PREFIX) ||
+  [password, hashable(password)].every((form) => Buffer.byteLength(form) <= BCRYPT_BYTES_MAX)
+
 function fitting(password: string, hash: string): string | Uint8Array {
-  return hash.startsWith('$2') ? Buffer.from(password).subarray(0, BCRYPT_BYTES_MAX) : password
+  return hash.startsWith(BCRYPT_PREFIX)
+    ? Buffer.from(password).subarray(0, BCRYPT_BYTES_MAX)
+    : password
 }
 
 const isWithin = (value: number, { min, max }: { min: number; max: number }) =>

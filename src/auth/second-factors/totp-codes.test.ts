@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 
+import { base32BitsOf, randomBitsOf } from '../../../tests/support/random-bits.ts'
 import { newTotpSecret, totpStepOf, totpUri, typedTotpCode } from './totp-codes.ts'
 
 /** `12345678901234567890`, by which the RFC's examples are made, in base32. */
@@ -37,10 +38,12 @@ describe('RFC 6238 §5.2: a code is taken', () => {
   })
 })
 
-test('RFC 4226 §4: a secret has 160 random bits', () => {
+test('RFC 4226 §4: a secret has 160 random bits', async () => {
   const secrets = Array.from({ length: 100 }, newTotpSecret)
   for (const secret of secrets) expect(secret).toMatch(/^[A-Z2-7]{32}$/)
   expect(new Set(secrets).size).toBe(100)
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
+  expect(await randomBitsOf(() => base32BitsOf(newTotpSecret(), alphabet))).toBe(160)
 })
 
 test.each([

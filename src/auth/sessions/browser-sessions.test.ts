@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { eq } from 'drizzle-orm'
 
 import { type Harness, openHarness, PASSWORD } from '../../../tests/support/harness.ts'
+import { bitsOf, randomBitsOf } from '../../../tests/support/random-bits.ts'
 import { refusal } from '../../../tests/support/refusal.ts'
 import { Problem } from '../../gateway/problem.ts'
 import { DatabaseSilent } from '../../platform/database/database.ts'
@@ -68,6 +69,10 @@ test('a session has one secret: with the next one the last is void', async () =>
   expect(await refusal(browserSessions.read(first))).toBeInstanceOf(Problem)
   const identity = await (await browserSessions.read(second)).load()
   expect(identity).toMatchObject({ kind: 'account', username: 'ada', sessionId })
+})
+
+test('a cookie has 256 random bits', async () => {
+  expect(await randomBitsOf(async () => bitsOf((await adopt()).slice('qs_'.length)))).toBe(256)
 })
 
 test('that a session is used is written down once a minute', async () => {

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from 'bun:test'
 
+import { bitsOf, randomBitsOf } from '../../../tests/support/random-bits.ts'
 import type { Secrets } from '../keys/secrets.ts'
 import { createRefreshTokens, hashOf, type RefreshTokens } from './refresh-tokens.ts'
 
@@ -30,8 +31,9 @@ test('the next one is always the same, and another each time', async () => {
   expect(await tokens.next(first)).toBe(chain[1]!)
 })
 
-test('two of one session have nothing in common that could be guessed', async () => {
-  expect(await tokens.first(SESSION)).not.toBe(first)
+test('each first one of a session has 256 random bits', async () => {
+  const secretOf = (token: string) => bitsOf(token.slice('qrt_'.length)).slice(128, -128)
+  expect(await randomBitsOf(async () => secretOf(await tokens.first(SESSION)))).toBe(256)
 })
 
 describe('what was not issued is none', () => {

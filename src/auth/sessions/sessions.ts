@@ -70,8 +70,10 @@ export interface Sessions {
   list(accountId: string): Promise<SessionView[]>
   /** Ends a session. @returns whether the account had it. */
   close(accountId: string, id: string, actor: Actor): Promise<boolean>
-  /** Ends all sessions of an account, but one where one is to be kept. */
-  closeAll(accountId: string, actor: Actor, kept?: string): Promise<void>
+  /** Ends all sessions of an account, but one where one is to be kept. @returns how many. */
+  closeAll(accountId: string, actor: Actor, kept?: string): Promise<number>
+  /** Ends all sessions of all accounts that have some now. @returns how many. */
+  closeEverybodys(actor: Actor): Promise<number>
   /** Removes the sessions whose time is over; nobody can use them any more. */
   removeExpired(): Promise<void>
   /** Ends an account's sessions, within the caller's transaction; `except` lives on. */
@@ -216,6 +218,21 @@ export function createSessions(deps: {
     )
   }
 
+  async function closeAll(accountId: string, actor: Actor, kept = ''): Promise<number> {
+    const closed = await database.write(async (tx) => {
+      const rows = await tx
+        .delete(sessions)
+        .where(and(eq(sessions.accountId, accountId), ne(sessions.id, kept)))
+        .returning({ id: sessions.id })
+      for (const { id } of rows) {
+        await audit.record(tx, actor, 'auth.logout', { user_id: accountId, session_id: id })
+      }
+      return rows.length
+    })
+    forget(accountId)
+    return closed
+  }
+
   return {
     async open(account, methods, client, isProved) {
       const session = { id: Bun.randomUUIDv7(), expiresAt: later(deps.ttlSeconds) }
@@ -281,17 +298,13 @@ export function createSessions(deps: {
       if (isClosed) forget(accountId)
       return isClosed
     },
-    async closeAll(accountId, actor, kept = '') {
-      await database.write(async (tx) => {
-        const rows = await tx
-          .delete(sessions)
-          .where(and(eq(sessions.accountId, accountId), ne(sessions.id, kept)))
-          .returning({ id: sessions.id })
-        for (const { id } of rows) {
-          await audit.record(tx, actor, 'auth.logout', { user_id: accountId, session_id: id })
-        }
-      })
-      forget(accountId)
+    closeAll,
+    async closeEverybodys(actor) {
+      const owners = await database.read.selectDistinct({ id: sessions.accountId }).from(sessions)
+      let closed = 0
+      // A write for each, so that nobody else's waits for all of them.
+      for (const { id } of owners) closed += await closeAll(id, actor)
+      return closed
     },
     async removeExpired() {
       const now = new Date(clock.now())

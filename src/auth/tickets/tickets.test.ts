@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 
 import { createTestClock, type TestClock } from '../../../tests/support/clock.ts'
+import { bitsOf, randomBitsOf } from '../../../tests/support/random-bits.ts'
 import type { Database } from '../../platform/database/database.ts'
 import { drivers } from '../../platform/database/drivers.fixture.ts'
 import { authTables } from '../tables.ts'
@@ -91,6 +92,10 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('on %s', 
     await database.write((tx) => tickets.revoke(tx, purpose, 'ada'))
     expect(await redeem(adas)).toBeUndefined()
     expect(await redeem(eves)).toBeDefined()
+  })
+
+  test('it has 256 random bits', async () => {
+    expect(await randomBitsOf(async () => bitsOf((await issue()).slice('qt_'.length)))).toBe(256)
   })
 
   test('the database has no secret', async () => {
