@@ -24,9 +24,12 @@ const FAILURES: ReadonlySet<Act> = new Set([
   'auth.client_refused',
 ])
 
+/** Triggers refuse to remove what is no older than this, counted from the newest entry. */
+const KEPT_MS = 86_400_000
+
 /**
- * Who did what to whom, from where, and whether it went well. Entries are added and never changed;
- * they are forgotten once they are old.
+ * Who did what to whom, from where, and whether it went well. Entries are added and never changed, by
+ * no statement; they are forgotten once they are old, those of the last day that has any never.
  */
 export interface Audit {
   /** Within the write of the act: the entry and the event of the same name are committed with it. */
@@ -102,9 +105,17 @@ export function createAudit(deps: {
         .limit(limit)
     },
     async removeExpired() {
-      const end = new Date(clock.now() - deps.ttlSeconds * 1000)
+      const end = clock.now() - deps.ttlSeconds * 1000
       await database.write(async (tx) => {
-        await tx.delete(audit).where(lt(audit.time, end))
+        const [newest] = await tx
+          .select({ time: audit.time })
+          .from(audit)
+          .orderBy(desc(audit.id))
+          .limit(1)
+        if (newest === undefined) return
+        // What the database lets go: it knows no clock but that of the entries.
+        const kept = newest.time.getTime() - KEPT_MS
+        await tx.delete(audit).where(lt(audit.time, new Date(Math.min(end, kept))))
       })
     },
   }
