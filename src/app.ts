@@ -45,6 +45,7 @@ export async function openApp(platform: Platform) {
     ...platform,
     authenticate: auth.authenticate,
     authenticateCookie: auth.authenticateCookie,
+    tellRefused: auth.tellRefused,
   })
   gateway.mount(app, system.routes)
 

@@ -1,7 +1,14 @@
 import { z } from 'zod'
 
-/** By what somebody has logged in, all of them together. */
-const loginMethods = ['password', 'totp', 'recovery_code', 'passkey', 'single_sign_on'] as const
+/** By what somebody has logged in, all of them together; `machine` is `scripts/token`, on the server's own. */
+const loginMethods = [
+  'password',
+  'totp',
+  'recovery_code',
+  'passkey',
+  'single_sign_on',
+  'machine',
+] as const
 export type LoginMethod = (typeof loginMethods)[number]
 
 /** Of each act that the audit tells of. `actor_id` is null for the server itself and for who has its machine. */
@@ -11,6 +18,10 @@ const ofPasskey = ofUser.extend({ passkey_id: z.string() })
 const ofIdentity = ofUser.extend({ identity_id: z.string(), provider: z.string() })
 const ofSession = ofUser.extend({ session_id: z.string() })
 const ofServiceAccount = z.object({ service_account_id: z.string(), ...act })
+const role = z.enum(['viewer', 'editor', 'admin'])
+/** What a change of an account's rights was from, and to. */
+const rights = z.object({ role, disabled: z.boolean() }).partial()
+const scopes = z.array(z.string())
 /** One of the ids is null: a key is a person's or a service account's. */
 const ofApiKey = z.object({
   user_id: z.string().nullable(),
@@ -58,11 +69,16 @@ export const events = {
   'auth.identity_removed': ofIdentity,
   /** A refresh token came a second time: somebody has a copy, and the session is over. */
   'auth.refresh_reused': ofSession,
-  'auth.user_created': ofUser,
+  'auth.user_created': ofUser.extend({ role }),
   'auth.user_changed': ofUser.extend({
     changed: z.array(z.enum(['username', 'email', 'email_pending', 'role', 'disabled'])),
+    from: rights.optional(),
+    to: rights.optional(),
+    /** Where single sign-on gave the role. */
+    provider: z.string().optional(),
   }),
-  'auth.user_deleted': ofUser,
+  /** By what name it was known, since nobody can look it up any more. */
+  'auth.user_deleted': ofUser.extend({ username: z.string() }),
   'auth.password_changed': ofUser,
   /** An administrator has its owner set another one. */
   'auth.password_voided': ofUser,
@@ -91,12 +107,14 @@ export const events = {
     principals: z.array(z.object({ id: z.string(), access: z.enum(['read', 'write']) })),
     ...act,
   }),
-  'auth.service_account_created': ofServiceAccount,
+  'auth.service_account_created': ofServiceAccount.extend({ scopes }),
   'auth.service_account_changed': ofServiceAccount.extend({
     changed: z.array(z.enum(['name', 'description', 'scopes', 'disabled'])),
+    /** What it may do from now on, where that changed. */
+    scopes: scopes.optional(),
   }),
-  'auth.service_account_deleted': ofServiceAccount,
-  'auth.api_key_created': ofApiKey,
+  'auth.service_account_deleted': ofServiceAccount.extend({ name: z.string() }),
+  'auth.api_key_created': ofApiKey.extend({ name: z.string(), scopes }),
   'auth.api_key_deleted': ofApiKey,
   /** `key_id` is that of the key that it was given for. */
   'auth.token_issued': ofServiceAccount.extend({
@@ -107,6 +125,8 @@ export const events = {
   'auth.token_revoked': ofServiceAccount.extend({ token_id: z.string() }),
   /** Somebody said to be a service account and was not; null where there is none of that id. */
   'auth.client_refused': z.object({ service_account_id: z.string().nullable(), ...act }),
+  /** `actor_id` asked for what they may not; told once a minute for each endpoint. */
+  'auth.access_refused': z.object({ method: z.string(), path: z.string(), ...act }),
   'auth.totp_enabled': ofUser,
   'auth.totp_removed': ofUser,
   'auth.recovery_codes_replaced': ofUser,

@@ -1,5 +1,10 @@
 import type { Access } from '../gateway/access.ts'
-import { type Authenticate, type FindIdentity, SERVER } from '../gateway/principal.ts'
+import {
+  type Authenticate,
+  type FindIdentity,
+  SERVER,
+  type TellRefused,
+} from '../gateway/principal.ts'
 import type { Route } from '../gateway/route.ts'
 import { StartError } from '../platform/start-error.ts'
 import { accountByName } from './accounts/account-by-name.ts'
@@ -16,6 +21,7 @@ export interface Auth {
   routes: Route[]
   authenticate: Authenticate
   authenticateCookie: Authenticate
+  tellRefused: TellRefused
   access: Access
   identity: FindIdentity
   /** Creates the administrator on the first start, and says how to log in when it made up a password. */
@@ -88,6 +94,7 @@ export function createAuth(deps: AuthDeps): Auth {
     routes: authRoutes(parts, config),
     authenticate: parts.verified.authenticate,
     authenticateCookie: parts.verifiedCookies.authenticate,
+    tellRefused: parts.refusedAccess.tell,
     access: parts.access,
     identity: parts.grantees.identity,
     async start() {
@@ -98,7 +105,10 @@ export function createAuth(deps: AuthDeps): Auth {
       if (created === undefined || config.ADMIN_PASSWORD !== undefined) return undefined
       return { username: created.username, password }
     },
-    stop: () => parts.keyUses.settled(),
+    async stop() {
+      await parts.keyUses.settled()
+      await parts.refusedAccess.settled()
+    },
     administratorToken: async () => sessions.openFor(await firstAdministrator()),
     async resetAdministrator(name) {
       const password = randomPassword()

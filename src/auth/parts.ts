@@ -20,6 +20,7 @@ import { createUserPasswords } from './accounts/user-passwords.ts'
 import { createUsers } from './accounts/users.ts'
 import { createWaysToLogIn } from './accounts/ways-to-log-in.ts'
 import { createAudit } from './audit/audit.ts'
+import { createRefusedAccess } from './audit/refused-access.ts'
 import { createBrowserEntry } from './browser-entry.ts'
 import { createAccess } from './grants/access.ts'
 import { accountGrantees, allGrantees, serviceAccountGrantees } from './grants/grantees.ts'
@@ -169,6 +170,7 @@ export function createAuthParts(deps: AuthDeps) {
     ...people,
     ...machines,
     ...createSingleSignOnParts({ ...people, ...proofs, settings, administrators }),
+    refusedAccess: createRefusedAccess(given),
     keptMail: mail.keptMail,
     keyStore,
     keys,

@@ -14,7 +14,7 @@ import { checked, checkedPath, checkedQuery, readForm, readJson, readStream } fr
 import { createCors } from './cors.ts'
 import { createGuard, requireAccess } from './guard.ts'
 import { createOutageLog } from './outage-log.ts'
-import { type Authenticate, isIdentity, type Principal } from './principal.ts'
+import { type Authenticate, isIdentity, type Principal, type TellRefused } from './principal.ts'
 import { Problem } from './problem.ts'
 import { problems } from './problems.ts'
 import { createRateLimit, type RateLimit } from './rate-limit.ts'
@@ -37,6 +37,7 @@ export interface GatewayDeps {
   limits: Limits
   authenticate: Authenticate
   authenticateCookie: Authenticate
+  tellRefused: TellRefused
 }
 
 export type App = OpenAPIHono<{ Bindings: { connection: Connection } }>
@@ -136,7 +137,9 @@ export function createGateway(deps: GatewayDeps): Gateway {
       const result = await pass(mounted, visit)
       response = render(result, visit.headers)
     } catch (error) {
-      response = refuse(mounted.route, asProblem(error), visit)
+      const problem = asProblem(error)
+      if (problem.kind === problems.forbidden.kind) tellRefused(mounted, visit)
+      response = refuse(mounted.route, problem, visit)
     }
     requestMetrics.active.dec()
     if (visit.request.method === 'HEAD') await sayLength(response)
@@ -147,6 +150,12 @@ export function createGateway(deps: GatewayDeps): Gateway {
       tracing.record(serverSpan(visit, visit.recordedTrace, mounted.endpoint, response.status))
     }
     return response
+  }
+
+  function tellRefused({ endpoint }: Mounted, { principal, address }: Visit): void {
+    const { method, path } = endpoint
+    if (principal === undefined || !isIdentity(principal) || path === undefined) return
+    deps.tellRefused(principal, { method, path }, address)
   }
 
   /** Each step waits only where there is something to wait for, and all of them within the time limit. */

@@ -52,6 +52,16 @@ export interface Actor {
 export const SERVER: Actor = { id: null, name: null, address: null }
 
 /**
+ * What the gateway tells and auth writes down: somebody who is known was refused, since they may not do
+ * what they asked for. `path` is the endpoint's, with the names of its parameters.
+ */
+export type TellRefused = (
+  principal: Identity,
+  endpoint: { method: string; path: string },
+  address: string,
+) => void
+
+/**
  * What the gateway needs to know and auth provides: whom a bearer token, or a cookie, stands for.
  *
  * @throws {Problem} `invalidToken` or `tokenExpired`.

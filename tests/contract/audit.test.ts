@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, spyOn, test } from 'bun:test'
 
 import { eq } from 'drizzle-orm'
 import type { BunSQLiteDatabase } from 'drizzle-orm/bun-sqlite'
@@ -97,7 +97,7 @@ describe('the audit', () => {
       subject_id: adaId,
       address: '203.0.113.7',
       outcome: 'success',
-      details: { user_id: adaId },
+      details: { user_id: adaId, role: 'viewer' },
     })
     expect(Date.parse(created!.time)).toBe(harness.clock.now())
   })
@@ -192,6 +192,78 @@ describe('the audit', () => {
     const [login] = await entries({ type: 'auth.login', principal: adaId })
     expect(login!.actor).toEqual({ id: adaId, name: 'Ada' })
   })
+})
+
+describe('who asks for what they may not', () => {
+  const refused = (principal: string) => entries({ type: 'auth.access_refused', principal })
+
+  test('is told of once a minute for each endpoint, whoever it is about', async () => {
+    const id = await harness.addAccount({ username: 'climber' })
+    const token = await harness.logIn('climber')
+    const patch = { method: 'PATCH', path: `/api/v1/users/${id}`, body: { role: 'admin' }, token }
+    for (let n = 0; n < 5; n += 1) {
+      expect((await harness.request(patch)).status).toBe(403)
+      expect((await harness.request({ path: AUDIT, token })).status).toBe(403)
+    }
+    await until(async () => (await refused(id)).length === 2)
+    expect(await refused(id)).toMatchObject([
+      { actor: { id, name: 'climber' }, outcome: 'failure', details: { path: AUDIT } },
+      { details: { method: 'PATCH', path: '/api/v1/users/{id}' }, address: expect.any(String) },
+    ])
+    harness.clock.advance(60_000)
+    expect((await harness.request(patch)).status).toBe(403)
+    await until(async () => (await refused(id)).length === 3)
+  })
+
+  test('gets the same answer while the audit can’t be written', async () => {
+    await harness.addAccount({ username: 'unlucky' })
+    const token = await harness.logIn('unlucky')
+    const spy = spyOn(harness.platform.database, 'write').mockRejectedValue(new Error('full'))
+    expect((await harness.request({ path: AUDIT, token })).status).toBe(403)
+    spy.mockRestore()
+    await until(() => harness.lines.some((line) => line.includes('a refusal could not be put')))
+  })
+})
+
+test('what an account may do is told as it was and as it is', async () => {
+  const path = '/api/v1/users'
+  const token = harness.adminToken
+  const body = { username: 'riser', password: PASSWORD, role: 'viewer' }
+  const made = await harness.request({ path, body, token })
+  const { id } = (await made.json()) as { id: string }
+  for (const change of [{ role: 'admin', username: 'risen' }, { disabled: true }]) {
+    await harness.request({ method: 'PATCH', path: `${path}/${id}`, body: change, token })
+  }
+  await harness.request({ method: 'DELETE', path: `${path}/${id}`, token })
+  const told = await entries({ principal: id })
+  expect(told.map(({ type, details }) => [type, details])).toEqual([
+    ['auth.user_deleted', { user_id: id, username: 'risen' }],
+    [
+      'auth.user_changed',
+      { user_id: id, changed: ['disabled'], from: { disabled: false }, to: { disabled: true } },
+    ],
+    [
+      'auth.user_changed',
+      {
+        user_id: id,
+        changed: ['username', 'role'],
+        from: { role: 'viewer' },
+        to: { role: 'admin' },
+      },
+    ],
+    ['auth.user_created', { user_id: id, role: 'viewer' }],
+  ])
+})
+
+test('a token that was made on the machine is a login of nobody in person', async () => {
+  const token = await harness.app.auth.administratorToken()
+  const me = await harness.request({ path: '/api/v1/me', token })
+  const { id } = (await me.json()) as { id: string }
+  const [login] = await entries({ type: 'auth.login', principal: id })
+  expect(login).toMatchObject({ actor: null, subject_id: id, details: { methods: ['machine'] } })
+  const list = await harness.request({ path: '/api/v1/auth/sessions', token })
+  const { sessions } = (await list.json()) as { sessions: { device: string }[] }
+  expect(sessions.map(({ device }) => device)).toContain('scripts/token')
 })
 
 test('an entry is forgotten once it is as old as the setting says', async () => {

@@ -139,6 +139,7 @@ describe.if(isThere)('Redis', () => {
         const from = to === other ? listener : other
         await from.bus.publish('auth.user_created', {
           user_id,
+          role: 'viewer',
           actor_id: null,
           time: new Date().toISOString(),
         })

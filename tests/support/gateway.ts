@@ -68,6 +68,7 @@ export function createTestGateway(
       if (principal === undefined) throw problems.invalidToken()
       return principal
     },
+    tellRefused: () => {},
   }).mount(app, routes)
 
   return {

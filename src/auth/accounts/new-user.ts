@@ -60,7 +60,7 @@ export async function insertUser(
   actor: Actor,
 ): Promise<User> {
   await tx.insert(tables.accounts).values(row)
-  await audit.record(tx, actor, 'auth.user_created', { user_id: row.id })
+  await audit.record(tx, actor, 'auth.user_created', { user_id: row.id, role: row.role })
   return row
 }
 

@@ -96,10 +96,10 @@ export function createSignUps(deps: {
         const removed = await tx
           .delete(accounts)
           .where(and(lt(accounts.pendingSince, end), eq(accounts.role, 'viewer')))
-          .returning({ id: accounts.id })
-        for (const { id } of removed) {
+          .returning({ id: accounts.id, username: accounts.username })
+        for (const { id, username } of removed) {
           await grants.revoke(tx, id)
-          await audit.record(tx, SERVER, 'auth.user_deleted', { user_id: id })
+          await audit.record(tx, SERVER, 'auth.user_deleted', { user_id: id, username })
         }
       })
     },

@@ -33,7 +33,7 @@ export function createUserImport(deps: {
       .onConflictDoNothing()
       .returning({ id: accounts.id })
     if (created === undefined) return undefined
-    await audit.record(tx, actor, 'auth.user_created', { user_id: created.id })
+    await audit.record(tx, actor, 'auth.user_created', { user_id: created.id, role: user.role })
     return created.id
   }
 

@@ -163,7 +163,12 @@ export function createUsers(deps: {
           await mailedTickets.revoke(tx, ['verify_email'], id)
           await pendingAddresses.ask(tx, id, next.emailPending)
         }
-        await audit.record(tx, actor, 'auth.user_changed', { user_id: id, changed: fields })
+        const rights = rightsOf(account, columns)
+        await audit.record(tx, actor, 'auth.user_changed', {
+          user_id: id,
+          changed: fields,
+          ...rights,
+        })
         return { ...account, ...columns }
       }),
     )
@@ -210,7 +215,8 @@ export function createUsers(deps: {
         await tx.delete(identities).where(eq(identities.accountId, id))
         await tx.delete(keptMail).where(eq(keptMail.accountId, id))
         await tx.delete(accounts).where(eq(accounts.id, id))
-        await audit.record(tx, actor, 'auth.user_deleted', { user_id: id })
+        const { username } = account
+        await audit.record(tx, actor, 'auth.user_deleted', { user_id: id, username })
         return true
       })
       forget(id)
@@ -242,6 +248,22 @@ const FIELDS = {
   role: 'role',
   disabledAt: 'disabled',
 } as const
+
+/** From what and to what a change takes the rights of an account, where it does. */
+function rightsOf(account: User, columns: Partial<User>) {
+  const [before, after] = [account, { ...account, ...columns }].map(({ role, disabledAt }) => ({
+    role,
+    disabled: disabledAt !== null,
+  })) as [Rights, Rights]
+  const names = (['role', 'disabled'] as const).filter((name) => before[name] !== after[name])
+  if (names.length === 0) return {}
+  const only = (rights: Rights) => Object.fromEntries(names.map((name) => [name, rights[name]]))
+  return { from: only(before), to: only(after) }
+}
+interface Rights {
+  role: Role
+  disabled: boolean
+}
 
 const fieldsOf = (account: User, columns: Partial<User>) =>
   (Object.keys(FIELDS) as (keyof typeof FIELDS)[])

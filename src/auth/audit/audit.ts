@@ -22,6 +22,7 @@ const FAILURES: ReadonlySet<Act> = new Set([
   'auth.ticket_refused',
   'auth.mail_refused',
   'auth.client_refused',
+  'auth.access_refused',
 ])
 
 /** Triggers refuse to remove what is no older than this, counted from the newest entry. */

@@ -138,7 +138,7 @@ export function createApiKeys(deps: {
         if (sessionId !== undefined) await requireOpenSession(tx, deps.tables, { id, sessionId })
         await requireRoom(tx, owner.id)
         await tx.insert(apiKeys).values({ ...key, hash, ownerId: owner.id })
-        const details = { ...ownerIds(owner), key_id: key.id }
+        const details = { ...ownerIds(owner), key_id: key.id, name, scopes }
         await audit.record(tx, actor, 'auth.api_key_created', details)
         return { key, secret }
       })

@@ -74,7 +74,7 @@ export function createServiceAccounts(deps: {
       return refusingTakenNames(() =>
         database.write(async (tx) => {
           await tx.insert(serviceAccounts).values(row)
-          const details = { service_account_id: row.id }
+          const details = { service_account_id: row.id, scopes: row.scopes }
           await audit.record(tx, actor, 'auth.service_account_created', details)
           return row
         }),
@@ -109,7 +109,11 @@ export function createServiceAccounts(deps: {
           if (fields.length === 0) return account
           const columns = { ...next, updatedAt: now }
           await tx.update(serviceAccounts).set(columns).where(eq(serviceAccounts.id, id))
-          const details = { service_account_id: id, changed: fields }
+          const details = {
+            service_account_id: id,
+            changed: fields,
+            ...(next.scopes === undefined ? {} : { scopes: next.scopes }),
+          }
           await audit.record(tx, actor, 'auth.service_account_changed', details)
           return { ...account, ...columns }
         }),
@@ -122,11 +126,12 @@ export function createServiceAccounts(deps: {
         const rows = await tx
           .delete(serviceAccounts)
           .where(eq(serviceAccounts.id, id))
-          .returning({ id: serviceAccounts.id })
-        if (rows.length === 0) return false
+          .returning({ name: serviceAccounts.name })
+        if (rows[0] === undefined) return false
         await tx.delete(apiKeys).where(eq(apiKeys.ownerId, id))
         await grants.revoke(tx, id)
-        await audit.record(tx, actor, 'auth.service_account_deleted', { service_account_id: id })
+        const details = { service_account_id: id, name: rows[0].name }
+        await audit.record(tx, actor, 'auth.service_account_deleted', details)
         return true
       })
       forget(id)

@@ -1,7 +1,7 @@
 import { and, desc, eq, gt, inArray, isNull, lt, ne, or } from 'drizzle-orm'
 
 import type { LoginMethod } from '../../events.ts'
-import type { Actor } from '../../gateway/principal.ts'
+import { type Actor, SERVER } from '../../gateway/principal.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Database, Writes } from '../../platform/database/database.ts'
 import type { User } from '../accounts/new-user.ts'
@@ -117,7 +117,7 @@ export function createSessions(deps: {
   async function insert(
     account: User,
     session: Partial<StoredSession> & Pick<StoredSession, 'id' | 'expiresAt'>,
-    announce?: (tx: Writes) => Promise<void>,
+    announce: (tx: Writes) => Promise<void>,
     isProved?: (tx: Writes) => Promise<boolean>,
   ): Promise<boolean> {
     return database.write(async (tx) => {
@@ -134,7 +134,7 @@ export function createSessions(deps: {
         .insert(sessions)
         .values({ accountId: account.id, createdAt: new Date(clock.now()), ...session })
       await makeRoom(tx, account.id)
-      await announce?.(tx)
+      await announce(tx)
       return true
     })
   }
@@ -150,6 +150,9 @@ export function createSessions(deps: {
     if (surplus.length === 0) return
     const ids = surplus.map(({ id }) => id)
     await tx.delete(sessions).where(inArray(sessions.id, ids))
+    for (const session_id of ids) {
+      await audit.record(tx, SERVER, 'auth.logout', { user_id: accountId, session_id })
+    }
   }
 
   /** A token never outlives its session. */
@@ -253,7 +256,15 @@ export function createSessions(deps: {
     },
     async openFor(account) {
       const session = { id: Bun.randomUUIDv7(), expiresAt: later(deps.loginSeconds) }
-      if (!(await insert(account, session))) throw new Error('the account was changed meanwhile')
+      const { id: user_id } = account
+      const isOpen = await insert(account, { ...session, device: 'scripts/token' }, (tx) =>
+        audit.record(tx, SERVER, 'auth.login', {
+          user_id,
+          session_id: session.id,
+          methods: ['machine'],
+        }),
+      )
+      if (!isOpen) throw new Error('the account was changed meanwhile')
       return (await sign(account, session, deps.loginSeconds, 'ES256')).token
     },
     async refresh(refreshToken, client) {

@@ -112,7 +112,8 @@ export function createArrivals(deps: {
     if (!person.mayJoin) return { refused: 'no_account', account: undefined }
     const account = await create(tx, person, email.address)
     const actor = { id: account.id, name: account.username, address }
-    await audit.record(tx, actor, 'auth.user_created', { user_id: account.id })
+    const { id, role } = account
+    await audit.record(tx, actor, 'auth.user_created', { user_id: id, role })
     await identityRows.add(tx, actor, account, provider, person)
     return { account }
   }
@@ -155,7 +156,13 @@ export function createArrivals(deps: {
     await mailedTickets.revoke(tx, PASSWORD_TICKETS, account.id)
     // Not the person: it is the provider that says so.
     const actor = { id: null, name: null, address }
-    const details = { user_id: account.id, changed: ['role' as const] }
+    const details = {
+      user_id: account.id,
+      changed: ['role' as const],
+      from: { role: account.role },
+      to: { role },
+      provider,
+    }
     await audit.record(tx, actor, 'auth.user_changed', details)
     return { ...account, ...columns }
   }

@@ -21,8 +21,9 @@ const auth = createAuth(platform)
 await auth.start()
 
 const app: App = new OpenAPIHono()
-const { authenticate, authenticateCookie } = auth
-createGateway({ ...platform, authenticate, authenticateCookie }).mount(app, [...auth.routes, noop])
+const { authenticate, authenticateCookie, tellRefused } = auth
+const gateway = createGateway({ ...platform, authenticate, authenticateCookie, tellRefused })
+gateway.mount(app, [...auth.routes, noop])
 
 Bun.serve({
   port: config.PORT,
