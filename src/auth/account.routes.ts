@@ -4,14 +4,15 @@ import type { Problem } from '../gateway/problem.ts'
 import { problems } from '../gateway/problems.ts'
 import { actorOf, personOf, type Route, route } from '../gateway/route.ts'
 import type { Users } from './accounts/users.ts'
+import { ACCOUNT } from './browser-entry.ts'
 import { AccountPage } from './pages/account.tsx'
 import { pageOf } from './pages/layout.tsx'
+import { minuteOf } from './pages/minute.ts'
 import { refusalPage } from './pages/refusal.tsx'
 import { signInPath } from './sessions/return-addresses.ts'
 import type { Sessions } from './sessions/sessions.ts'
 
 const FORM_BYTES_MAX = 4 * 1024
-const ACCOUNT = '/account'
 
 const example = { session: '0198c5a2-7d31-7c9e-9f1b-2f6a1f0c8e11' }
 const choice = z.strictObject({ session: z.string().max(64) })
@@ -72,6 +73,3 @@ const refusal = (problem: Problem) =>
   problem.kind.status === 401 ? seeOther(signInPath(ACCOUNT)) : refusalPage(problem)
 
 const seeOther = (location: string) => new Response(null, { status: 303, headers: { location } })
-
-/** As `2026-01-02 03:04 UTC`. */
-const minuteOf = (time: Date) => `${time.toISOString().slice(0, 16).replace('T', ' ')} UTC`

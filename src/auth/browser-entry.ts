@@ -1,27 +1,32 @@
+import type { Authenticate } from '../gateway/principal.ts'
 import type { RequestContext } from '../gateway/route.ts'
 import type { SessionCookie } from '../gateway/session-cookie.ts'
 import type { BrowserSessions } from './sessions/browser-sessions.ts'
-import { type ReturnAddresses, SIGN_IN } from './sessions/return-addresses.ts'
+import { type ReturnAddresses, SIGN_IN, signInPath } from './sessions/return-addresses.ts'
 import type { Grant } from './sessions/sessions.ts'
 
 /** Where a browser goes that is to go nowhere else. */
 export const ACCOUNT = '/account'
+/** Where somebody goes first who owes the server a second factor. */
+export const SECOND_FACTORS = '/account/second-factors'
 
 /** How a browser is let in and out, whatever its user has shown. */
 export interface BrowserEntry {
-  /** Makes the granted session this browser's, and sends it on. */
+  /** Makes the granted session this browser's, and sends it on; first to what is owed, where that is so. */
   enter(context: RequestContext, grant: Grant, returnTo: string | undefined): Promise<Response>
   leave(context: RequestContext): Promise<Response>
 }
 
 export function createBrowserEntry(deps: {
   browserSessions: BrowserSessions
+  /** Of the secret in the cookie. */
+  authenticate: Authenticate
   returns: ReturnAddresses
   cookie: SessionCookie
   /** How long a browser keeps the cookie: as long as a session lives at most. */
   ttlSeconds: number
 }): BrowserEntry {
-  const { browserSessions, returns, cookie, ttlSeconds } = deps
+  const { browserSessions, authenticate, returns, cookie, ttlSeconds } = deps
 
   /** A browser has one session: signing in or out ends the one before. */
   async function endCurrent({ request, address }: RequestContext): Promise<void> {
@@ -33,7 +38,10 @@ export function createBrowserEntry(deps: {
     async enter(context, grant, returnTo) {
       const secret = await browserSessions.adopt(grant)
       await endCurrent(context)
-      return seeOther(returns.admit(returnTo) ?? ACCOUNT, cookie.write(secret, ttlSeconds))
+      const target = returns.admit(returnTo)
+      const { scopes } = await authenticate(secret)
+      const location = scopes.size === 0 ? signInPath(target, SECOND_FACTORS) : (target ?? ACCOUNT)
+      return seeOther(location, cookie.write(secret, ttlSeconds))
     },
     async leave(context) {
       await endCurrent(context)

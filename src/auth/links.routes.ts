@@ -7,7 +7,7 @@ import type { EmailVerification } from './accounts/email-verification.ts'
 import type { PasswordResets } from './accounts/password-resets.ts'
 import { pageOf } from './pages/layout.tsx'
 import { ForgotPasswordPage, NewPasswordPage } from './pages/passwords.tsx'
-import { refusalPage } from './pages/refusal.tsx'
+import { refusalPage, refusalPageWith } from './pages/refusal.tsx'
 import { VerifyEmailPage } from './pages/verify-email.tsx'
 import { PASSWORD_TYPED_MAX, passwordFault } from './passwords/password-rules.ts'
 import { authProblems } from './problems.ts'
@@ -42,13 +42,15 @@ const newPassword = z.strictObject({
 export function linkRoutes(deps: {
   passwordResets: PasswordResets
   emailVerification: EmailVerification
+  /** Whether links reach people by themselves. */
+  isMailed: boolean
 }): Route[] {
-  const { passwordResets, emailVerification } = deps
-  const page = { access: 'open', isPage: true, tag: 'pages', refusal: refusalPage } as const
+  const { passwordResets, emailVerification, isMailed } = deps
+  const page = { access: 'open', isPage: true, tag: 'pages', refusal } as const
   const shown = { 200: { description: 'A page' } }
 
   const forgotPage = (state: { fault?: string; isSent?: boolean }, status = 200) =>
-    pageOf(ForgotPasswordPage({ action: FORGOT_PASSWORD, ...state }), { status })
+    pageOf(ForgotPasswordPage({ action: FORGOT_PASSWORD, isMailed, ...state }), { status })
 
   const forgot = [
     route(
@@ -203,6 +205,15 @@ export function linkRoutes(deps: {
 
   return [...forgot, ...setPassword('/reset-password'), ...setPassword('/set-password'), ...verify]
 }
+
+/** A link that is void may be replaced by a new one. */
+const refusal = (problem: Problem) =>
+  refusalPageWith(
+    problem,
+    problem.kind === authProblems.badTicket.kind
+      ? { href: FORGOT_PASSWORD, text: 'Have a new link sent' }
+      : undefined,
+  )
 
 const GONE = 'The link was used, is too old, or was made void by a change since. Ask for a new one.'
 const OBVIOUS = 'The password is little more than a name or a word that is easy to guess here.'

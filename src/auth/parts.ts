@@ -193,6 +193,12 @@ export function createAuthParts(deps: AuthDeps) {
     logins: createLogins(people),
     recentLogins: createRecentLogins(people),
     returns,
-    entry: createBrowserEntry({ browserSessions, returns, cookie, ttlSeconds }),
+    entry: createBrowserEntry({
+      browserSessions,
+      authenticate: verifiedCookies.authenticate,
+      returns,
+      cookie,
+      ttlSeconds,
+    }),
   }
 }

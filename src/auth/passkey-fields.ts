@@ -35,6 +35,27 @@ export const authenticationResponse = z.object({
   }),
 })
 
+/** As a script writes it into a field of a form. */
+export const asText = <Schema extends z.ZodType>(schema: Schema) =>
+  z
+    .string()
+    .transform((text, context) => {
+      try {
+        return JSON.parse(text) as unknown
+      } catch {
+        context.addIssue({ code: 'custom', message: 'expected JSON' })
+        return z.NEVER
+      }
+    })
+    .pipe(schema)
+
+export const passkeyName = z
+  .string()
+  .trim()
+  .min(1)
+  .max(64)
+  .regex(/^\P{C}*$/u, 'expected printable characters')
+
 export const registrationExample = {
   id: 'dGhlIGlkIG9mIGEgcGFzc2tleQ',
   rawId: 'dGhlIGlkIG9mIGEgcGFzc2tleQ',

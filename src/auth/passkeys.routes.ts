@@ -1,45 +1,37 @@
 import { z } from '@hono/zod-openapi'
 
 import { problems } from '../gateway/problems.ts'
-import { actorOf, personOf, type RequestContext, type Route, route } from '../gateway/route.ts'
+import { personOf, type Route, route } from '../gateway/route.ts'
 import { scalar } from '../gateway/scalar.ts'
+import { ownerOf } from './owner.ts'
 import {
   creationExample,
   creationOptions,
   documentOf,
   passkey,
   passkeyExample,
+  passkeyName,
   registrationExample,
   registrationResponse,
 } from './passkey-fields.ts'
 import { authProblems } from './problems.ts'
 import type { PasskeyCeremonies } from './second-factors/passkey-ceremonies.ts'
+import type { PasskeyRegistrations } from './second-factors/passkey-registrations.ts'
 import type { SecondFactors } from './second-factors/second-factors.ts'
 import type { RecentLogins } from './sessions/recent-logins.ts'
 
 const BODY_BYTES_MAX = 32 * 1024
 
-const name = scalar(
-  z
-    .string()
-    .trim()
-    .min(1)
-    .max(64)
-    .regex(/^\P{C}*$/u, 'expected printable characters'),
-).meta({ description: 'What I call it' })
+const name = scalar(passkeyName).meta({ description: 'What I call it' })
 
 /** My own passkeys. */
 export function passkeyRoutes(deps: {
   secondFactors: SecondFactors
   ceremonies: PasskeyCeremonies
+  passkeyRegistrations: PasskeyRegistrations
   recentLogins: RecentLogins
 }): Route[] {
-  const { secondFactors, ceremonies, recentLogins } = deps
-
-  const ownerOf = (context: RequestContext) => {
-    const { id, sessionId } = personOf(context)
-    return { id, sessionId, actor: actorOf(context) }
-  }
+  const { secondFactors, ceremonies, passkeyRegistrations, recentLogins } = deps
 
   return [
     route(
@@ -116,17 +108,11 @@ export function passkeyRoutes(deps: {
         ],
       },
       async ({ body }, context) => {
-        const owner = ownerOf(context)
-        const made = await ceremonies.verifyRegistration(body.response)
-        const isMine =
-          made?.challenge.accountId === owner.id &&
-          (made.challenge.data as { sessionId: string }).sessionId === owner.sessionId
-        if (made === undefined || !isMine) {
-          throw authProblems.passkeyRefused({
-            detail: 'Its challenge was used or is too old, or it was made for another server.',
-          })
-        }
-        const added = await secondFactors.addPasskey(owner, body.name, made.passkey)
+        const added = await passkeyRegistrations.register(
+          ownerOf(context),
+          body.name,
+          body.response,
+        )
         return { status: 201, body: documentOf(added) }
       },
     ),

@@ -17,6 +17,7 @@ import type { AuthParts } from './parts.ts'
 import { passkeyLoginRoutes } from './passkey-logins.routes.ts'
 import { passkeyRoutes } from './passkeys.routes.ts'
 import { passwordResetRoutes } from './password-reset.routes.ts'
+import { secondFactorPagesRoutes } from './second-factor-pages.routes.ts'
 import { secondFactorRoutes } from './second-factor.routes.ts'
 import { secondFactorsRoutes } from './second-factors.routes.ts'
 import { serviceAccountKeyRoutes } from './service-account-keys.routes.ts'
@@ -54,6 +55,7 @@ export const authRoutes = (parts: AuthParts, config: Config): Route[] => [
   ...signInRoutes({ ...parts, providers: [...parts.providers.values()] }),
   ...linkRoutes(parts),
   ...accountRoutes(parts),
+  ...secondFactorPagesRoutes(parts),
   ...forwardRoutes({ returns: parts.returns, publicUrl: config.PUBLIC_URL }),
 
   // For administrators.

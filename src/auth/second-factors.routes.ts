@@ -1,8 +1,9 @@
 import { z } from '@hono/zod-openapi'
 
 import { problems } from '../gateway/problems.ts'
-import { actorOf, personOf, type RequestContext, type Route, route } from '../gateway/route.ts'
+import { personOf, type RequestContext, type Route, route } from '../gateway/route.ts'
 import { scalar } from '../gateway/scalar.ts'
+import { ownerOf } from './owner.ts'
 import { authProblems } from './problems.ts'
 import type { SecondFactors } from './second-factors/second-factors.ts'
 import { TOTP_SETUP_SECONDS } from './second-factors/totp.ts'
@@ -29,11 +30,6 @@ export function secondFactorsRoutes(deps: {
   recentLogins: RecentLogins
 }): Route[] {
   const { secondFactors, recentLogins } = deps
-
-  const ownerOf = (context: RequestContext) => {
-    const { id, sessionId } = personOf(context)
-    return { id, sessionId, actor: actorOf(context) }
-  }
 
   /** @throws {Problem} 403 unless they have just logged in. */
   async function recent(context: RequestContext) {

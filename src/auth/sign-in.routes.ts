@@ -10,7 +10,7 @@ import { PASSKEY_SCRIPT } from './pages/passkey.tsx'
 import { refusalPage } from './pages/refusal.tsx'
 import { SecondFactorPage } from './pages/second-factor.tsx'
 import { type Provider, SignInPage, SignOutPage } from './pages/sign-in.tsx'
-import { authenticationExample, authenticationResponse } from './passkey-fields.ts'
+import { asText, authenticationExample, authenticationResponse } from './passkey-fields.ts'
 import { PASSWORD_TYPED_MAX } from './passwords/password-rules.ts'
 import { authProblems } from './problems.ts'
 import type { PasskeyLogins } from './second-factors/passkey-logins.ts'
@@ -36,18 +36,7 @@ const credentials = z.strictObject({
 })
 const code = z.string().min(1).max(64)
 const ticket = z.string().max(256)
-/** As a script writes it into a field. */
-const passkey = z
-  .string()
-  .transform((text, context) => {
-    try {
-      return JSON.parse(text) as unknown
-    } catch {
-      context.addIssue({ code: 'custom', message: 'expected JSON' })
-      return z.NEVER
-    }
-  })
-  .pipe(authenticationResponse)
+const passkey = asText(authenticationResponse)
 const secondFactor = z.union([
   z.strictObject({ ticket, code }),
   z.strictObject({ ticket, recovery_code: code }),

@@ -74,6 +74,27 @@ describe('a forgotten password', () => {
     expect(pages[1]).toBe(pages[0])
   })
 
+  test('says where no mail is sent who has the link', async () => {
+    const bare = await openHarness()
+    const answer = await bare.request({
+      path: '/forgot-password',
+      body: 'username=nobody',
+      headers: {
+        'content-type': 'application/x-www-form-urlencoded',
+        'sec-fetch-site': 'same-origin',
+      },
+    })
+    const text = await answer.text()
+    expect(text).toContain('an administrator has a link for you')
+    expect(text).not.toContain('on its way')
+    await bare.close()
+  })
+
+  test('by a link that is void, leads to another', async () => {
+    const path = `/reset-password?ticket=qt_${'x'.repeat(43)}`
+    expect(await shown(await harness.request({ path }), 400)).toContain('href="/forgot-password"')
+  })
+
   test('is set anew by the link in the mail', async () => {
     await send('/forgot-password', { username: name })
     const link = await linkIn()

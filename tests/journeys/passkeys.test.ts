@@ -1,22 +1,18 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 
-import { type Chromium, ensureChromium, type Page, startChromium } from '../support/chromium.ts'
+import {
+  addAuthenticator,
+  type Chromium,
+  ensureChromium,
+  type Page,
+  startChromium,
+} from '../support/chromium.ts'
 import { PASSWORD } from '../support/harness.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 import { freePort } from '../support/services/service.ts'
 
 const PASSKEYS = '/api/v1/me/passkeys'
 const SECOND = '/api/v1/auth/second-factor'
-
-/** A passkey on this device, as a laptop with a finger has it. */
-const AUTHENTICATOR = {
-  protocol: 'ctap2',
-  transport: 'internal',
-  hasResidentKey: true,
-  hasUserVerification: true,
-  isUserVerified: true,
-  automaticPresenceSimulation: true,
-}
 
 const isThere = await ensureChromium()
 const testInChromium = isThere ? test : test.skip
@@ -33,11 +29,7 @@ beforeAll(async () => {
   server = await startServer({ PORT: String(port), PUBLIC_URL: `http://localhost:${port}` })
   chromium = await startChromium()
   page = await chromium.open(`http://localhost:${port}/`)
-  await page.send('WebAuthn.enable')
-  const added = await page.send<{ authenticatorId: string }>('WebAuthn.addVirtualAuthenticator', {
-    options: AUTHENTICATOR,
-  })
-  authenticatorId = added.authenticatorId
+  authenticatorId = await addAuthenticator(page)
   token = await server.logIn()
 }, 60_000)
 afterAll(async () => {

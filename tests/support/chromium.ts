@@ -98,6 +98,25 @@ export async function startChromium(): Promise<Chromium> {
   }
 }
 
+/** A passkey on this device, as a laptop with a finger has it. @returns how the browser calls it. */
+export async function addAuthenticator(page: Page): Promise<string> {
+  await page.send('WebAuthn.enable')
+  const { authenticatorId } = await page.send<{ authenticatorId: string }>(
+    'WebAuthn.addVirtualAuthenticator',
+    {
+      options: {
+        protocol: 'ctap2',
+        transport: 'internal',
+        hasResidentKey: true,
+        hasUserVerification: true,
+        isUserVerified: true,
+        automaticPresenceSimulation: true,
+      },
+    },
+  )
+  return authenticatorId
+}
+
 /** One connection to one page; answers are told apart by the number of their command. */
 async function connect(address: string): Promise<{ page: Page; socket: WebSocket }> {
   const socket = new WebSocket(address)

@@ -26,6 +26,9 @@ export function AccountPage(props: {
       <form method="post" action="/sign-out">
         <button>Sign out</button>
       </form>
+      <p>
+        <a href="/account/second-factors">Second factors</a>: an app, passkeys, recovery codes
+      </p>
       <h2 id="sessions">Your sessions</h2>
       <ul role="list" aria-labelledby="sessions">
         {sessions.map((session) => (

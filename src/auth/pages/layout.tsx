@@ -68,6 +68,7 @@ export function Field(props: {
   hint?: string
   isFaulty?: boolean
   isFirst?: boolean
+  charactersMax?: number
   /** Digits alone, for which phones have a keyboard of their own. */
   isNumeric?: boolean
 }) {
@@ -92,6 +93,7 @@ export function Field(props: {
         autocomplete={props.autocomplete}
         autocapitalize="none"
         spellcheck={false}
+        maxlength={props.charactersMax}
         inputmode={props.isNumeric ? 'numeric' : undefined}
         aria-invalid={isFaulty ? 'true' : undefined}
         aria-describedby={described.length === 0 ? undefined : described.join(' ')}

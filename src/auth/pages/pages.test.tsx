@@ -5,12 +5,22 @@ import { pageOf, textOf } from './layout.tsx'
 import { ForgotPasswordPage, NewPasswordPage } from './passwords.tsx'
 import { RefusalPage } from './refusal.tsx'
 import { SecondFactorPage } from './second-factor.tsx'
+import { RecoveryCodesPage, SecondFactorsPage, TotpSetupPage } from './second-factors.tsx'
 import { SignInPage, SignOutPage } from './sign-in.tsx'
 import { VerifyEmailPage } from './verify-email.tsx'
 
 const HOSTILE = `"'><script>alert(1)</script><b id=x onclick=y>&lt;`
 const form = { action: `/there?a=1&b=${HOSTILE}`, fault: HOSTILE, ticket: HOSTILE }
 const session = { id: HOSTILE, device: HOSTILE, address: HOSTILE, usedAt: HOSTILE }
+
+const actions = {
+  beginTotp: `/totp?b=${HOSTILE}`,
+  confirmTotp: '/totp/confirmation',
+  removeTotp: '/totp/removal',
+  recoveryCodes: '/codes',
+  addPasskey: `/passkeys?b=${HOSTILE}`,
+  removePasskey: '/passkeys/removal',
+}
 
 /** Every page, with all that can be put into it, by somebody who means ill. */
 const pages = {
@@ -34,7 +44,11 @@ const pages = {
     ],
   }),
   refusal: RefusalPage({ title: HOSTILE, detail: HOSTILE }),
-  'refusal of a sign-on': RefusalPage({ title: HOSTILE, detail: HOSTILE, isSignOn: true }),
+  'refusal of a sign-on': RefusalPage({
+    title: HOSTILE,
+    detail: HOSTILE,
+    way: { href: `/there${HOSTILE}`, text: HOSTILE },
+  }),
   'second factor': SecondFactorPage({ ...form, methods: ['totp', 'recovery_code', 'passkey'] }),
   'second factor, by recovery code': SecondFactorPage({
     ...form,
@@ -42,8 +56,36 @@ const pages = {
     isRecovery: true,
   }),
   'second factor, by passkey': SecondFactorPage({ ...form, methods: ['passkey'] }),
-  'forgot password': ForgotPasswordPage({ ...form, username: HOSTILE }),
-  'forgot password, sent': ForgotPasswordPage({ action: '/forgot', isSent: true }),
+  'forgot password': ForgotPasswordPage({ ...form, username: HOSTILE, isMailed: true }),
+  'forgot password, sent': ForgotPasswordPage({ action: '/forgot', isMailed: false, isSent: true }),
+  'second factors, none': SecondFactorsPage({
+    actions,
+    isTotpEnabled: false,
+    passkeys: [],
+    recoveryCodesLeft: 0,
+    isOwing: true,
+    next: '/account',
+  }),
+  'second factors': SecondFactorsPage({
+    actions,
+    isTotpEnabled: true,
+    passkeys: [
+      { id: HOSTILE, name: HOSTILE, usedAt: null },
+      { id: '2', name: 'My laptop', usedAt: '2026-01-02 03:04 UTC' },
+    ],
+    recoveryCodesLeft: 9,
+    isOwing: false,
+    next: HOSTILE,
+    fault: HOSTILE,
+  }),
+  'app, set up': TotpSetupPage({
+    action: '/confirm',
+    secret: 'GEZDGNBVGY3TQOJQ',
+    uri: HOSTILE,
+    back: '/account',
+    fault: HOSTILE,
+  }),
+  'recovery codes': RecoveryCodesPage({ codes: [HOSTILE, 'b'], next: '/account' }),
   'new password': NewPasswordPage({ ...form, username: HOSTILE }),
   'first password': NewPasswordPage({ ...form, isFirst: true }),
   'verify e-mail': VerifyEmailPage({

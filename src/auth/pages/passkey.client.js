@@ -2,6 +2,7 @@
 const form = document.querySelector('form[data-passkey]')
 const button = form?.querySelector('button')
 const status = form?.querySelector('[role="status"]')
+const isNew = form?.dataset.passkey === 'new'
 
 async function ask() {
   const { options: path, ticket } = form.dataset
@@ -13,15 +14,21 @@ async function ask() {
   })
   const options = await answer.json()
   if (!answer.ok) throw new Error([options.title, options.detail].filter(Boolean).join('. '))
-  const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(options)
-  const credential = await navigator.credentials.get({ publicKey })
+  const credential = isNew
+    ? await navigator.credentials.create({
+        publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(options),
+      })
+    : await navigator.credentials.get({
+        publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options),
+      })
   form.elements.response.value = JSON.stringify(credential)
   form.submit()
 }
 
 if (form && window.PublicKeyCredential?.parseRequestOptionsFromJSON) {
   form.hidden = false
-  button.addEventListener('click', () => {
+  form.addEventListener('submit', (event) => {
+    event.preventDefault()
     button.disabled = true
     status.textContent = ''
     ask().catch((error) => {

@@ -1,12 +1,14 @@
 import { inlineSource } from '../../gateway/html-page.ts'
+import { Field } from './layout.tsx'
 import script from './passkey.client.js' with { type: 'text' }
 
 /** What a page with the button has to let run. */
 export const PASSKEY_SCRIPT = inlineSource(script)
 
 /**
- * The button to show a passkey, which takes a script: without one, or where the browser has none, it is
- * not there. What the authenticator says goes to the server as a form, so that it answers as to the others.
+ * The button to show a passkey, or to make one, which takes a script: without one, or where the browser
+ * has none, it is not there. What the authenticator says goes to the server as a form, so that it answers
+ * as to the others.
  */
 export function PasskeyForm(props: {
   action: string
@@ -14,8 +16,10 @@ export function PasskeyForm(props: {
   optionsPath: string
   /** What the first step was answered with, where this is the second. */
   ticket?: string
+  /** Whether it makes one, and asks for its name. */
+  isNew?: boolean
 }) {
-  const { action, optionsPath, ticket } = props
+  const { action, optionsPath, ticket, isNew = false } = props
   return (
     <>
       <form
@@ -23,15 +27,22 @@ export function PasskeyForm(props: {
         action={action}
         class="stack"
         hidden
-        data-passkey
+        data-passkey={isNew ? 'new' : 'known'}
         data-options={optionsPath}
         data-ticket={ticket}
       >
         {ticket !== undefined && <input type="hidden" name="ticket" value={ticket} />}
         <input type="hidden" name="response" />
-        <button type="button" class="plain">
-          Use a passkey
-        </button>
+        {isNew && (
+          <Field
+            label="Name of the passkey"
+            name="name"
+            autocomplete="off"
+            hint="By which you will know it, such as “My laptop”."
+            charactersMax={64}
+          />
+        )}
+        <button class="plain">{isNew ? 'Make a passkey' : 'Use a passkey'}</button>
         <p class="quiet" role="status" />
       </form>
       <script type="module" dangerouslySetInnerHTML={{ __html: script }} />

@@ -1,19 +1,23 @@
 import { Field, Layout } from './layout.tsx'
 
-/** Asks for a link by mail. What it says afterwards does not tell whether there is such an account. */
+/** Asks for a link. What it says afterwards does not tell whether there is such an account. */
 export function ForgotPasswordPage(props: {
   action: string
   fault?: string | undefined
   username?: string | undefined
+  /** Whether links reach people by themselves. */
+  isMailed: boolean
   isSent?: boolean
 }) {
-  const { action, fault, username, isSent = false } = props
+  const { action, fault, username, isMailed, isSent = false } = props
   return (
     <Layout title="Forgot your password?" fault={fault}>
       {isSent ? (
         <p role="status">
-          If there is an account of that name with an e-mail address, a link is on its way there. It
-          is good once, and for an hour.
+          {isMailed
+            ? 'If there is an account of that name with an e-mail address, a link is on its way there.'
+            : 'If there is an account of that name, an administrator has a link for you: ask for it.'}{' '}
+          It is good once, and for an hour.
         </p>
       ) : (
         <form method="post" action={action} class="stack">
@@ -26,7 +30,7 @@ export function ForgotPasswordPage(props: {
             isFaulty={fault !== undefined}
             isFirst
           />
-          <button>Send the link</button>
+          <button>{isMailed ? 'Send the link' : 'Ask for the link'}</button>
         </form>
       )}
       <p>

@@ -1,14 +1,20 @@
 import type { Problem } from '../../gateway/problem.ts'
 import { Layout, pageOf } from './layout.tsx'
 
+/** Where to go on from a refusal, beside one's account. */
+interface Way {
+  href: string
+  text: string
+}
+
 /** What could not be done, and a way on. */
-export function RefusalPage(props: { title: string; detail: string; isSignOn?: boolean }) {
-  const { title, detail, isSignOn } = props
+export function RefusalPage(props: { title: string; detail: string; way?: Way | undefined }) {
+  const { title, detail, way } = props
   return (
     <Layout title={title} fault={detail}>
-      {isSignOn && (
+      {way !== undefined && (
         <p>
-          <a href="/sign-in">Sign in again, or in another way</a>
+          <a href={way.href}>{way.text}</a>
         </p>
       )}
       <p>
@@ -19,12 +25,14 @@ export function RefusalPage(props: { title: string; detail: string; isSignOn?: b
 }
 
 /** A refusal as a page tells it. */
-export const refusalPage = (problem: Problem): Response => answerTo(problem, false)
+export const refusalPage = (problem: Problem): Response => refusalPageWith(problem, undefined)
+
+/** The same with a way on, where one helps. */
+export function refusalPageWith({ kind, options }: Problem, way: Way | undefined): Response {
+  const { title, status, advice } = kind
+  return pageOf(RefusalPage({ title, detail: options.detail ?? advice, way }), { status })
+}
 
 /** A refusal of somebody who came to sign in, and has perhaps no account yet. */
-export const signOnRefusalPage = (problem: Problem): Response => answerTo(problem, true)
-
-function answerTo({ kind, options }: Problem, isSignOn: boolean): Response {
-  const { title, status, advice } = kind
-  return pageOf(RefusalPage({ title, detail: options.detail ?? advice, isSignOn }), { status })
-}
+export const signOnRefusalPage = (problem: Problem): Response =>
+  refusalPageWith(problem, { href: '/sign-in', text: 'Sign in again, or in another way' })

@@ -10,6 +10,7 @@ import type { AuthTables } from '../tables.ts'
 import type { Tickets } from '../tickets/tickets.ts'
 import { createPasskeyCeremonies } from './passkey-ceremonies.ts'
 import { createPasskeyLogins } from './passkey-logins.ts'
+import { createPasskeyRegistrations } from './passkey-registrations.ts'
 import { createPasskeys } from './passkeys.ts'
 import { createRecoveryCodes } from './recovery-codes.ts'
 import { createSecondFactorLogins } from './second-factor-logins.ts'
@@ -45,6 +46,7 @@ export function createSecondFactorParts(deps: {
     secondFactors,
     secondFactorTickets,
     secondFactorLogins: createSecondFactorLogins({ ...parts, secondFactors, secondFactorTickets }),
+    passkeyRegistrations: createPasskeyRegistrations({ ceremonies, secondFactors }),
     passkeyLogins: createPasskeyLogins(parts),
   }
 }

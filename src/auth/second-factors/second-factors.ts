@@ -49,6 +49,8 @@ export interface SecondFactors {
     accountId: string,
   ): Promise<{ isTotpEnabled: boolean; passkeys: number; recoveryCodesLeft: number }>
 
+  /** The address that an app reads, mostly as a QR code. */
+  totpUri(username: string, secret: string): string
   /** @throws {Problem} 409 when there is one already. @returns the secret and its address for an app. */
   beginTotp(owner: Owner): Promise<{ secret: string; uri: string }>
   /** @throws {Problem} 409 when none was begun, 422 when the code is wrong. @returns recovery codes. */
@@ -89,6 +91,7 @@ export function createSecondFactors(deps: {
   const { database, totp, recoveryCodes, passkeys, sessions, waysToLogIn, audit, forget } = deps
   const { accounts } = deps.tables
   const { hostname } = new URL(deps.publicUrl)
+  const uriOf = (username: string, secret: string) => totpUri(secret, { username, hostname })
 
   async function isNone(reads: Reads, id: string): Promise<boolean> {
     if (await totp.isEnabled(reads, id)) return false
@@ -145,6 +148,7 @@ export function createSecondFactors(deps: {
   return {
     isNone,
     state,
+    totpUri: uriOf,
     clear,
     async methods(accountId) {
       const { isTotpEnabled, passkeys: keys, recoveryCodesLeft } = await state(accountId)
@@ -162,7 +166,7 @@ export function createSecondFactors(deps: {
           throw authProblems.totpEnabled({ detail: 'Remove it first, to set up another app.' })
         }
         const secret = await totp.begin(tx, id)
-        return { secret, uri: totpUri(secret, { username, hostname }) }
+        return { secret, uri: uriOf(username, secret) }
       })
     },
     confirmTotp(owner, typed) {
