@@ -492,7 +492,53 @@ describe('the account', () => {
     ],
   )
 
+  test('ends all other sessions at once', async () => {
+    const [mine, other] = [await signIn(), await signIn()]
+    expect(await (await ask(mine, ACCOUNT)).text()).toContain('End all others')
+    expect((await act(mine, `${ACCOUNT}/sessions/others`, '')).status).toBe(303)
+    expect([await isKnown(mine), await isKnown(other)]).toEqual([true, false])
+    expect(await (await ask(mine, ACCOUNT)).text()).not.toContain('End all others')
+  })
+
+  test('changes the password, and says what is wrong with what was typed', async () => {
+    await harness.addAccount({ username: 'changer' })
+    const [mine, other] = [await signIn('changer'), await signIn('changer')]
+    const change = async (current: string, password: string) => {
+      const body = new URLSearchParams({ current_password: current, password }).toString()
+      const answer = await act(mine, `${ACCOUNT}/password`, body)
+      return { status: answer.status, text: await answer.text() }
+    }
+    for (const [current, password, status, told] of [
+      ['wrong password', 'a good long one', 403, 'The current password is wrong.'],
+      [PASSWORD, 'short', 422, 'The new password: '],
+      [PASSWORD, 'changer1', 422, 'easy to guess here'],
+    ] as const) {
+      const refused = await change(current, password)
+      expect(refused.status).toBe(status)
+      expect(refused.text).toContain(told)
+      expect(refused.text).not.toContain(password)
+    }
+    expect(await isKnown(other)).toBe(true)
+    const changed = await change(PASSWORD, 'a good long one')
+    expect(changed).toMatchObject({ status: 200, text: expect.stringContaining('is changed.') })
+    expect([await isKnown(mine), await isKnown(other)]).toEqual([true, false])
+  })
+
   const asEve: Row[] = [
+    {
+      name: 'a password by an unknown field',
+      path: `${ACCOUNT}/password`,
+      body: 'current_password=x&password=a+good+long+one&id=y',
+      status: 422,
+      isPage: true,
+    },
+    {
+      name: 'others by an unknown field',
+      path: `${ACCOUNT}/sessions/others`,
+      body: 'user=y',
+      status: 422,
+      isPage: true,
+    },
     { name: 'no session', path: `${ACCOUNT}/sessions`, body: '', status: 422, isPage: true },
     {
       name: 'an unknown field',

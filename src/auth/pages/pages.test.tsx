@@ -37,6 +37,9 @@ const pages = {
     username: HOSTILE,
     email: HOSTILE,
     role: HOSTILE,
+    hasPassword: true,
+    fault: HOSTILE,
+    done: HOSTILE,
     sessions: [
       { ...session, isCurrent: true },
       { ...session, isCurrent: false },
