@@ -256,6 +256,7 @@ describe('who has logged in', () => {
 test('two instances count together', async () => {
   if (harness.platform.database.driver === 'sqlite') return
   const other = await openHarness({ DATABASE_URL: harness.platform.config.DATABASE_URL! })
+  other.clock.advance(harness.clock.now() - other.clock.now())
   await guessOften(3)
   for (let n = 0; n < 2; n += 1) {
     const body = { username: name, password: 'wrong password' }
