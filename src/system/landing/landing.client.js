@@ -27,7 +27,7 @@ const short = new Intl.NumberFormat('en', { notation: 'compact', maximumSignific
 const signed = new Intl.NumberFormat('en', { signDisplay: 'exceptZero' })
 const shown = (value) => (typeof value === 'number' ? number.format(value) : 'missing')
 
-/** Nowhere else: what is stored outlives the tab, and a cookie goes along unasked. */
+/** One that was pasted, and nowhere else: what is stored outlives the tab. Without one the cookie counts. */
 let token = ''
 
 // The page
@@ -155,19 +155,32 @@ async function enter(candidate, who) {
   showSession(true)
 }
 
+/** Whoever has signed in at the page for it has a cookie, which counts here too. */
+async function enterByCookie() {
+  try {
+    const { username, role } = await call('/api/v1/me')
+    await enter('', `Signed in as ${username} (${role}).`)
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error
+    // That nobody is signed in is no fault; what somebody who is may not do is one.
+    if (error.status !== 401) write(find('#signed-out'), { message: error.message })
+  }
+}
+
 function leave(reason = '') {
   token = ''
   find('#models').replaceChildren()
   showSession(false)
-  write(find('#sign-in'), { message: reason })
+  write(find('#signed-out'), { message: reason })
+  find('#session-title').focus()
 }
 
 function showSession(isSignedIn) {
   find('#signed-out').hidden = isSignedIn
   find('#signed-in').hidden = !isSignedIn
-  find('#sign-in').reset()
+  for (const node of document.querySelectorAll('.by-cookie')) node.hidden = token !== ''
+  for (const node of document.querySelectorAll('.by-token')) node.hidden = token === ''
   find('#use-token').reset()
-  find(isSignedIn ? '#session-title' : '#username').focus()
 }
 
 // What a model is asked
@@ -413,14 +426,12 @@ document.addEventListener('visibilitychange', () => void showStatus())
 const showVersion = ({ version }) => write(document, { version })
 call('/').then(showVersion, () => {})
 
-onSubmit(find('#sign-in'), async (credentials) => {
-  const { token, user } = await call('/api/v1/auth/login', credentials)
-  await enter(token, `Signed in as ${user.username} (${user.role}).`)
-})
+void enterByCookie()
 onSubmit(find('#use-token'), async ({ pasted }) => {
   const trimmed = pasted.trim()
   if (!TOKEN.test(trimmed))
     throw new Refusal('That is not a token: it has three parts with dots between.')
   await enter(trimmed, 'Signed in with a token.')
+  find('#session-title').focus()
 })
-find('#sign-out').addEventListener('click', () => leave())
+find('#forget').addEventListener('click', () => leave())
