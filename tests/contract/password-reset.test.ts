@@ -599,3 +599,31 @@ test('a flood of forgotten passwords is told of 300 times a minute', async () =>
   await forgot('nobody')
   expect((await told()) - before).toBe(301)
 })
+
+test('a flood of made-up links, or of rubbish for passkeys, is told of 300 times a minute', async () => {
+  const { audit } = authTables(harness.platform.database.kit)
+  const rubbish = {
+    id: 'AAAA',
+    rawId: 'AAAA',
+    type: 'public-key',
+    response: { clientDataJSON: 'e30', authenticatorData: 'AAAA', signature: 'AAAA' },
+  }
+  const floods: [
+    type: 'auth.ticket_refused' | 'auth.login_failed',
+    flood: () => Promise<Response>,
+  ][] = [
+    ['auth.ticket_refused', () => reset(NO_TICKET)],
+    [
+      'auth.login_failed',
+      () => harness.request({ path: '/api/v1/auth/passkeys/login', body: { response: rubbish } }),
+    ],
+  ]
+  harness.clock.advance(60_000)
+  for (const [type, flood] of floods) {
+    const told = async () =>
+      (await harness.platform.database.read.select().from(audit).where(eq(audit.type, type))).length
+    const before = await told()
+    for (let n = 0; n < 305; n += 1) expect([400, 401]).toContain((await flood()).status)
+    expect((await told()) - before).toBe(300)
+  }
+})

@@ -3,7 +3,7 @@ import { eq, or } from 'drizzle-orm'
 import type { Clock } from '../../platform/clock.ts'
 import type { Database } from '../../platform/database/database.ts'
 import type { Audit } from '../audit/audit.ts'
-import { createWriteCap } from '../audit/write-cap.ts'
+import { ANONYMOUS_ACTS_PER_MINUTE_MAX, createWriteCap } from '../audit/write-cap.ts'
 import type { MailedPurpose, MailedTickets } from '../mail/mailed-tickets.ts'
 import type { Mailings } from '../mail/mailings.ts'
 import type { Passwords } from '../passwords/passwords.ts'
@@ -17,9 +17,6 @@ import { NO_PENDING_ADDRESS } from './pending-addresses.ts'
 
 /** A first password is set as a forgotten one is. */
 export const PASSWORD_TICKETS: MailedPurpose[] = ['reset_password', 'set_password']
-
-/** Whose the name is makes no difference: what is told must not say, by its time, who is here. */
-const REQUESTS_RECORDED_PER_MINUTE_MAX = 300
 
 /** Setting a password without the current one, by a link. */
 export interface PasswordResets {
@@ -58,7 +55,7 @@ export function createPasswordResets(deps: {
   const { database, passwords, sessions, mailedTickets, mailings, throttle, audit, clock } = deps
   const { credentials } = deps
   const { accounts } = deps.tables
-  const mayRecord = createWriteCap({ clock, perMinuteMax: REQUESTS_RECORDED_PER_MINUTE_MAX })
+  const mayRecord = createWriteCap({ clock, perMinuteMax: ANONYMOUS_ACTS_PER_MINUTE_MAX })
 
   return {
     async request(login, address) {
@@ -70,6 +67,7 @@ export function createPasswordResets(deps: {
         .limit(1)
       const accountId = account?.id ?? null
       const actor = { id: null, name: null, address }
+      // Whose the name is makes no difference: what is told must not say, by its time, who is here.
       const isRecorded = mayRecord()
       await database.write(async (tx) => {
         await mailings.enqueue(tx, { letter: 'reset_password', accountId })

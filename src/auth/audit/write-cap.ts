@@ -1,6 +1,8 @@
 import type { Clock } from '../../platform/clock.ts'
 
 const MINUTE_MS = 60_000
+/** Of one kind of act, by whoever does it. */
+export const ANONYMOUS_ACTS_PER_MINUTE_MAX = 300
 
 /**
  * For acts of whoever has not said who they are, which cost them nothing: says of so many a minute, in this

@@ -4,12 +4,10 @@ import type { Scope } from '../../gateway/scopes.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Database } from '../../platform/database/database.ts'
 import type { Audit } from '../audit/audit.ts'
-import { createWriteCap } from '../audit/write-cap.ts'
+import { ANONYMOUS_ACTS_PER_MINUTE_MAX, createWriteCap } from '../audit/write-cap.ts'
 import type { AuthTables } from '../tables.ts'
 import { type ApiKeys, type FoundApiKey, isOver, scopesOf } from './api-keys.ts'
 import type { KeyUses } from './key-uses.ts'
-
-const REFUSALS_RECORDED_PER_MINUTE_MAX = 300
 
 /** A service account that proved itself by one of its keys. */
 export interface Client {
@@ -35,7 +33,7 @@ export function createClients(deps: {
 }): Clients {
   const { database, apiKeys, uses, audit, clock } = deps
   const { serviceAccounts } = deps.tables
-  const mayRecord = createWriteCap({ clock, perMinuteMax: REFUSALS_RECORDED_PER_MINUTE_MAX })
+  const mayRecord = createWriteCap({ clock, perMinuteMax: ANONYMOUS_ACTS_PER_MINUTE_MAX })
 
   /** Whether or not there is such an account, the work is the same. */
   async function recordRefusal(id: string, address: string): Promise<void> {

@@ -2,9 +2,11 @@ import { eq } from 'drizzle-orm'
 
 import type { Actor } from '../../gateway/principal.ts'
 import { Problem } from '../../gateway/problem.ts'
+import type { Clock } from '../../platform/clock.ts'
 import type { Database, Reads, Writes } from '../../platform/database/database.ts'
 import type { User } from '../accounts/new-user.ts'
 import type { Audit } from '../audit/audit.ts'
+import { ANONYMOUS_ACTS_PER_MINUTE_MAX, createWriteCap } from '../audit/write-cap.ts'
 import { authProblems } from '../problems.ts'
 import type { AuthTables } from '../tables.ts'
 import type { StoredTicket, Tickets } from '../tickets/tickets.ts'
@@ -56,9 +58,12 @@ export function createMailedTickets(deps: {
   tables: AuthTables
   tickets: Tickets
   audit: Audit
+  clock: Clock
 }): MailedTickets {
   const { database, tickets, audit } = deps
   const { accounts } = deps.tables
+  const perMinuteMax = ANONYMOUS_ACTS_PER_MINUTE_MAX
+  const mayRecord = createWriteCap({ clock: deps.clock, perMinuteMax })
 
   const accountOf = (reads: Reads, { accountId }: StoredTicket) =>
     reads
@@ -107,7 +112,7 @@ export function createMailedTickets(deps: {
       try {
         return await database.write(work)
       } catch (error) {
-        if (!isBadTicket(error)) throw error
+        if (!isBadTicket(error) || !mayRecord()) throw error
         const actor: Actor = { id: null, name: null, address }
         await database.write((tx) => audit.record(tx, actor, 'auth.ticket_refused', { purpose }))
         throw error

@@ -1,9 +1,11 @@
 import { eq } from 'drizzle-orm'
 
 import type { Events } from '../../events.ts'
+import type { Clock } from '../../platform/clock.ts'
 import type { Database } from '../../platform/database/database.ts'
 import type { User } from '../accounts/new-user.ts'
 import type { Audit } from '../audit/audit.ts'
+import { ANONYMOUS_ACTS_PER_MINUTE_MAX, createWriteCap } from '../audit/write-cap.ts'
 import { authProblems } from '../problems.ts'
 import type { Client, Grant, Sessions } from '../sessions/sessions.ts'
 import type { AuthTables } from '../tables.ts'
@@ -32,17 +34,23 @@ export function createPasskeyLogins(deps: {
   passkeys: Passkeys
   ceremonies: PasskeyCeremonies
   audit: Audit
+  clock: Clock
 }): PasskeyLogins {
   const { database, sessions, passkeys, ceremonies } = deps
   const { accounts } = deps.tables
   const failures = createLoginFailures(deps)
+  const perMinuteMax = ANONYMOUS_ACTS_PER_MINUTE_MAX
+  const mayRecord = createWriteCap({ clock: deps.clock, perMinuteMax })
 
   async function refuse(
     accountId: string | null,
     reason: Events['auth.login_failed']['reason'],
     client: Client,
   ): Promise<never> {
-    await database.write((tx) => failures.record(tx, accountId, reason, client))
+    // Whoever sends rubbish names no account.
+    if (accountId !== null || mayRecord()) {
+      await database.write((tx) => failures.record(tx, accountId, reason, client))
+    }
     throw badPasskey()
   }
 

@@ -3,8 +3,10 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { Events } from '../../events.ts'
 import { Problem } from '../../gateway/problem.ts'
 import { problems } from '../../gateway/problems.ts'
+import type { Clock } from '../../platform/clock.ts'
 import type { Database } from '../../platform/database/database.ts'
 import type { Audit } from '../audit/audit.ts'
+import { ANONYMOUS_ACTS_PER_MINUTE_MAX, createWriteCap } from '../audit/write-cap.ts'
 import { authProblems } from '../problems.ts'
 import { hashOf } from '../sessions/refresh-tokens.ts'
 import type { Client, Grant, Sessions } from '../sessions/sessions.ts'
@@ -71,8 +73,11 @@ export function createSignOns(deps: {
   tickets: Tickets
   sessions: Sessions
   audit: Audit
+  clock: Clock
 }): SignOns {
   const { database, providers, arrivals, identities, tickets, sessions, audit } = deps
+  const perMinuteMax = ANONYMOUS_ACTS_PER_MINUTE_MAX
+  const mayRecord = createWriteCap({ clock: deps.clock, perMinuteMax })
 
   function existing(id: string): Provider {
     const provider = providers.get(id)
@@ -84,6 +89,7 @@ export function createSignOns(deps: {
     { address }: Client,
     details: Pick<Events['auth.login_failed'], 'reason' | 'user_id' | 'provider'>,
   ): Promise<void> {
+    if (details.user_id === null && !mayRecord()) return
     const actor = { id: null, name: null, address }
     await database.write((tx) => audit.record(tx, actor, 'auth.login_failed', details))
   }
