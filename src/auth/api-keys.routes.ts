@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi'
 
+import { FIELDS_BYTES_MAX } from '../gateway/body.ts'
 import { problems } from '../gateway/problems.ts'
 import { actorOf, personOf, type Route, route } from '../gateway/route.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -16,8 +17,6 @@ import type { ApiKeys } from './machines/api-keys.ts'
 import { expiryOf, requireScopes } from './machines/rights.ts'
 import { authProblems } from './problems.ts'
 import type { RecentLogins } from './sessions/recent-logins.ts'
-
-const BODY_BYTES_MAX = 16 * 1024
 
 const pathParameters = z.object({ id: z.string() })
 
@@ -55,7 +54,7 @@ export function apiKeyRoutes(deps: {
         method: 'post',
         path: '/api/v1/api-keys',
         access: 'in-person',
-        bodyBytesMax: BODY_BYTES_MAX,
+        bodyBytesMax: FIELDS_BYTES_MAX,
         tag: 'api keys',
         summary: 'Create an API key of mine',
         description:

@@ -3,7 +3,7 @@ import type { RequestContext } from '../gateway/route.ts'
 import type { SessionCookie } from '../gateway/session-cookie.ts'
 import type { BrowserSessions } from './sessions/browser-sessions.ts'
 import { type ReturnAddresses, SIGN_IN, signInPath } from './sessions/return-addresses.ts'
-import type { Grant } from './sessions/sessions.ts'
+import type { IssuedTokens } from './sessions/sessions.ts'
 
 /** Where a browser goes that is to go nowhere else. */
 export const ACCOUNT = '/account'
@@ -13,7 +13,11 @@ export const SECOND_FACTORS = '/account/second-factors'
 /** How a browser is let in and out, whatever its user has shown. */
 export interface BrowserEntry {
   /** Makes the granted session this browser's, and sends it on; first to what is owed, where that is so. */
-  enter(context: RequestContext, grant: Grant, returnTo: string | undefined): Promise<Response>
+  enter(
+    context: RequestContext,
+    issued: IssuedTokens,
+    returnTo: string | undefined,
+  ): Promise<Response>
   leave(context: RequestContext): Promise<Response>
 }
 
@@ -35,8 +39,8 @@ export function createBrowserEntry(deps: {
   }
 
   return {
-    async enter(context, grant, returnTo) {
-      const secret = await browserSessions.adopt(grant)
+    async enter(context, issued, returnTo) {
+      const secret = await browserSessions.adopt(issued)
       await endCurrent(context)
       const target = returns.admit(returnTo)
       const { scopes } = await authenticate(secret)

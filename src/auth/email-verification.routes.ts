@@ -1,13 +1,12 @@
 import { z } from '@hono/zod-openapi'
 
+import { FIELDS_BYTES_MAX } from '../gateway/body.ts'
 import { personOf, type Route, route } from '../gateway/route.ts'
 import { scalar } from '../gateway/scalar.ts'
 import type { EmailVerification } from './accounts/email-verification.ts'
 import { PASSWORD_TYPED_MAX } from './passwords/password-rules.ts'
 import { authProblems } from './problems.ts'
 import { accepted, ticket, ticketExample } from './user-fields.ts'
-
-const BODY_BYTES_MAX = 16 * 1024
 
 const verification = z.strictObject({
   ticket,
@@ -48,7 +47,7 @@ export function emailVerificationRoutes(emailVerification: EmailVerification): R
         path: '/api/v1/auth/email/verify',
         access: 'open',
         rate: 'auth',
-        bodyBytesMax: BODY_BYTES_MAX,
+        bodyBytesMax: FIELDS_BYTES_MAX,
         tag: 'auth',
         summary: 'Verify an address by a link',
         description:

@@ -4,12 +4,10 @@ import { type Identity, isInPerson } from '../gateway/principal.ts'
 import type { Problem } from '../gateway/problem.ts'
 import { problems } from '../gateway/problems.ts'
 import { identityOf, type Route, route } from '../gateway/route.ts'
-import type { Role } from '../gateway/scopes.ts'
+import { type Role, roleNames } from '../gateway/scopes.ts'
 import { PROGRAM_PREFIX } from './accounts/names.ts'
 import { type ReturnAddresses, signInPath } from './sessions/return-addresses.ts'
 
-/** From the least to the most. */
-const ranks: readonly Role[] = ['viewer', 'editor', 'admin']
 /** All but what stands for itself in a header: text of one byte a character, `%` escaping the rest. */
 const ESCAPED = /[^\u0020-\u0024\u0026-\u007e]+/gu
 
@@ -17,7 +15,7 @@ const ESCAPED = /[^\u0020-\u0024\u0026-\u007e]+/gu
 const EMPTY: ReadonlySet<number> = new Set([401, 403, 429])
 
 const query = z.strictObject({
-  role: z.enum(['viewer', 'editor', 'admin']).optional().openapi({
+  role: z.enum(roleNames).optional().openapi({
     description: 'The least role that will do',
   }),
   redirect: z.literal('true').optional().openapi({
@@ -89,7 +87,7 @@ export function forwardRoutes(deps: { returns: ReturnAddresses; publicUrl: strin
 }
 
 const isAtLeast = (identity: Identity, role: Role) =>
-  isInPerson(identity) && ranks.indexOf(identity.role) >= ranks.indexOf(role)
+  isInPerson(identity) && roleNames.indexOf(identity.role) >= roleNames.indexOf(role)
 
 /** An API key of a person may do less than they may, and their role would say that it may not. */
 function roleOf(identity: Identity): string {

@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi'
 
+import { FIELDS_BYTES_MAX } from '../gateway/body.ts'
 import { invalid, problems } from '../gateway/problems.ts'
 import { actorOf, personOf, type Route, route } from '../gateway/route.ts'
 import { scalar } from '../gateway/scalar.ts'
@@ -11,8 +12,6 @@ import type { BrowserSecret } from './single-sign-on/browser-secret.ts'
 import type { Identities } from './single-sign-on/identities.ts'
 import type { StoredIdentity } from './single-sign-on/identity-rows.ts'
 import type { SignOns } from './single-sign-on/sign-ons.ts'
-
-const BODY_BYTES_MAX = 16 * 1024
 
 const identity = z
   .object({
@@ -74,7 +73,7 @@ export function identityRoutes(deps: {
         path: '/api/v1/me/identities',
         access: 'in-person',
         rate: 'auth',
-        bodyBytesMax: BODY_BYTES_MAX,
+        bodyBytesMax: FIELDS_BYTES_MAX,
         tag: 'users',
         summary: 'Link an identity of mine',
         description:

@@ -11,7 +11,7 @@ import { refusalPage, refusalPageWith } from './pages/refusal.tsx'
 import { VerifyEmailPage } from './pages/verify-email.tsx'
 import { PASSWORD_TYPED_MAX, passwordFault } from './passwords/password-rules.ts'
 import { authProblems } from './problems.ts'
-import { ticketExample } from './user-fields.ts'
+import { ticketExample, ticketText as ticket } from './user-fields.ts'
 
 const FORM_BYTES_MAX = 16 * 1024
 
@@ -20,7 +20,6 @@ const VERIFY_EMAIL = '/verify-email'
 /** The same, in other words. */
 const NEW_PASSWORD = { '/reset-password': false, '/set-password': true } as const
 
-const ticket = z.string().max(256)
 const query = z.looseObject({ ticket: ticket.default('') })
 const forgotten = z.strictObject({ username: z.string().min(1).max(320) })
 const verification = z.strictObject({

@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi'
 
+import { FIELDS_BYTES_MAX } from '../gateway/body.ts'
 import { invalid, problems } from '../gateway/problems.ts'
 import { actorOf, personOf, type RequestContext, type Route, route } from '../gateway/route.ts'
 import { scalar } from '../gateway/scalar.ts'
@@ -8,9 +9,7 @@ import type { UserPasswords } from './accounts/user-passwords.ts'
 import type { Users } from './accounts/users.ts'
 import { PASSWORD_TYPED_MAX } from './passwords/password-rules.ts'
 import { authProblems } from './problems.ts'
-import { documentOf, email, password, user, userExample, username } from './user-fields.ts'
-
-const BODY_BYTES_MAX = 16 * 1024
+import { userDocument, email, password, user, userExample, username } from './user-fields.ts'
 
 const me = user.omit({ disabled: true, updated_at: true }).extend({
   scopes: z.array(z.string()).meta({ description: 'What I may do' }),
@@ -37,7 +36,7 @@ export function meRoutes(deps: { users: Users; userPasswords: UserPasswords }): 
   const mine = (account: User | undefined, context: RequestContext) => {
     // Removed since the token was looked up.
     if (account === undefined) throw problems.invalidToken()
-    const { disabled: _, updated_at: __, ...shown } = documentOf(account)
+    const { disabled: _, updated_at: __, ...shown } = userDocument(account)
     const scopes = [...personOf(context).scopes]
     return { body: { ...shown, scopes } }
   }
@@ -65,7 +64,7 @@ export function meRoutes(deps: { users: Users; userPasswords: UserPasswords }): 
         access: 'in-person',
         // What is taken tells who is here.
         rate: 'auth',
-        bodyBytesMax: BODY_BYTES_MAX,
+        bodyBytesMax: FIELDS_BYTES_MAX,
         tag: 'users',
         summary: 'Change my names',
         description:
@@ -106,7 +105,7 @@ export function meRoutes(deps: { users: Users; userPasswords: UserPasswords }): 
         path: '/api/v1/me/password',
         access: 'in-person',
         rate: 'auth',
-        bodyBytesMax: BODY_BYTES_MAX,
+        bodyBytesMax: FIELDS_BYTES_MAX,
         tag: 'users',
         summary: 'Change my password',
         description: 'Ends all my other sessions.',

@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi'
 
+import { FIELDS_BYTES_MAX } from '../gateway/body.ts'
 import { Problem } from '../gateway/problem.ts'
 import { problems } from '../gateway/problems.ts'
 import type { RequestContext, Route } from '../gateway/route.ts'
@@ -19,7 +20,6 @@ import {
 } from './oauth-fields.ts'
 import type { Tokens } from './sessions/tokens.ts'
 
-const BODY_BYTES_MAX = 16 * 1024
 const GRANT = 'client_credentials'
 const INTROSPECT = 'tokens:introspect'
 
@@ -40,7 +40,7 @@ const tokenAnswer = z.object({
   scope: z.string(),
 })
 const aboutToken = z.object({
-  token: parameter(BODY_BYTES_MAX),
+  token: parameter(FIELDS_BYTES_MAX),
   token_type_hint: parameter(100).openapi({ description: 'Makes no difference' }),
   ...clientParameters,
 })
@@ -87,7 +87,7 @@ export function oauthRoutes(deps: {
         access: 'open',
         isForClients: true,
         rate: 'clients',
-        bodyBytesMax: BODY_BYTES_MAX,
+        bodyBytesMax: FIELDS_BYTES_MAX,
         refusal: oauthRefusal,
         tag: 'oauth',
         summary: 'Get a token for a service account',
@@ -140,7 +140,7 @@ export function oauthRoutes(deps: {
         access: 'open',
         isForClients: true,
         rate: 'validate',
-        bodyBytesMax: BODY_BYTES_MAX,
+        bodyBytesMax: FIELDS_BYTES_MAX,
         refusal: oauthRefusal,
         tag: 'oauth',
         summary: 'Ask what a token is worth',
@@ -188,7 +188,7 @@ export function oauthRoutes(deps: {
         access: 'open',
         isForClients: true,
         rate: 'clients',
-        bodyBytesMax: BODY_BYTES_MAX,
+        bodyBytesMax: FIELDS_BYTES_MAX,
         refusal: oauthRefusal,
         tag: 'oauth',
         summary: 'End a token',

@@ -128,7 +128,7 @@ export const passkeyExample = {
   backed_up: false,
 }
 
-export const documentOf = (stored: Passkey) => ({
+export const passkeyDocument = (stored: Passkey) => ({
   id: stored.id,
   name: stored.name,
   created_at: stored.createdAt,

@@ -1,13 +1,8 @@
 import { z } from '@hono/zod-openapi'
 
+import { FIELDS_BYTES_MAX } from '../gateway/body.ts'
 import { type Route, route } from '../gateway/route.ts'
-import {
-  clientOf,
-  CREDENTIAL_BYTES_MAX,
-  login,
-  loginDocumentOf,
-  loginExample,
-} from './login-fields.ts'
+import { callerOf, login, loginDocument, loginExample } from './login-fields.ts'
 import {
   authenticationExample,
   authenticationResponse,
@@ -46,7 +41,7 @@ export function passkeyLoginRoutes(passkeyLogins: PasskeyLogins): Route[] {
         path: '/api/v1/auth/passkeys/login',
         access: 'open',
         rate: 'auth',
-        bodyBytesMax: CREDENTIAL_BYTES_MAX,
+        bodyBytesMax: FIELDS_BYTES_MAX,
         tag: 'auth',
         summary: 'Log in by a passkey',
         description:
@@ -61,7 +56,7 @@ export function passkeyLoginRoutes(passkeyLogins: PasskeyLogins): Route[] {
         problems: [authProblems.badPasskey, authProblems.accountDisabled],
       },
       async ({ body }, context) => ({
-        body: loginDocumentOf(await passkeyLogins.byPasskey(body.response, clientOf(context))),
+        body: loginDocument(await passkeyLogins.byPasskey(body.response, callerOf(context))),
       }),
     ),
   ]

@@ -7,7 +7,7 @@ import { ownerOf } from './owner.ts'
 import {
   creationExample,
   creationOptions,
-  documentOf,
+  passkeyDocument,
   passkey,
   passkeyExample,
   passkeyName,
@@ -52,7 +52,7 @@ export function passkeyRoutes(deps: {
       },
       async (_, context) => {
         const found = await secondFactors.listPasskeys(personOf(context).id)
-        return { body: { passkeys: found.map(documentOf) } }
+        return { body: { passkeys: found.map(passkeyDocument) } }
       },
     ),
 
@@ -113,7 +113,7 @@ export function passkeyRoutes(deps: {
           body.name,
           body.response,
         )
-        return { status: 201, body: documentOf(added) }
+        return { status: 201, body: passkeyDocument(added) }
       },
     ),
 

@@ -1,12 +1,11 @@
 import { z } from '@hono/zod-openapi'
 
+import { FIELDS_BYTES_MAX } from '../gateway/body.ts'
 import { type Route, route } from '../gateway/route.ts'
 import { scalar } from '../gateway/scalar.ts'
 import type { PasswordResets } from './accounts/password-resets.ts'
 import { authProblems } from './problems.ts'
 import { accepted, password, ticket, ticketExample } from './user-fields.ts'
-
-const BODY_BYTES_MAX = 16 * 1024
 
 const forgotten = z.strictObject({
   username: scalar(z.string().max(320)).meta({ description: 'User name or e-mail address' }),
@@ -22,7 +21,7 @@ export function passwordResetRoutes(passwordResets: PasswordResets): Route[] {
         path: '/api/v1/auth/password/forgot',
         access: 'open',
         rate: 'auth',
-        bodyBytesMax: BODY_BYTES_MAX,
+        bodyBytesMax: FIELDS_BYTES_MAX,
         tag: 'auth',
         summary: 'Ask for a link to reset a password',
         description:
@@ -48,7 +47,7 @@ export function passwordResetRoutes(passwordResets: PasswordResets): Route[] {
         path: '/api/v1/auth/password/reset',
         access: 'open',
         rate: 'auth',
-        bodyBytesMax: BODY_BYTES_MAX,
+        bodyBytesMax: FIELDS_BYTES_MAX,
         tag: 'auth',
         summary: 'Set a password by a link',
         description:

@@ -17,8 +17,8 @@ import type { AuthParts } from './parts.ts'
 import { passkeyLoginRoutes } from './passkey-logins.routes.ts'
 import { passkeyRoutes } from './passkeys.routes.ts'
 import { passwordResetRoutes } from './password-reset.routes.ts'
+import { secondFactorLoginRoutes } from './second-factor-logins.routes.ts'
 import { secondFactorPagesRoutes } from './second-factor-pages.routes.ts'
-import { secondFactorRoutes } from './second-factor.routes.ts'
 import { secondFactorsRoutes } from './second-factors.routes.ts'
 import { serviceAccountKeyRoutes } from './service-account-keys.routes.ts'
 import { serviceAccountRoutes } from './service-accounts.routes.ts'
@@ -38,7 +38,7 @@ export const authRoutes = (parts: AuthParts, config: Config): Route[] => [
   // How people come in, and stay in.
   ...tokenRoutes(parts),
   ...sessionRoutes(parts.sessions),
-  ...secondFactorRoutes(parts.secondFactorLogins),
+  ...secondFactorLoginRoutes(parts.secondFactorLogins),
   ...passkeyLoginRoutes(parts.passkeyLogins),
   ...signupRoutes({ ...parts, isOpen: config.SIGNUP === 'open' }),
   ...passwordResetRoutes(parts.passwordResets),

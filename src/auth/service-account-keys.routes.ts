@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi'
 
+import { FIELDS_BYTES_MAX } from '../gateway/body.ts'
 import { problems } from '../gateway/problems.ts'
 import { actorOf, personOf, type Route, route } from '../gateway/route.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -17,8 +18,6 @@ import { expiryOf, requireOwned, requireScopes } from './machines/rights.ts'
 import type { ServiceAccounts } from './machines/service-accounts.ts'
 import { authProblems } from './problems.ts'
 import type { RecentLogins } from './sessions/recent-logins.ts'
-
-const BODY_BYTES_MAX = 16 * 1024
 
 const PATH = '/api/v1/service-accounts/{id}/api-keys'
 const pathParameters = z.object({ id: z.string() })
@@ -69,7 +68,7 @@ export function serviceAccountKeyRoutes(deps: {
         path: PATH,
         access: 'service-accounts:write',
         isInPersonOnly: true,
-        bodyBytesMax: BODY_BYTES_MAX,
+        bodyBytesMax: FIELDS_BYTES_MAX,
         tag: 'service accounts',
         summary: 'Create an API key of a service account',
         description:

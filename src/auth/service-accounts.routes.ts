@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi'
 
+import { FIELDS_BYTES_MAX } from '../gateway/body.ts'
 import { nextPage, pageOf, pageQuery } from '../gateway/page.ts'
 import { problems } from '../gateway/problems.ts'
 import { actorOf, type Route, route } from '../gateway/route.ts'
@@ -15,8 +16,6 @@ import {
 import { requireScopes } from './machines/rights.ts'
 import type { ServiceAccount, ServiceAccounts } from './machines/service-accounts.ts'
 import { authProblems } from './problems.ts'
-
-const BODY_BYTES_MAX = 16 * 1024
 
 const newServiceAccount = z.strictObject({
   name: machineName,
@@ -63,7 +62,7 @@ export function serviceAccountRoutes(serviceAccounts: ServiceAccounts): Route[] 
         method: 'post',
         path: '/api/v1/service-accounts',
         access: 'service-accounts:write',
-        bodyBytesMax: BODY_BYTES_MAX,
+        bodyBytesMax: FIELDS_BYTES_MAX,
         tag: 'service accounts',
         summary: 'Create a service account',
         description:
@@ -111,7 +110,7 @@ export function serviceAccountRoutes(serviceAccounts: ServiceAccounts): Route[] 
         method: 'patch',
         path: '/api/v1/service-accounts/{id}',
         access: 'service-accounts:write',
-        bodyBytesMax: BODY_BYTES_MAX,
+        bodyBytesMax: FIELDS_BYTES_MAX,
         tag: 'service accounts',
         summary: 'Change a service account',
         description:

@@ -24,7 +24,7 @@ export const sessionExample = {
   address: '203.0.113.7',
 }
 
-export const documentOf = (view: SessionView) => ({
+export const sessionDocument = (view: SessionView) => ({
   id: view.id,
   created_at: view.createdAt,
   used_at: view.usedAt,

@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi'
 
 import { problems } from '../gateway/problems.ts'
 import { actorOf, personOf, type Route, route } from '../gateway/route.ts'
-import { documentOf, session, sessionExample } from './session-fields.ts'
+import { sessionDocument, session, sessionExample } from './session-fields.ts'
 import type { Sessions } from './sessions/sessions.ts'
 
 const mine = session.extend({
@@ -35,7 +35,7 @@ export function sessionRoutes(sessions: Sessions): Route[] {
         return {
           body: {
             sessions: found.map((each) => ({
-              ...documentOf(each),
+              ...sessionDocument(each),
               current: each.id === sessionId,
             })),
           },

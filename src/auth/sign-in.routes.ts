@@ -4,7 +4,7 @@ import { Problem } from '../gateway/problem.ts'
 import { type Route, route } from '../gateway/route.ts'
 import type { BrowserEntry } from './browser-entry.ts'
 import { FORGOT_PASSWORD } from './links.routes.ts'
-import { clientOf } from './login-fields.ts'
+import { callerOf } from './login-fields.ts'
 import { type Markup, pageOf } from './pages/layout.tsx'
 import { PASSKEY_SCRIPT } from './pages/passkey.tsx'
 import { refusalPage } from './pages/refusal.tsx'
@@ -23,7 +23,7 @@ import {
   SIGN_IN,
   signInPath,
 } from './sessions/return-addresses.ts'
-import type { Client } from './sessions/sessions.ts'
+import type { Caller } from './sessions/sessions.ts'
 
 const FORM_BYTES_MAX = 16 * 1024
 const SIGN_OUT = '/sign-out'
@@ -101,10 +101,10 @@ export function signInRoutes(deps: {
   }
 
   /** The session that a second factor opens. */
-  function shown(body: z.output<typeof secondFactor>, client: Client) {
-    if ('response' in body) return secondFactorLogins.byPasskey(body.ticket, body.response, client)
+  function shown(body: z.output<typeof secondFactor>, caller: Caller) {
+    if ('response' in body) return secondFactorLogins.byPasskey(body.ticket, body.response, caller)
     const typed = 'code' in body ? body.code : body.recovery_code
-    return secondFactorLogins.byCode(body.ticket, typed, client)
+    return secondFactorLogins.byCode(body.ticket, typed, caller)
   }
 
   /** @param invalid says what is wrong where it is the fields. */
@@ -145,8 +145,8 @@ export function signInRoutes(deps: {
       },
       async ({ query, body: { username, password } }, context) => {
         try {
-          const grant = await logins.byPassword(username, password, clientOf(context))
-          return await entry.enter(context, grant, query.return_to)
+          const issued = await logins.byPassword(username, password, callerOf(context))
+          return await entry.enter(context, issued, query.return_to)
         } catch (error) {
           if (!(error instanceof Problem)) throw error
           if (error.kind !== authProblems.secondFactorRequired.kind) {
@@ -191,7 +191,7 @@ export function signInRoutes(deps: {
         const { ticket } = body
         const isRecovery = 'recovery_code' in body
         try {
-          return await entry.enter(context, await shown(body, clientOf(context)), query.return_to)
+          return await entry.enter(context, await shown(body, callerOf(context)), query.return_to)
         } catch (error) {
           if (!(error instanceof Problem)) throw error
           // What is wrong with the ticket, or with the account, no other code mends.
@@ -225,8 +225,8 @@ export function signInRoutes(deps: {
       },
       async ({ query, body }, context) => {
         try {
-          const grant = await passkeyLogins.byPasskey(body.response, clientOf(context))
-          return await entry.enter(context, grant, query.return_to)
+          const issued = await passkeyLogins.byPasskey(body.response, callerOf(context))
+          return await entry.enter(context, issued, query.return_to)
         } catch (error) {
           if (error instanceof Problem) return form(query.return_to, error)
           throw error

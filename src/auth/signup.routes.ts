@@ -1,17 +1,16 @@
 import { z } from '@hono/zod-openapi'
 
+import { FIELDS_BYTES_MAX } from '../gateway/body.ts'
 import { invalid } from '../gateway/problems.ts'
 import { type Route, route } from '../gateway/route.ts'
 import type { SignUps } from './accounts/sign-ups.ts'
 import { authProblems } from './problems.ts'
-import { email, password, roleName, username } from './user-fields.ts'
-
-const BODY_BYTES_MAX = 16 * 1024
+import { email, password, role, username } from './user-fields.ts'
 
 const newAccount = z.strictObject({ username, email, password })
 
 /** Without the e-mail address: whether it is the account's now is for its owner alone to see. */
-const account = z.object({ id: z.string(), username: z.string(), role: roleName })
+const account = z.object({ id: z.string(), username: z.string(), role })
 
 /** Accounts that people make for themselves, where the operator lets them. */
 export function signupRoutes(deps: {
@@ -28,7 +27,7 @@ export function signupRoutes(deps: {
         path: '/api/v1/auth/signup',
         access: 'open',
         rate: 'auth',
-        bodyBytesMax: BODY_BYTES_MAX,
+        bodyBytesMax: FIELDS_BYTES_MAX,
         tag: 'auth',
         summary: 'Sign up',
         description:

@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi'
 
 import { type Route, route } from '../gateway/route.ts'
 import { ACCOUNT, type BrowserEntry } from './browser-entry.ts'
-import { clientOf } from './login-fields.ts'
+import { callerOf } from './login-fields.ts'
 import { signOnRefusalPage } from './pages/refusal.tsx'
 import type { ReturnAddresses } from './sessions/return-addresses.ts'
 import type { BrowserSecret } from './single-sign-on/browser-secret.ts'
@@ -94,10 +94,10 @@ export function singleSignOnRoutes(deps: {
         const { request, signal } = context
         const secret = browserSecret.read(request)
         const answer = new URL(request.url).searchParams
-        const client = clientOf(context)
-        const done = await signOns.finish(path.provider, answer, secret, client, signal)
-        if (done.grant === undefined) return redirection(done.returnTo, browserSecret.forgotten())
-        const response = await entry.enter(context, done.grant, done.returnTo)
+        const caller = callerOf(context)
+        const done = await signOns.finish(path.provider, answer, secret, caller, signal)
+        if (done.issued === undefined) return redirection(done.returnTo, browserSecret.forgotten())
+        const response = await entry.enter(context, done.issued, done.returnTo)
         response.headers.append('set-cookie', browserSecret.forgotten())
         return response
       },

@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import type { JWK } from 'jose'
 
-import type { Scope } from '../gateway/scopes.ts'
+import type { Role, Scope } from '../gateway/scopes.ts'
 import type { Kit } from '../platform/database/columns.ts'
 
 /** Names under which an account logs in are unique in their folded form (`foldName`). */
@@ -22,7 +22,7 @@ export const authTables = ({ table, column, index, uniqueIndex }: Kit) => ({
       emailPending: column.text(),
       emailPendingSince: column.timestamp(),
       passwordHash: column.text().notNull(),
-      role: column.text().$type<'admin' | 'editor' | 'viewer'>().notNull(),
+      role: column.text().$type<Role>().notNull(),
       /** Since when it may not be used. */
       disabledAt: column.timestamp(),
       /** Since when it waits for who made it to show that the address is theirs. */

@@ -1,20 +1,19 @@
 import { z } from '@hono/zod-openapi'
 
+import { FIELDS_BYTES_MAX } from '../gateway/body.ts'
 import { isInPerson } from '../gateway/principal.ts'
 import { Problem } from '../gateway/problem.ts'
 import { problems } from '../gateway/problems.ts'
 import { actorOf, personOf, type Route, route } from '../gateway/route.ts'
 import { scalar, unboxed } from '../gateway/scalar.ts'
 import {
-  clientOf,
-  CREDENTIAL_BYTES_MAX,
-  documentOf,
-  grant,
-  grantExample,
+  callerOf,
+  issuedTokensDocument,
+  issuedTokens,
+  issuedTokensExample,
   login,
-  loginDocumentOf,
+  loginDocument,
   loginExample,
-  role,
   userId,
 } from './login-fields.ts'
 import { PASSWORD_TYPED_MAX } from './passwords/password-rules.ts'
@@ -22,6 +21,7 @@ import { authProblems } from './problems.ts'
 import type { Logins } from './sessions/logins.ts'
 import type { Sessions } from './sessions/sessions.ts'
 import type { VerifiedTokens } from './sessions/verified-tokens.ts'
+import { role } from './user-fields.ts'
 
 const credentials = z.strictObject({
   username: scalar(z.string().max(320)).meta({ description: 'User name or e-mail address' }),
@@ -57,7 +57,7 @@ export function tokenRoutes(deps: {
         path: '/api/v1/auth/login',
         access: 'open',
         rate: 'auth',
-        bodyBytesMax: CREDENTIAL_BYTES_MAX,
+        bodyBytesMax: FIELDS_BYTES_MAX,
         tag: 'auth',
         summary: 'Log in',
         description:
@@ -83,8 +83,8 @@ export function tokenRoutes(deps: {
         ],
       },
       async ({ body }, context) => ({
-        body: loginDocumentOf(
-          await logins.byPassword(body.username, body.password, clientOf(context)),
+        body: loginDocument(
+          await logins.byPassword(body.username, body.password, callerOf(context)),
         ),
       }),
     ),
@@ -95,26 +95,26 @@ export function tokenRoutes(deps: {
         path: '/api/v1/auth/refresh',
         access: 'open',
         rate: 'auth',
-        bodyBytesMax: CREDENTIAL_BYTES_MAX,
+        bodyBytesMax: FIELDS_BYTES_MAX,
         tag: 'auth',
         summary: 'Refresh a token',
         description:
           'Exchanges a refresh token for a token and the next refresh token. One that was used before ends its session, but for 10 seconds, in which it gets the same next one again: several tabs may refresh at once.',
         body: {
           schema: refreshBody,
-          example: { refresh_token: grantExample.refresh_token },
+          example: { refresh_token: issuedTokensExample.refresh_token },
         },
         answers: {
           200: {
             description: 'The next ones',
-            schema: grant,
-            example: { ...grantExample, expires_in: 900 },
+            schema: issuedTokens,
+            example: { ...issuedTokensExample, expires_in: 900 },
           },
         },
         problems: [authProblems.badRefreshToken],
       },
       async ({ body }, context) => ({
-        body: documentOf(await sessions.refresh(body.refresh_token, clientOf(context))),
+        body: issuedTokensDocument(await sessions.refresh(body.refresh_token, callerOf(context))),
       }),
     ),
 
@@ -141,7 +141,7 @@ export function tokenRoutes(deps: {
         path: '/api/v1/auth/validate',
         access: 'open',
         rate: 'validate',
-        bodyBytesMax: CREDENTIAL_BYTES_MAX,
+        bodyBytesMax: FIELDS_BYTES_MAX,
         tag: 'auth',
         summary: 'Validate a token',
         description: 'For services that can not verify a token themselves.',

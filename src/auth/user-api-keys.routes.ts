@@ -2,23 +2,17 @@ import { z } from '@hono/zod-openapi'
 
 import { problems } from '../gateway/problems.ts'
 import { actorOf, type Route, route } from '../gateway/route.ts'
-import type { User } from './accounts/new-user.ts'
 import { requireOutranks } from './accounts/outranking.ts'
 import type { Users } from './accounts/users.ts'
 import { apiKeyDocument, apiKeyExample, apiKeySchema } from './machine-fields.ts'
 import type { ApiKeys } from './machines/api-keys.ts'
+import { existingUser } from './user-fields.ts'
 
 const pathParameters = z.object({ id: z.string() })
 
 /** What programs act for somebody, for administrators. */
 export function userApiKeyRoutes(deps: { users: Users; apiKeys: ApiKeys }): Route[] {
   const { users, apiKeys } = deps
-
-  async function requireUser(id: string): Promise<User> {
-    const account = await users.get(id)
-    if (account !== undefined) return account
-    throw problems.notFound({ detail: 'There is no such user.' })
-  }
 
   return [
     route(
@@ -40,7 +34,7 @@ export function userApiKeyRoutes(deps: { users: Users; apiKeys: ApiKeys }): Rout
         problems: [problems.notFound],
       },
       async ({ path }) => {
-        await requireUser(path.id)
+        existingUser(await users.get(path.id))
         return { body: { api_keys: (await apiKeys.list(path.id)).map(apiKeyDocument) } }
       },
     ),
@@ -59,7 +53,7 @@ export function userApiKeyRoutes(deps: { users: Users; apiKeys: ApiKeys }): Rout
       },
       async ({ path }, context) => {
         // Whoever is promoted between this and the write was none that outranks when it was asked.
-        requireOutranks(context.principal, (await requireUser(path.id)).role)
+        requireOutranks(context.principal, existingUser(await users.get(path.id)).role)
         await apiKeys.removeAll({ kind: 'account', id: path.id }, actorOf(context))
         return new Response(null, { status: 204 })
       },

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 
+import { problems } from '../gateway/problems.ts'
 import { scalar } from '../gateway/scalar.ts'
-import { roleScopes } from '../gateway/scopes.ts'
+import { roleNames } from '../gateway/scopes.ts'
 import { emailFault, usernameFault } from './accounts/names.ts'
 import type { User } from './accounts/new-user.ts'
 import { importedHashFault } from './passwords/password-hashes.ts'
@@ -23,12 +24,13 @@ export const password = scalar(ruled(passwordFault)).meta({
   description: '8 to 128 characters of any kind, none of the most common passwords',
 })
 /** Of a link. Whatever is none is told so as one that is not good any more. */
-export const ticket = scalar(z.string().max(256))
+export const ticketText = z.string().max(256)
+export const ticket = scalar(ticketText)
 export const ticketExample = 'qt_4c1f9m3rWv0uY…'
 /** That something will be done, if there is anything to do. */
 export const accepted = z.object({ accepted: z.literal(true) })
 export const passwordHash = scalar(ruled(importedHashFault))
-export const roleName = z.enum(Object.keys(roleScopes) as (keyof typeof roleScopes)[])
+export const role = z.enum(roleNames)
 
 export const user = z.object({
   id: z.string(),
@@ -39,7 +41,7 @@ export const user = z.object({
     .string()
     .nullable()
     .meta({ description: 'The address that its owner asked for and has not verified yet' }),
-  role: roleName,
+  role,
   disabled: z.boolean().meta({ description: 'Whether it may not be used' }),
   created_at: z.iso.datetime(),
   updated_at: z.iso.datetime(),
@@ -57,7 +59,7 @@ export const userExample = {
   updated_at: '2026-01-02T03:04:05.678Z',
 }
 
-export const documentOf = (account: User) => ({
+export const userDocument = (account: User) => ({
   id: account.id,
   username: account.username,
   email: account.email,
@@ -68,3 +70,11 @@ export const documentOf = (account: User) => ({
   created_at: account.createdAt,
   updated_at: account.updatedAt,
 })
+
+export const noSuchUser = () => problems.notFound({ detail: 'There is no such user.' })
+
+/** @throws {Problem} 404 where there is none. */
+export function existingUser(account: User | undefined): User {
+  if (account === undefined) throw noSuchUser()
+  return account
+}

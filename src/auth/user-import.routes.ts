@@ -5,12 +5,12 @@ import { actorOf, type Route, route } from '../gateway/route.ts'
 import { scalar } from '../gateway/scalar.ts'
 import { requireOutranks } from './accounts/outranking.ts'
 import type { UserImport } from './accounts/user-import.ts'
-import { email, passwordHash, roleName, username } from './user-fields.ts'
+import { email, passwordHash, role, username } from './user-fields.ts'
 
 const importedUser = z.strictObject({
   username,
   email,
-  role: scalar(roleName.default('viewer')),
+  role: scalar(role.default('viewer')),
   password_hash: passwordHash,
 })
 const outcome = z.object({

@@ -5,6 +5,7 @@ import { actorOf, type Route, route } from '../gateway/route.ts'
 import { requireOutranks } from './accounts/outranking.ts'
 import type { Users } from './accounts/users.ts'
 import type { SecondFactors } from './second-factors/second-factors.ts'
+import { existingUser } from './user-fields.ts'
 
 /** Help for who has lost a phone, by administrators. */
 export function userSecondFactorsRoutes(deps: {
@@ -31,10 +32,8 @@ export function userSecondFactorsRoutes(deps: {
         if (context.principal.id === path.id) {
           throw problems.forbidden({ detail: 'Remove your own under /api/v1/me, after a login.' })
         }
-        const account = await users.get(path.id)
-        if (account === undefined) throw problems.notFound({ detail: 'There is no such user.' })
         // Whoever is promoted between this and the write was none that outranks when it was asked.
-        requireOutranks(context.principal, account.role)
+        requireOutranks(context.principal, existingUser(await users.get(path.id)).role)
         await secondFactors.removeAll(path.id, actorOf(context))
         return new Response(null, { status: 204 })
       },

@@ -2,23 +2,17 @@ import { z } from '@hono/zod-openapi'
 
 import { problems } from '../gateway/problems.ts'
 import { actorOf, type Route, route } from '../gateway/route.ts'
-import type { User } from './accounts/new-user.ts'
 import { requireOutranks } from './accounts/outranking.ts'
 import type { Users } from './accounts/users.ts'
-import { documentOf, session, sessionExample } from './session-fields.ts'
+import { sessionDocument, session, sessionExample } from './session-fields.ts'
 import type { Sessions } from './sessions/sessions.ts'
+import { existingUser } from './user-fields.ts'
 
 const pathParameters = z.object({ id: z.string() })
 
 /** Where somebody is logged in, for administrators. */
 export function userSessionRoutes(deps: { users: Users; sessions: Sessions }): Route[] {
   const { users, sessions } = deps
-
-  async function requireUser(id: string): Promise<User> {
-    const account = await users.get(id)
-    if (account !== undefined) return account
-    throw problems.notFound({ detail: 'There is no such user.' })
-  }
 
   return [
     route(
@@ -40,8 +34,8 @@ export function userSessionRoutes(deps: { users: Users; sessions: Sessions }): R
         problems: [problems.notFound],
       },
       async ({ path }) => {
-        await requireUser(path.id)
-        return { body: { sessions: (await sessions.list(path.id)).map(documentOf) } }
+        existingUser(await users.get(path.id))
+        return { body: { sessions: (await sessions.list(path.id)).map(sessionDocument) } }
       },
     ),
 
@@ -60,7 +54,7 @@ export function userSessionRoutes(deps: { users: Users; sessions: Sessions }): R
       },
       async ({ path }, context) => {
         // Whoever is promoted between this and the write was none that outranks when it was asked.
-        requireOutranks(context.principal, (await requireUser(path.id)).role)
+        requireOutranks(context.principal, existingUser(await users.get(path.id)).role)
         await sessions.closeAll(path.id, actorOf(context))
         return new Response(null, { status: 204 })
       },

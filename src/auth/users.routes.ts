@@ -1,11 +1,11 @@
 import { z } from '@hono/zod-openapi'
 
+import { FIELDS_BYTES_MAX } from '../gateway/body.ts'
 import { nextPage, pageOf, pageQuery } from '../gateway/page.ts'
 import { problems } from '../gateway/problems.ts'
 import { actorOf, type RequestContext, type Route, route } from '../gateway/route.ts'
 import { scalar } from '../gateway/scalar.ts'
 import { type Clock, isoTime } from '../platform/clock.ts'
-import type { User } from './accounts/new-user.ts'
 import { type Allow, requireOther, requireOutranks } from './accounts/outranking.ts'
 import type { UserList } from './accounts/user-list.ts'
 import type { UserPasswords } from './accounts/user-passwords.ts'
@@ -13,23 +13,24 @@ import type { Users } from './accounts/users.ts'
 import { LINK_TTL_SECONDS } from './mail/letters.ts'
 import { authProblems } from './problems.ts'
 import {
-  documentOf,
+  userDocument,
   email,
+  existingUser,
+  noSuchUser,
   password,
-  roleName,
+  role,
   user,
   userExample,
   username,
 } from './user-fields.ts'
 
-const BODY_BYTES_MAX = 16 * 1024
 const SEARCH_CHARACTERS_MAX = 320
 
 const newUser = z.strictObject({
   username,
   email,
   password: password.optional(),
-  role: scalar(roleName.default('viewer')),
+  role: scalar(role.default('viewer')),
 })
 const created = user.extend({
   set_password_url: z.string().optional().meta({
@@ -48,7 +49,7 @@ const created = user.extend({
 const change = z.strictObject({
   username: username.optional(),
   email,
-  role: scalar(roleName).optional(),
+  role: scalar(role).optional(),
   disabled: scalar(z.boolean()).optional(),
 })
 const reset = z.strictObject({ password: password.optional() })
@@ -95,7 +96,7 @@ export function userRoutes(deps: {
       async ({ query: { q, before, limit } }) => {
         const found = await userList.list({ beginning: q, before, limit: limit + 1 })
         const { shown, next } = pageOf(found, limit)
-        return { body: { users: shown.map(documentOf), next } }
+        return { body: { users: shown.map(userDocument), next } }
       },
     ),
 
@@ -104,7 +105,7 @@ export function userRoutes(deps: {
         method: 'post',
         path: '/api/v1/users',
         access: 'users:write',
-        bodyBytesMax: BODY_BYTES_MAX,
+        bodyBytesMax: FIELDS_BYTES_MAX,
         tag: 'users',
         summary: 'Create a user',
         description:
@@ -128,7 +129,7 @@ export function userRoutes(deps: {
         const actor = actorOf(context)
         if (password !== undefined) {
           const account = await users.create({ ...asked, password }, actor)
-          return { status: 201, body: documentOf(account) }
+          return { status: 201, body: userDocument(account) }
         }
         const end = linkEnd()
         const { account, setPasswordUrl: url } = await users.invite(asked, actor)
@@ -136,7 +137,7 @@ export function userRoutes(deps: {
           url === undefined
             ? { mailed: true }
             : { set_password_url: url, set_password_expires_at: end, mailed: false }
-        return { status: 201, body: { ...documentOf(account), ...link } }
+        return { status: 201, body: { ...userDocument(account), ...link } }
       },
     ),
 
@@ -151,7 +152,7 @@ export function userRoutes(deps: {
         answers: { 200: { description: 'The user', schema: user, example: userExample } },
         problems: [problems.notFound],
       },
-      async ({ path }) => ({ body: documentOf(existing(await users.get(path.id))) }),
+      async ({ path }) => ({ body: userDocument(existingUser(await users.get(path.id))) }),
     ),
 
     route(
@@ -159,7 +160,7 @@ export function userRoutes(deps: {
         method: 'patch',
         path: '/api/v1/users/{id}',
         access: 'users:write',
-        bodyBytesMax: BODY_BYTES_MAX,
+        bodyBytesMax: FIELDS_BYTES_MAX,
         tag: 'users',
         summary: 'Change a user',
         description:
@@ -185,7 +186,7 @@ export function userRoutes(deps: {
         }
         if (body.role !== undefined) requireOutranks(context.principal, body.role)
         const changed = await users.change(path.id, body, actorOf(context), outranking(context))
-        return { body: documentOf(existing(changed)) }
+        return { body: userDocument(existingUser(changed)) }
       },
     ),
 
@@ -214,7 +215,7 @@ export function userRoutes(deps: {
         method: 'post',
         path: '/api/v1/users/{id}/password',
         access: 'users:write',
-        bodyBytesMax: BODY_BYTES_MAX,
+        bodyBytesMax: FIELDS_BYTES_MAX,
         tag: 'users',
         summary: 'Reset a user’s password',
         description:
@@ -279,10 +280,3 @@ const outranking =
   ({ principal }: RequestContext): Allow =>
   ({ role }) =>
     requireOutranks(principal, role)
-
-const noSuchUser = () => problems.notFound({ detail: 'There is no such user.' })
-
-function existing(account: User | undefined): User {
-  if (account === undefined) throw noSuchUser()
-  return account
-}

@@ -8,6 +8,8 @@ const FORM_MEDIA_TYPE = /^application\/x-www-form-urlencoded\s*(?:;|$)/i
 /** Each costs its whole path. */
 const FAULTS_NAMED_MAX = 3
 const STEPS_NAMED_MAX = 20
+/** For what has a few short fields, such as a password or a name. */
+export const FIELDS_BYTES_MAX = 16 * 1024
 const NUL = '\u0000'
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 const DOUBTFUL_ESCAPE = /\\u(?:[dD][89a-fA-F]|0000)/

@@ -42,3 +42,6 @@ export const roleScopes = {
 } satisfies Record<string, Scope[]>
 
 export type Role = keyof typeof roleScopes
+
+/** From who may do least to who may do most. */
+export const roleNames = Object.keys(roleScopes) as [Role, ...Role[]]

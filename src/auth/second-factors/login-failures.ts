@@ -5,7 +5,7 @@ import type { Problem } from '../../gateway/problem.ts'
 import type { Database, Writes } from '../../platform/database/database.ts'
 import type { Audit } from '../audit/audit.ts'
 import { authProblems } from '../problems.ts'
-import type { Client } from '../sessions/sessions.ts'
+import type { Caller } from '../sessions/sessions.ts'
 import type { AuthTables } from '../tables.ts'
 
 type Reason = Events['auth.login_failed']['reason']
@@ -13,9 +13,9 @@ type Reason = Events['auth.login_failed']['reason']
 /** Logins that came to nothing, for the audit. */
 export interface LoginFailures {
   /** Nobody is named as who did it: that it was the account's owner is just what was not shown. */
-  record(tx: Writes, accountId: string | null, reason: Reason, client: Client): Promise<void>
+  record(tx: Writes, accountId: string | null, reason: Reason, caller: Caller): Promise<void>
   /** Why no session was opened for somebody who had proved all: 403 where the account is disabled. */
-  ofDisabled(accountId: string, client: Client): Promise<Problem | undefined>
+  ofDisabled(accountId: string, caller: Caller): Promise<Problem | undefined>
 }
 
 export function createLoginFailures(deps: {
@@ -31,14 +31,14 @@ export function createLoginFailures(deps: {
   }
   return {
     record,
-    async ofDisabled(accountId, client) {
+    async ofDisabled(accountId, caller) {
       return database.write(async (tx) => {
         const disabled = await tx
           .select({ id: accounts.id })
           .from(accounts)
           .where(and(eq(accounts.id, accountId), isNotNull(accounts.disabledAt)))
         if (disabled.length === 0) return undefined
-        await record(tx, accountId, 'disabled', client)
+        await record(tx, accountId, 'disabled', caller)
         return authProblems.accountDisabled()
       })
     },

@@ -7,7 +7,7 @@ import type { User } from '../accounts/new-user.ts'
 import type { Audit } from '../audit/audit.ts'
 import { ANONYMOUS_ACTS_PER_MINUTE_MAX, createWriteCap } from '../audit/write-cap.ts'
 import { authProblems } from '../problems.ts'
-import type { Client, Grant, Sessions } from '../sessions/sessions.ts'
+import type { Caller, IssuedTokens, Sessions } from '../sessions/sessions.ts'
 import type { AuthTables } from '../tables.ts'
 import { createLoginFailures } from './login-failures.ts'
 import type {
@@ -24,7 +24,10 @@ export interface PasskeyLogins {
    * @throws {Problem} 401 when the passkey is not known, or anything in its answer is wrong; 403 when it is
    * right and the account may not be used.
    */
-  byPasskey(response: AuthenticationResponse, client: Client): Promise<Grant & { account: User }>
+  byPasskey(
+    response: AuthenticationResponse,
+    caller: Caller,
+  ): Promise<IssuedTokens & { account: User }>
 }
 
 export function createPasskeyLogins(deps: {
@@ -45,37 +48,37 @@ export function createPasskeyLogins(deps: {
   async function refuse(
     accountId: string | null,
     reason: Events['auth.login_failed']['reason'],
-    client: Client,
+    caller: Caller,
   ): Promise<never> {
     // Whoever sends rubbish names no account.
     if (accountId !== null || mayRecord()) {
-      await database.write((tx) => failures.record(tx, accountId, reason, client))
+      await database.write((tx) => failures.record(tx, accountId, reason, caller))
     }
     throw badPasskey()
   }
 
   return {
     options: () => ceremonies.loginOptions(),
-    async byPasskey(response, client) {
+    async byPasskey(response, caller) {
       const signed = await ceremonies.verify('passkey_login', response)
       // WebAuthn, section 7.2, step 6: who was not known before says so.
       if (signed === undefined || signed.userHandle !== signed.passkey.accountId) {
-        return refuse(null, 'passkey', client)
+        return refuse(null, 'passkey', caller)
       }
       const { id, accountId } = signed.passkey
       const [account] = await database.read
         .select()
         .from(accounts)
         .where(eq(accounts.id, accountId))
-      if (account === undefined) return refuse(null, 'passkey', client)
+      if (account === undefined) return refuse(null, 'passkey', caller)
       let use: Awaited<ReturnType<Passkeys['use']>> | undefined
-      const grant = await sessions.open(account, ['passkey'], client, async (tx) => {
+      const issued = await sessions.open(account, ['passkey'], caller, async (tx) => {
         use = await passkeys.use(tx, id, signed)
         return use === 'used'
       })
-      if (grant !== undefined) return { ...grant, account }
-      if (use === 'counted-back') return refuse(accountId, 'passkey_counter', client)
-      throw (await failures.ofDisabled(accountId, client)) ?? badPasskey()
+      if (issued !== undefined) return { ...issued, account }
+      if (use === 'counted-back') return refuse(accountId, 'passkey_counter', caller)
+      throw (await failures.ofDisabled(accountId, caller)) ?? badPasskey()
     },
   }
 }

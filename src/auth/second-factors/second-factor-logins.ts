@@ -5,7 +5,7 @@ import type { User } from '../accounts/new-user.ts'
 import type { Audit } from '../audit/audit.ts'
 import { authProblems } from '../problems.ts'
 import { hashOf } from '../sessions/refresh-tokens.ts'
-import type { Client, Grant, Sessions } from '../sessions/sessions.ts'
+import type { Caller, IssuedTokens, Sessions } from '../sessions/sessions.ts'
 import type { Throttle } from '../sessions/throttle.ts'
 import type { AuthTables } from '../tables.ts'
 import { createLoginFailures } from './login-failures.ts'
@@ -21,7 +21,7 @@ import type { SecondFactorMethod, SecondFactors } from './second-factors.ts'
 import { typedTotpCode } from './totp-codes.ts'
 import type { Totp } from './totp.ts'
 
-type Login = Grant & { account: User }
+type Login = IssuedTokens & { account: User }
 
 /**
  * The second step of a login by password.
@@ -39,10 +39,10 @@ export interface SecondFactorLogins {
    * Recovery codes and passkeys can't be guessed and are always looked at, so that nobody who knows the
    * password can keep the account's owner out.
    */
-  byCode(ticket: string, code: string, client: Client): Promise<Login>
+  byCode(ticket: string, code: string, caller: Caller): Promise<Login>
   /** @throws {Problem} also 409 when the account has no passkey. */
   passkeyOptions(ticket: string): Promise<RequestOptions>
-  byPasskey(ticket: string, response: AuthenticationResponse, client: Client): Promise<Login>
+  byPasskey(ticket: string, response: AuthenticationResponse, caller: Caller): Promise<Login>
 }
 
 export function createSecondFactorLogins(deps: {
@@ -66,33 +66,33 @@ export function createSecondFactorLogins(deps: {
   async function open(
     account: User,
     method: LoginMethod,
-    client: Client,
+    caller: Caller,
     refusalOf: (tx: Writes) => Promise<Problem | undefined>,
   ): Promise<Login> {
     let refusal: Problem | undefined
-    const grant = await sessions.open(account, ['password', method], client, async (tx) => {
+    const issued = await sessions.open(account, ['password', method], caller, async (tx) => {
       refusal = await refusalOf(tx)
       if (refusal !== undefined) return false
       const { id: accountId, usernameFolded, emailFolded } = account
       const names = [usernameFolded, emailFolded]
       // Not with the password alone: who has guessed it would be at home where its owner is.
-      await throttle.welcome(tx, { accountId, names, address: client.address })
+      await throttle.welcome(tx, { accountId, names, address: caller.address })
       return true
     })
     if (refusal !== undefined) throw refusal
-    if (grant === undefined)
-      throw (await failures.ofDisabled(account.id, client)) ?? badSecondFactorTicket()
-    return { ...grant, account }
+    if (issued === undefined)
+      throw (await failures.ofDisabled(account.id, caller)) ?? badSecondFactorTicket()
+    return { ...issued, account }
   }
 
   return {
     methods: async (ticket) => deps.secondFactors.methods((await tickets.read(ticket)).id),
 
-    async byCode(ticket, typed, client) {
+    async byCode(ticket, typed, caller) {
       const account = await tickets.read(ticket)
       const { id } = account
       const code = typedTotpCode(typed)
-      return open(account, code === undefined ? 'recovery_code' : 'totp', client, async (tx) => {
+      return open(account, code === undefined ? 'recovery_code' : 'totp', caller, async (tx) => {
         const waitMs = code === undefined ? 0 : await totp.waitMs(tx, id)
         if (waitMs > 0) return tooManyCodes(waitMs)
         if (!(await tickets.attempt(tx, ticket))) return badSecondFactorTicket()
@@ -100,7 +100,7 @@ export function createSecondFactorLogins(deps: {
           ? recoveryCodes.use(tx, id, typed)
           : totp.use(tx, id, code))
         if (isRight) await tickets.redeem(tx, ticket)
-        else await failures.record(tx, id, 'second_factor', client)
+        else await failures.record(tx, id, 'second_factor', caller)
         return isRight ? undefined : badSecondFactor()
       })
     },
@@ -114,20 +114,20 @@ export function createSecondFactorLogins(deps: {
       return ceremonies.secondFactorOptions(account, hashOf(ticket), known)
     },
 
-    async byPasskey(ticket, response, client) {
+    async byPasskey(ticket, response, caller) {
       const account = await tickets.read(ticket)
       const signed = await ceremonies.verify('passkey_second_factor', response)
       const isFor =
         signed !== undefined &&
         signed.passkey.accountId === account.id &&
         (signed.challenge.data as { ticket: string }).ticket === hashOf(ticket)
-      return open(account, 'passkey', client, async (tx) => {
+      return open(account, 'passkey', caller, async (tx) => {
         if (!(await tickets.attempt(tx, ticket))) return badSecondFactorTicket()
         const use = isFor ? await passkeys.use(tx, signed.passkey.id, signed) : 'removed'
         if (use === 'used') await tickets.redeem(tx, ticket)
         else {
           const reason = use === 'counted-back' ? 'passkey_counter' : 'second_factor'
-          await failures.record(tx, account.id, reason, client)
+          await failures.record(tx, account.id, reason, caller)
         }
         return use === 'used' ? undefined : badSecondFactor()
       })

@@ -6,7 +6,7 @@ import type { User } from '../accounts/new-user.ts'
 import type { Audit } from '../audit/audit.ts'
 import { authProblems } from '../problems.ts'
 import { hashOf } from '../sessions/refresh-tokens.ts'
-import type { Client } from '../sessions/sessions.ts'
+import type { Caller } from '../sessions/sessions.ts'
 import type { AuthTables } from '../tables.ts'
 import type { Tickets } from '../tickets/tickets.ts'
 import type { SecondFactorMethod } from './second-factors.ts'
@@ -21,7 +21,7 @@ const PURPOSE = 'second_factor'
  */
 export interface SecondFactorTickets {
   /** @returns `undefined` where the account is not as it was when the password was verified. */
-  issue(account: User, client: Client): Promise<string | undefined>
+  issue(account: User, caller: Caller): Promise<string | undefined>
   /**
    * Whose it is. The account may have been disabled meanwhile.
    *

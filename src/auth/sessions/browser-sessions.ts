@@ -8,7 +8,7 @@ import type { PersonRights } from '../accounts/person-rights.ts'
 import type { AuthTables } from '../tables.ts'
 import { isOpen } from './open-sessions.ts'
 import { hashOf } from './refresh-tokens.ts'
-import type { Grant, Sessions } from './sessions.ts'
+import type { IssuedTokens, Sessions } from './sessions.ts'
 import { invalidToken } from './tokens.ts'
 import type { ReadCredential } from './verified-tokens.ts'
 
@@ -29,7 +29,7 @@ export interface BrowserSessions {
    *
    * @returns the secret. It is a new one each time, so that nobody knows it beforehand (fixation).
    */
-  adopt(grant: Grant): Promise<string>
+  adopt(issued: IssuedTokens): Promise<string>
   /** Ends the session, where there is one. */
   end(secret: string, address: string): Promise<void>
   /** Reads the secret as a credential. */

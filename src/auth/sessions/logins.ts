@@ -16,7 +16,7 @@ import {
 } from '../second-factors/second-factor-tickets.ts'
 import type { SecondFactors } from '../second-factors/second-factors.ts'
 import type { AuthTables } from '../tables.ts'
-import type { Client, Grant, Sessions } from './sessions.ts'
+import type { Caller, IssuedTokens, Sessions } from './sessions.ts'
 import type { Guess, Throttle } from './throttle.ts'
 
 /** How people prove who they are, and get a session for it. */
@@ -28,7 +28,11 @@ export interface Logins {
    * the password is right and the account may not be used; 401 with a ticket when the password is right
    * and not enough; 429 while too many wrong ones came before.
    */
-  byPassword(login: string, password: string, client: Client): Promise<Grant & { account: User }>
+  byPassword(
+    login: string,
+    password: string,
+    caller: Caller,
+  ): Promise<IssuedTokens & { account: User }>
 }
 
 export function createLogins(deps: {
@@ -68,7 +72,7 @@ export function createLogins(deps: {
     tx: Writes,
     account: User | undefined,
     reason: Events['auth.login_failed']['reason'],
-    { address }: Client,
+    { address }: Caller,
   ) => {
     const actor = { id: null, name: null, address }
     return audit.record(tx, actor, 'auth.login_failed', { user_id: account?.id ?? null, reason })
@@ -109,27 +113,27 @@ export function createLogins(deps: {
   async function attempt(
     login: string,
     password: string,
-    client: Client,
+    caller: Caller,
     guess: Guess,
-  ): Promise<Grant & { account: User }> {
+  ): Promise<IssuedTokens & { account: User }> {
     for (;;) {
       const [account] = await byName.execute({ name: foldName(login) })
       const isRight = await passwords.verify(password, account?.passwordHash)
       if (account === undefined || !isRight) {
         // Written whether or not there is such an account, so that the time tells nothing.
         await database.write(async (tx) => {
-          await tell(tx, account, 'credentials', client)
+          await tell(tx, account, 'credentials', caller)
           await guess.failed(tx)
         })
         throw authProblems.badCredentials({ detail: 'The user name or the password is wrong.' })
       }
       if (account.disabledAt !== null) {
-        await database.write((tx) => tell(tx, account, 'disabled', client))
+        await database.write((tx) => tell(tx, account, 'disabled', caller))
         throw authProblems.accountDisabled()
       }
       if (deps.requiresVerified && account.pendingSince !== null) {
         await database.write(async (tx) => {
-          await tell(tx, account, 'unverified', client)
+          await tell(tx, account, 'unverified', caller)
           await mailings.enqueue(tx, { letter: 'verify_email', accountId: account.id })
         })
         throw authProblems.addressUnverified({
@@ -138,33 +142,33 @@ export function createLogins(deps: {
       }
       const methods = await secondFactors.methods(account.id)
       if (methods.length > 0) {
-        const ticket = await secondFactorTickets.issue(await renewHash(account, password), client)
+        const ticket = await secondFactorTickets.issue(await renewHash(account, password), caller)
         if (ticket === undefined) continue
         throw secondFactorRequired(ticket, methods)
       }
-      const grant = await sessions.open(account, ['password'], client, (tx) =>
+      const issued = await sessions.open(account, ['password'], caller, (tx) =>
         secondFactors.isNone(tx, account.id),
       )
       // Else it was disabled meanwhile, has a second factor now, or its hash was replaced: by another
       // password, or by another login that renewed it.
-      if (grant !== undefined) {
+      if (issued !== undefined) {
         await guess.succeeded()
         if (account.pendingSince !== null) await admit(account)
         await renewHash(account, password)
-        return { ...grant, account }
+        return { ...issued, account }
       }
     }
   }
 
   return {
-    byPassword(login, password, client) {
+    byPassword(login, password, caller) {
       const name = foldName(login)
       return throttle.atLogin(
-        { name, address: client.address },
-        (guess) => attempt(login, password, client, guess),
+        { name, address: caller.address },
+        (guess) => attempt(login, password, caller, guess),
         async (tx) => {
           const [account] = await byName.execute({ name })
-          await tell(tx, account, 'held_back', client)
+          await tell(tx, account, 'held_back', caller)
         },
       )
     },

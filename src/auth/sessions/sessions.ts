@@ -19,17 +19,17 @@ const DEVICE_CHARACTERS_MAX = 256
 type StoredSession = AuthTables['sessions']['$inferSelect']
 
 /** Who asks, as far as it can be seen from here. */
-export interface Client {
+export interface Caller {
   address: string
   /** What it calls itself. */
   device: string | null
 }
 
-/** What a client gets to prove itself with. */
-export interface Grant {
+/** What a caller gets to prove itself with from now on. */
+export interface IssuedTokens {
   /** For requests, a JWT. */
   token: string
-  /** For the next grant, once. */
+  /** For the next tokens, once. */
   refreshToken: string
   /** Life of `token`. */
   expiresInSeconds: number
@@ -54,18 +54,18 @@ export interface Sessions {
   open(
     account: User,
     methods: LoginMethod[],
-    client: Client,
+    caller: Caller,
     isProved?: (tx: Writes) => Promise<boolean>,
-  ): Promise<Grant | undefined>
+  ): Promise<IssuedTokens | undefined>
   /** Opens a session that can't be refreshed, for scripts that have the database. */
   openFor(account: User): Promise<string>
   /**
-   * Exchanges a refresh token for the next grant.
+   * Exchanges a refresh token for the next tokens.
    *
    * @throws {Problem} 401 when it is not the next one of a session. One that was used before ends its
    * session, since either its holder or somebody else has a copy.
    */
-  refresh(refreshToken: string, client: Client): Promise<Grant>
+  refresh(refreshToken: string, caller: Caller): Promise<IssuedTokens>
   /** Those of an account that are not over, the newest first. */
   list(accountId: string): Promise<SessionView[]>
   /** Ends a session. @returns whether the account had it. */
@@ -103,7 +103,7 @@ export function createSessions(deps: {
   const { accounts, sessions } = deps.tables
   const later = (seconds: number) => new Date(clock.now() + seconds * 1000)
 
-  const used = ({ address, device }: Client) => ({
+  const used = ({ address, device }: Caller) => ({
     usedAt: new Date(clock.now()),
     idleUntil: later(deps.idleSeconds),
     address,
@@ -176,7 +176,7 @@ export function createSessions(deps: {
   }
 
   /** What follows from a refresh token that this server has issued, in one commit. */
-  function rotate(read: ReadRefreshToken, nextHash: string, client: Client) {
+  function rotate(read: ReadRefreshToken, nextHash: string, caller: Caller) {
     const now = clock.now()
     return database.write(async (tx) => {
       const [session] = await database.lock(
@@ -191,7 +191,7 @@ export function createSessions(deps: {
         await tx.delete(sessions).where(eq(sessions.id, session.id))
         const { accountId, id } = session
         // Whoever it was, it is not known to be the account's owner.
-        const actor = { id: null, name: null, address: client.address }
+        const actor = { id: null, name: null, address: caller.address }
         await audit.record(tx, actor, 'auth.refresh_reused', { user_id: accountId, session_id: id })
         return { reusedBy: accountId }
       }
@@ -203,7 +203,7 @@ export function createSessions(deps: {
       await tx
         .update(sessions)
         .set({
-          ...used(client),
+          ...used(caller),
           ...(isNext
             ? { refreshHash: nextHash, parentHash: read.hash, rotatedAt: new Date(now) }
             : {}),
@@ -237,15 +237,15 @@ export function createSessions(deps: {
   }
 
   return {
-    async open(account, methods, client, isProved) {
+    async open(account, methods, caller, isProved) {
       const session = { id: Bun.randomUUIDv7(), expiresAt: later(deps.ttlSeconds) }
       const refreshToken = await refreshTokens.first(session.id)
       const isOpen = await insert(
         account,
-        { ...session, ...used(client), refreshHash: hashOf(refreshToken) },
+        { ...session, ...used(caller), refreshHash: hashOf(refreshToken) },
         (tx) => {
           const { id: user_id, username: name } = account
-          const actor = { id: user_id, name, address: client.address }
+          const actor = { id: user_id, name, address: caller.address }
           return audit.record(tx, actor, 'auth.login', { user_id, session_id: session.id, methods })
         },
         isProved,
@@ -267,11 +267,11 @@ export function createSessions(deps: {
       if (!isOpen) throw new Error('the account was changed meanwhile')
       return (await sign(account, session, deps.loginSeconds, 'ES256')).token
     },
-    async refresh(refreshToken, client) {
+    async refresh(refreshToken, caller) {
       const read = await refreshTokens.read(refreshToken)
       if (read === undefined) throw badRefreshToken()
       const next = await refreshTokens.next(refreshToken)
-      const outcome = await rotate(read, hashOf(next), client)
+      const outcome = await rotate(read, hashOf(next), caller)
       if (outcome === undefined) throw badRefreshToken()
       if ('reusedBy' in outcome) {
         forget(outcome.reusedBy)

@@ -1,4 +1,4 @@
-import { type Role, roleScopes } from '../../gateway/scopes.ts'
+import { type Role, roleNames } from '../../gateway/scopes.ts'
 import { asciiDomain, emailFault } from '../accounts/names.ts'
 import { authProblems } from '../problems.ts'
 import type { OpenIdSettings, ProviderSettings } from './provider-settings.ts'
@@ -8,7 +8,6 @@ import type { Person } from './provider.ts'
 const SUBJECT = /^[\u0020-\u007e]{1,255}$/
 const GROUPS_MAX = 10_000
 /** The least first. */
-const ROLES = Object.keys(roleScopes) as Role[]
 /** Whose addresses Google gives out itself. */
 const GMAIL = /@gmail\.com$/
 
@@ -65,7 +64,7 @@ function emailOf(claims: Claims): Person['email'] {
 function roleOf(claims: Claims, name: string, roles: Readonly<Record<string, Role>>): Role {
   const groups = new Set(listOf(valueAt(claims, name)).slice(0, GROUPS_MAX))
   const found = Object.entries(roles).filter(([group]) => groups.has(group))
-  return ROLES.findLast((role) => found.some(([, each]) => each === role)) ?? 'viewer'
+  return roleNames.findLast((role) => found.some(([, each]) => each === role)) ?? 'viewer'
 }
 
 /** By its name, which may have dots, or by a path: Keycloak's `realm_access.roles`. */

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 
 import { z } from 'zod'
 
-import { type Role, roleScopes } from '../../gateway/scopes.ts'
+import { type Role, roleNames } from '../../gateway/scopes.ts'
 import { StartError } from '../../platform/start-error.ts'
 import { asciiDomain } from '../accounts/names.ts'
 
@@ -59,7 +59,7 @@ const secureAddress = z
   )
 
 const text = (max = 1000) => z.string().trim().min(1).max(max)
-const role = z.enum(Object.keys(roleScopes) as Role[])
+const role = z.enum(roleNames)
 const domain = text(253)
   .regex(/^[^@\s]+\.[^@\s.]+$/, 'expected a domain such as example.com')
   .transform(asciiDomain)

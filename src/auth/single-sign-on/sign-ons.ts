@@ -9,7 +9,7 @@ import type { Audit } from '../audit/audit.ts'
 import { ANONYMOUS_ACTS_PER_MINUTE_MAX, createWriteCap } from '../audit/write-cap.ts'
 import { authProblems } from '../problems.ts'
 import { hashOf } from '../sessions/refresh-tokens.ts'
-import type { Client, Grant, Sessions } from '../sessions/sessions.ts'
+import type { Caller, IssuedTokens, Sessions } from '../sessions/sessions.ts'
 import type { Tickets } from '../tickets/tickets.ts'
 import type { Arrivals } from './arrivals.ts'
 import type { Identities } from './identities.ts'
@@ -32,9 +32,9 @@ interface Begun {
   sessionId: string | null
 }
 
-/** What became of it. Without a grant, somebody was linked to the account that they are logged in to. */
+/** What became of it. Where none were issued, somebody was linked to the account that they are logged in to. */
 interface Finished {
-  grant: Grant | undefined
+  issued: IssuedTokens | undefined
   returnTo: string
 }
 
@@ -60,7 +60,7 @@ export interface SignOns {
     provider: string,
     answer: URLSearchParams,
     secret: string | undefined,
-    client: Client,
+    caller: Caller,
     signal: AbortSignal,
   ): Promise<Finished>
 }
@@ -86,7 +86,7 @@ export function createSignOns(deps: {
   }
 
   async function recordFailure(
-    { address }: Client,
+    { address }: Caller,
     details: Pick<Events['auth.login_failed'], 'reason' | 'user_id' | 'provider'>,
   ): Promise<void> {
     if (details.user_id === null && !mayRecord()) return
@@ -104,12 +104,12 @@ export function createSignOns(deps: {
     return taken && { accountId: taken.accountId, ...(taken.data as Begun) }
   }
 
-  async function open(id: string, person: Person, client: Client): Promise<Grant> {
+  async function open(id: string, person: Person, caller: Caller): Promise<IssuedTokens> {
     for (;;) {
-      const account = await arrivals.enter(id, person, client.address)
-      const grant = await sessions.open(account, ['single_sign_on'], client)
+      const account = await arrivals.enter(id, person, caller.address)
+      const issued = await sessions.open(account, ['single_sign_on'], caller)
       // Else it was changed meanwhile.
-      if (grant !== undefined) return grant
+      if (issued !== undefined) return issued
     }
   }
 
@@ -131,11 +131,11 @@ export function createSignOns(deps: {
       )
       return { location: await provider.authorizationUrl(handshakeOf(secret)), secret }
     },
-    async finish(id, answer, secret, client, signal) {
+    async finish(id, answer, secret, caller, signal) {
       const provider = existing(id)
       const begun = await begunBy(secret, id, answer.get('state'))
       if (begun === undefined || secret === undefined) {
-        await recordFailure(client, { user_id: null, reason: 'sign_on', provider: id })
+        await recordFailure(caller, { user_id: null, reason: 'sign_on', provider: id })
         throw authProblems.signOnInvalid({
           detail:
             'It was not begun in this browser, or is over. Begin again, at the address under which this server is known, with cookies allowed.',
@@ -144,21 +144,21 @@ export function createSignOns(deps: {
       const person = await provider
         .person(answer, handshakeOf(secret), signal)
         .catch(async (error: unknown) => {
-          await recordFailure(client, { user_id: null, reason: 'provider', provider: id })
+          await recordFailure(caller, { user_id: null, reason: 'provider', provider: id })
           throw error
         })
       const { accountId, sessionId, returnTo } = begun
       if (accountId !== null && sessionId !== null) {
         const owner = { accountId, sessionId }
-        await identities.link(id, person, owner, client.address).catch(async (error: unknown) => {
+        await identities.link(id, person, owner, caller.address).catch(async (error: unknown) => {
           const isTaken = error instanceof Problem && error.kind === authProblems.identityTaken.kind
           const reason = isTaken ? 'identity_taken' : 'sign_on'
-          await recordFailure(client, { user_id: accountId, reason, provider: id })
+          await recordFailure(caller, { user_id: accountId, reason, provider: id })
           throw error
         })
-        return { grant: undefined, returnTo }
+        return { issued: undefined, returnTo }
       }
-      return { grant: await open(id, person, client), returnTo }
+      return { issued: await open(id, person, caller), returnTo }
     },
   }
 }

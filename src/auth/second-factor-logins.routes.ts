@@ -1,14 +1,9 @@
 import { z } from '@hono/zod-openapi'
 
+import { FIELDS_BYTES_MAX } from '../gateway/body.ts'
 import { type Route, route } from '../gateway/route.ts'
 import { scalar } from '../gateway/scalar.ts'
-import {
-  clientOf,
-  CREDENTIAL_BYTES_MAX,
-  login,
-  loginDocumentOf,
-  loginExample,
-} from './login-fields.ts'
+import { callerOf, login, loginDocument, loginExample } from './login-fields.ts'
 import {
   authenticationExample,
   authenticationResponse,
@@ -17,8 +12,9 @@ import {
 } from './passkey-fields.ts'
 import { authProblems } from './problems.ts'
 import type { SecondFactorLogins } from './second-factors/second-factor-logins.ts'
+import { ticketText } from './user-fields.ts'
 
-const ticket = scalar(z.string().max(256)).meta({ description: 'From the answer to the password' })
+const ticket = scalar(ticketText).meta({ description: 'From the answer to the password' })
 const ticketExample = 'qt_c3RhbmRzIGJldHdlZW4gdHdvIHN0ZXBz'
 const code = scalar(z.string().max(64)).meta({
   description: 'The six digits of the app, or a recovery code',
@@ -28,7 +24,7 @@ const common = {
   method: 'post',
   access: 'open',
   rate: 'auth',
-  bodyBytesMax: CREDENTIAL_BYTES_MAX,
+  bodyBytesMax: FIELDS_BYTES_MAX,
   tag: 'auth',
 } as const
 const answers = {
@@ -41,7 +37,7 @@ const problems = [
 ]
 
 /** The second step of a login whose password was right. */
-export function secondFactorRoutes(secondFactorLogins: SecondFactorLogins): Route[] {
+export function secondFactorLoginRoutes(secondFactorLogins: SecondFactorLogins): Route[] {
   return [
     route(
       {
@@ -58,8 +54,8 @@ export function secondFactorRoutes(secondFactorLogins: SecondFactorLogins): Rout
         problems: [...problems, authProblems.tooManyCodes],
       },
       async ({ body }, context) => ({
-        body: loginDocumentOf(
-          await secondFactorLogins.byCode(body.ticket, body.code, clientOf(context)),
+        body: loginDocument(
+          await secondFactorLogins.byCode(body.ticket, body.code, callerOf(context)),
         ),
       }),
     ),
@@ -96,8 +92,8 @@ export function secondFactorRoutes(secondFactorLogins: SecondFactorLogins): Rout
         problems,
       },
       async ({ body }, context) => ({
-        body: loginDocumentOf(
-          await secondFactorLogins.byPasskey(body.ticket, body.response, clientOf(context)),
+        body: loginDocument(
+          await secondFactorLogins.byPasskey(body.ticket, body.response, callerOf(context)),
         ),
       }),
     ),
