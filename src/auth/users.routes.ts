@@ -109,7 +109,7 @@ export function userRoutes(deps: {
         tag: 'users',
         summary: 'Create a user',
         description:
-          'Without `password` its owner sets one, by a link that is good for three days, once. The role is none that may do more than who creates the user.',
+          'Without `password` its owner sets one, by a link that is good for three days, once: it is mailed, or else shown in the answer this once, as `set_password_url`. The role is none that may do more than who creates the user.',
         body: {
           schema: newUser,
           example: {

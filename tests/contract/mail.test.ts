@@ -665,6 +665,20 @@ describe('with a mail server', () => {
       expect((await logIn('lea')).status).toBe(200)
     })
 
+    test('whose account is disabled is sent nothing: the administrator gets the link', async () => {
+      const asked = { username: 'mel', email: 'mel@example.com', password: NEXT }
+      const { id } = (await (await asAdmin(USERS, asked)).json()) as { id: string }
+      await asAdmin(`${USERS}/${id}`, { disabled: true }, 'PATCH')
+      const answer = await asAdmin(`${USERS}/${id}/password`, {})
+      const shown = (await answer.json()) as { set_password_url: string; mailed: boolean }
+      expect(shown.mailed).toBe(false)
+      const body = { ticket: ticketOf(shown.set_password_url), password: NEXT }
+      expect((await post(RESET, body)).status).toBe(400)
+      await asAdmin(`${USERS}/${id}`, { disabled: false }, 'PATCH')
+      expect((await post(RESET, body)).status).toBe(204)
+      expect((await logIn('mel')).status).toBe(200)
+    })
+
     test('is refused what an account is', async () => {
       expect((await asAdmin(USERS, { username: 'ida' })).status).toBe(409)
       expect((await asAdmin(USERS, { username: 'x', password: null })).status).toBe(422)

@@ -40,8 +40,8 @@ export interface Mailings {
    * but for the one that stands for another: it must leave the same traces.
    */
   enqueue(tx: Writes, mailing: Mailing): Promise<void>
-  /** Whether an account is reached without an administrator. */
-  reaches(account: Pick<User, 'email'>): boolean
+  /** Whether an account is reached without an administrator. Who is shut out is sent nothing. */
+  reaches(account: Pick<User, 'email' | 'disabledAt'>): boolean
   /** Within a write: the link to set a first password, for who makes the account to pass on. */
   setPasswordLink(tx: Writes, account: User): Promise<string>
 }
@@ -131,7 +131,7 @@ export function createMailings(deps: {
       }
       await jobs.enqueue(tx, { type: TYPE, payload, attemptsMax: ATTEMPTS_MAX })
     },
-    reaches: ({ email }) => !isKept && email !== null,
+    reaches: ({ email, disabledAt }) => !isKept && email !== null && disabledAt === null,
     setPasswordLink: (tx, account) => issueLink(tx, 'set_password', account, { isMailed: false }),
   }
 }
