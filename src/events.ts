@@ -21,7 +21,9 @@ const ofServiceAccount = z.object({ service_account_id: z.string(), ...act })
 const role = z.enum(['viewer', 'editor', 'admin'])
 /** What a change of an account's rights was from, and to. */
 const rights = z.object({ role, disabled: z.boolean() }).partial()
+const grantedAccess = z.enum(['none', 'read', 'write', 'own'])
 const scopes = z.array(z.string())
+const programRights = z.object({ name: z.string(), scopes, disabled: z.boolean() }).partial()
 /** One of the ids is null: a key is a person's or a service account's. */
 const ofApiKey = z.object({
   user_id: z.string().nullable(),
@@ -64,12 +66,14 @@ export const events = {
   'auth.reauthentication_failed': ofUser.extend({ reason: z.enum(['credentials', 'held_back']) }),
   /** The password was right, and is not enough. */
   'auth.second_factor_required': ofUser,
-  'auth.logout': ofSession,
+  /** `evicted` where newer ones of the same account took its place. */
+  'auth.logout': ofSession.extend({ reason: z.enum(['ended', 'evicted']) }),
   'auth.identity_linked': ofIdentity,
   'auth.identity_removed': ofIdentity,
   /** A refresh token came a second time: somebody has a copy, and the session is over. */
   'auth.refresh_reused': ofSession,
-  'auth.user_created': ofUser.extend({ role }),
+  /** `provider` where it came by single sign-on. */
+  'auth.user_created': ofUser.extend({ role, provider: z.string().optional() }),
   'auth.user_changed': ofUser.extend({
     changed: z.array(z.enum(['username', 'email', 'email_pending', 'role', 'disabled'])),
     from: rights.optional(),
@@ -107,15 +111,25 @@ export const events = {
     principals: z.array(z.object({ id: z.string(), access: z.enum(['read', 'write']) })),
     ...act,
   }),
+  /** Told beside, of each who may do more or less by name: so it is found by who they are. */
+  'auth.grantee_changed': z.object({
+    user_id: z.string().nullable(),
+    service_account_id: z.string().nullable(),
+    kind: z.string(),
+    resource_id: z.string(),
+    from: grantedAccess,
+    to: grantedAccess,
+    ...act,
+  }),
   'auth.service_account_created': ofServiceAccount.extend({ scopes }),
   'auth.service_account_changed': ofServiceAccount.extend({
     changed: z.array(z.enum(['name', 'description', 'scopes', 'disabled'])),
-    /** What it may do from now on, where that changed. */
-    scopes: scopes.optional(),
+    from: programRights.optional(),
+    to: programRights.optional(),
   }),
   'auth.service_account_deleted': ofServiceAccount.extend({ name: z.string() }),
   'auth.api_key_created': ofApiKey.extend({ name: z.string(), scopes }),
-  'auth.api_key_deleted': ofApiKey,
+  'auth.api_key_deleted': ofApiKey.extend({ name: z.string() }),
   /** `key_id` is that of the key that it was given for. */
   'auth.token_issued': ofServiceAccount.extend({
     token_id: z.string(),
@@ -125,8 +139,13 @@ export const events = {
   'auth.token_revoked': ofServiceAccount.extend({ token_id: z.string() }),
   /** Somebody said to be a service account and was not; null where there is none of that id. */
   'auth.client_refused': z.object({ service_account_id: z.string().nullable(), ...act }),
-  /** `actor_id` asked for what they may not; told once a minute for each endpoint. */
-  'auth.access_refused': z.object({ method: z.string(), path: z.string(), ...act }),
+  /** `actor_id` asked for what they may not, in the words of the refusal; told once a minute for each endpoint. */
+  'auth.access_refused': z.object({
+    method: z.string(),
+    path: z.string(),
+    why: z.string().nullable(),
+    ...act,
+  }),
   'auth.totp_enabled': ofUser,
   'auth.totp_removed': ofUser,
   'auth.recovery_codes_replaced': ofUser,

@@ -13,14 +13,20 @@ const entry = z
     id: z.string(),
     type: z.string().meta({ description: 'That of the event that told of it' }),
     time: z.iso.datetime(),
-    actor: z.object({ id: z.string(), name: z.string().nullable() }).nullable().meta({
-      description:
-        'Who did it, by the name of then; null for the server, for who has its machine, and for who did not prove who they are',
-    }),
-    subject_id: z
-      .string()
+    actor: z
+      .object({
+        kind: z.enum(['user', 'service_account', 'server', 'anonymous']).nullable().meta({
+          description:
+            '`server` is the server itself, or who has its machine; `anonymous` did not prove who they are; null in entries that are older than the member',
+        }),
+        id: z.string().nullable(),
+        name: z.string().nullable(),
+      })
+      .meta({ description: 'Who did it, by the name of then' }),
+    subject: z
+      .object({ id: z.string(), name: z.string().nullable() })
       .nullable()
-      .meta({ description: 'The user, or service account, it was done to' }),
+      .meta({ description: 'The user, or service account, it was done to, by the name of then' }),
     address: z.string().nullable().meta({ description: 'Where it was done from' }),
     outcome,
     details: z.looseObject({}).meta({ description: 'What the event carries beside' }),
@@ -31,11 +37,16 @@ const example = {
   id: '0198c5a2-8c55-7a3e-b0a1-94a3c0f0d2b7',
   type: 'auth.user_changed',
   time: '2026-01-02T03:04:05.678Z',
-  actor: { id: '0198c5a2-7d31-7c9e-9f1b-2f6a1f0c8e11', name: 'admin' },
-  subject_id: '0198c5a2-7e02-7b11-8d3c-5b8f0b6c1d22',
+  actor: { kind: 'user' as const, id: '0198c5a2-7d31-7c9e-9f1b-2f6a1f0c8e11', name: 'admin' },
+  subject: { id: '0198c5a2-7e02-7b11-8d3c-5b8f0b6c1d22', name: 'ada' },
   address: '203.0.113.7',
   outcome: 'success' as const,
-  details: { user_id: '0198c5a2-7e02-7b11-8d3c-5b8f0b6c1d22', changed: ['role'] },
+  details: {
+    user_id: '0198c5a2-7e02-7b11-8d3c-5b8f0b6c1d22',
+    changed: ['role'],
+    from: { role: 'viewer' },
+    to: { role: 'editor' },
+  },
 }
 
 const moment = z.iso
@@ -86,12 +97,12 @@ export function auditRoutes(audit: Audit): Route[] {
   ]
 }
 
-const documentOf = ({ actorId, actorName, ...entry }: AuditEntry) => ({
+const documentOf = ({ subjectId, ...entry }: AuditEntry) => ({
   id: entry.id,
   type: entry.type,
   time: entry.time,
-  actor: actorId === null ? null : { id: actorId, name: actorName },
-  subject_id: entry.subjectId,
+  actor: { kind: entry.actorKind, id: entry.actorId, name: entry.actorName },
+  subject: subjectId === null ? null : { id: subjectId, name: entry.subjectName },
   address: entry.address,
   outcome: entry.outcome,
   details: entry.details,

@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm'
 import type { JWK } from 'jose'
 
+import type { Actor } from '../gateway/principal.ts'
 import type { Role, Scope } from '../gateway/scopes.ts'
 import type { Kit } from '../platform/database/columns.ts'
 
@@ -271,10 +272,13 @@ export const authTables = ({ table, column, index, uniqueIndex }: Kit) => ({
       /** That of the event that tells of it. */
       type: column.text().notNull(),
       time: column.timestamp().notNull(),
+      /** Not of entries that are older than the column. */
+      actorKind: column.text().$type<Actor['kind']>(),
       actorId: column.text(),
-      /** As it was then: the actor may be gone. */
+      /** As they were then: both may be gone. */
       actorName: column.text(),
       subjectId: column.text(),
+      subjectName: column.text(),
       address: column.text(),
       outcome: column.text().$type<'success' | 'failure'>().notNull(),
       details: column.json<object>().notNull(),

@@ -138,7 +138,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
       response = render(result, visit.headers)
     } catch (error) {
       const problem = asProblem(error)
-      if (problem.kind === problems.forbidden.kind) tellRefused(mounted, visit)
+      if (problem.kind === problems.forbidden.kind) tellRefused(mounted, visit, problem)
       response = refuse(mounted.route, problem, visit)
     }
     requestMetrics.active.dec()
@@ -152,10 +152,11 @@ export function createGateway(deps: GatewayDeps): Gateway {
     return response
   }
 
-  function tellRefused({ endpoint }: Mounted, { principal, address }: Visit): void {
+  function tellRefused({ endpoint }: Mounted, { principal, address }: Visit, problem: Problem) {
     const { method, path } = endpoint
     if (principal === undefined || !isIdentity(principal) || path === undefined) return
-    deps.tellRefused(principal, { method, path }, address)
+    const why = problem.options.detail ?? null
+    deps.tellRefused(principal, { method, path }, { why, address })
   }
 
   /** Each step waits only where there is something to wait for, and all of them within the time limit. */

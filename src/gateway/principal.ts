@@ -42,14 +42,33 @@ export const isInPerson = (principal: Principal): principal is Account & { sessi
 
 /** Who does something, and from where, as far as is known. */
 export interface Actor {
-  /** None for the server itself, for who has its machine, and for who has not said. */
+  /** `server` is the server itself, or who has its machine; `anonymous` has not proved who they are. */
+  kind: 'user' | 'service_account' | 'server' | 'anonymous'
+  /** Of the first two. */
   id: string | null
   name: string | null
   address: string | null
 }
 
-/** The server itself, or who has its machine. */
-export const SERVER: Actor = { id: null, name: null, address: null }
+export const SERVER: Actor = { kind: 'server', id: null, name: null, address: null }
+
+export function actorAs(identity: Identity, address: string): Actor {
+  if (identity.kind === 'account') return userActor(identity, address)
+  return { kind: 'service_account', id: identity.id, name: identity.name, address }
+}
+
+export const userActor = (
+  { id, username }: { id: string; username: string },
+  address: string | null,
+): Actor => ({ kind: 'user', id, name: username, address })
+
+/** Whoever is there. */
+export const stranger = (address: string): Actor => ({
+  kind: 'anonymous',
+  id: null,
+  name: null,
+  address,
+})
 
 /**
  * What the gateway tells and auth writes down: somebody who is known was refused, since they may not do
@@ -58,7 +77,7 @@ export const SERVER: Actor = { id: null, name: null, address: null }
 export type TellRefused = (
   principal: Identity,
   endpoint: { method: string; path: string },
-  address: string,
+  refusal: { why: string | null; address: string },
 ) => void
 
 /**

@@ -3,10 +3,12 @@ import type { z } from '@hono/zod-openapi'
 import {
   type Account,
   type Actor,
+  actorAs,
   type Identity,
   isIdentity,
   isInPerson,
   type Principal,
+  stranger,
 } from './principal.ts'
 import type { Problem, ProblemConstructor } from './problem.ts'
 import type { Scope } from './scopes.ts'
@@ -151,9 +153,5 @@ export function personOf({ principal }: RequestContext): Account & { sessionId: 
 
 /** Who is to be named as having done it. */
 export function actorOf({ principal, address }: RequestContext): Actor {
-  if (principal.kind === 'account') return { id: principal.id, name: principal.username, address }
-  if (principal.kind === 'service-account') {
-    return { id: principal.id, name: principal.name, address }
-  }
-  return { id: null, name: null, address }
+  return isIdentity(principal) ? actorAs(principal, address) : stranger(address)
 }

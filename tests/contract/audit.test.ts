@@ -18,8 +18,8 @@ interface Entry {
   id: string
   type: string
   time: string
-  actor: { id: string; name: string } | null
-  subject_id: string | null
+  actor: { kind: string; id: string | null; name: string | null }
+  subject: { id: string; name: string | null } | null
   address: string | null
   outcome: string
   details: Record<string, unknown>
@@ -93,8 +93,8 @@ describe('the audit', () => {
       id: expect.any(String),
       type: 'auth.user_created',
       time: expect.any(String),
-      actor: { id: adminId, name: 'admin' },
-      subject_id: adaId,
+      actor: { kind: 'user', id: adminId, name: 'admin' },
+      subject: { id: adaId, name: 'Ada' },
       address: '203.0.113.7',
       outcome: 'success',
       details: { user_id: adaId, role: 'viewer' },
@@ -108,9 +108,14 @@ describe('the audit', () => {
     const nobody = { username: 'typed-by-mistake', password: 'x' }
     await harness.request({ path: '/api/v1/auth/login', body: nobody })
     const [second, first] = await entries({ outcome: 'failure' })
-    const failed = { type: 'auth.login_failed', actor: null, outcome: 'failure' }
-    expect(first).toMatchObject({ ...failed, subject_id: adaId, address: '203.0.113.7' })
-    expect(second).toMatchObject({ ...failed, subject_id: null })
+    const actor = { kind: 'anonymous', id: null, name: null }
+    const failed = { type: 'auth.login_failed', actor, outcome: 'failure' }
+    expect(first).toMatchObject({
+      ...failed,
+      subject: { id: adaId, name: 'Ada' },
+      address: '203.0.113.7',
+    })
+    expect(second).toMatchObject({ ...failed, subject: null })
     const everything = JSON.stringify(await entries())
     for (const typed of ['wrong secret', 'typed-by-mistake'])
       expect(everything).not.toContain(typed)
@@ -188,9 +193,13 @@ describe('the audit', () => {
       token: harness.adminToken,
     })
     const [deleted] = await entries({ principal: adaId })
-    expect(deleted).toMatchObject({ type: 'auth.user_deleted', subject_id: adaId })
+    expect(deleted).toMatchObject({
+      type: 'auth.user_deleted',
+      subject: { id: adaId, name: 'Ada' },
+    })
     const [login] = await entries({ type: 'auth.login', principal: adaId })
-    expect(login!.actor).toEqual({ id: adaId, name: 'Ada' })
+    expect(login!.actor).toEqual({ kind: 'user', id: adaId, name: 'Ada' })
+    expect(login!.subject).toEqual({ id: adaId, name: 'Ada' })
   })
 })
 
@@ -207,7 +216,11 @@ describe('who asks for what they may not', () => {
     }
     await until(async () => (await refused(id)).length === 2)
     expect(await refused(id)).toMatchObject([
-      { actor: { id, name: 'climber' }, outcome: 'failure', details: { path: AUDIT } },
+      {
+        actor: { kind: 'user', id, name: 'climber' },
+        outcome: 'failure',
+        details: { path: AUDIT, why: expect.stringContaining('audit:read') },
+      },
       { details: { method: 'PATCH', path: '/api/v1/users/{id}' }, address: expect.any(String) },
     ])
     harness.clock.advance(60_000)
@@ -260,7 +273,11 @@ test('a token that was made on the machine is a login of nobody in person', asyn
   const me = await harness.request({ path: '/api/v1/me', token })
   const { id } = (await me.json()) as { id: string }
   const [login] = await entries({ type: 'auth.login', principal: id })
-  expect(login).toMatchObject({ actor: null, subject_id: id, details: { methods: ['machine'] } })
+  expect(login).toMatchObject({
+    actor: { kind: 'server', id: null },
+    subject: { id, name: 'admin' },
+    details: { methods: ['machine'] },
+  })
   const list = await harness.request({ path: '/api/v1/auth/sessions', token })
   const { sessions } = (await list.json()) as { sessions: { device: string }[] }
   expect(sessions.map(({ device }) => device)).toContain('scripts/token')
@@ -280,5 +297,47 @@ test('an entry is forgotten once it is as old as the setting says', async () => 
   await fresh.logIn('admin')
   await until(async () => !(await isKept()))
   expect((await stored()).length).toBeGreaterThan(0)
+  await fresh.close()
+})
+
+test('a program’s rights are told as they were and as they are, and a key by its name', async () => {
+  const token = harness.adminToken
+  const path = '/api/v1/service-accounts'
+  const body = { name: 'nightly', scopes: ['predict'] }
+  const made = await harness.request({ path, body, token })
+  const { id } = (await made.json()) as { id: string }
+  const change = { scopes: ['predict', 'models:read'], disabled: true, description: 'At night' }
+  await harness.request({ method: 'PATCH', path: `${path}/${id}`, body: change, token })
+  const [changed] = await entries({ principal: id, type: 'auth.service_account_changed' })
+  expect(changed).toMatchObject({
+    subject: { id, name: 'nightly' },
+    details: {
+      changed: ['description', 'scopes', 'disabled'],
+      from: { scopes: ['predict'], disabled: false },
+      to: { scopes: ['predict', 'models:read'], disabled: true },
+    },
+  })
+  await harness.request({ method: 'DELETE', path: `${path}/${id}`, token })
+  const [deleted] = await entries({ principal: id, type: 'auth.service_account_deleted' })
+  expect(deleted!.subject).toEqual({ id, name: 'nightly' })
+
+  const key = { name: 'laptop', scopes: ['predict'], expires_at: null }
+  const created = await harness.request({ path: '/api/v1/api-keys', body: key, token })
+  const { id: keyId } = (await created.json()) as { id: string }
+  await harness.request({ method: 'DELETE', path: `/api/v1/api-keys/${keyId}`, token })
+  const [gone] = await entries({ type: 'auth.api_key_deleted', principal: adminId })
+  expect(gone!.details).toMatchObject({ key_id: keyId, name: 'laptop' })
+})
+
+test('a first start rotates no key, and a rotation is told', async () => {
+  const fresh = await openHarness()
+  const rotated = async () => {
+    const path = `${AUDIT}?type=auth.keys_rotated`
+    const list = await fresh.request({ path, token: fresh.adminToken })
+    return ((await list.json()) as { entries: unknown[] }).entries
+  }
+  expect(await rotated()).toEqual([])
+  await fresh.app.auth.rotateKeys({ isCompromised: false })
+  expect(await rotated()).toMatchObject([{ actor: { kind: 'server' } }])
   await fresh.close()
 })

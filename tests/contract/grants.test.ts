@@ -240,7 +240,12 @@ describe('refusals', () => {
 
 describe('what can be said', () => {
   beforeAll(() => share({ owner_id: ids['owner']!, ...nobodyElse }))
-  const shared = (name: string, as: string, body: () => Share, changes = true): Row => ({
+  /** Beside the one of the resource, one of each person who may do more or less. */
+  const eventsOf = (changes: number) => [
+    'auth.grants_changed' as const,
+    ...Array.from({ length: changes }, () => 'auth.grantee_changed' as const),
+  ]
+  const shared = (name: string, as: string, body: () => Share, changes: number): Row => ({
     name,
     as,
     ...put,
@@ -251,7 +256,7 @@ describe('what can be said', () => {
     get has() {
       return body() as unknown as Record<string, unknown>
     },
-    ...(changes ? { events: ['auth.grants_changed'] } : {}),
+    ...(changes > 0 ? { events: eventsOf(changes) } : {}),
   })
   testRequests(
     () => harness,
@@ -275,7 +280,7 @@ describe('what can be said', () => {
           team: 'read',
           principals: [{ name: 'granted', kind: 'user', access: 'read' }],
         },
-        events: ['auth.grants_changed'],
+        events: eventsOf(1),
       },
       shared(
         'the same by anyone, which changes nothing',
@@ -284,12 +289,17 @@ describe('what can be said', () => {
           team: 'read',
           principals: [to('granted', 'read')],
         }),
-        false,
+        0,
       ),
-      shared('another access', 'owner', () => ({
-        team: 'none',
-        principals: [to('admin', 'read'), to('granted', 'write')],
-      })),
+      shared(
+        'another access',
+        'owner',
+        () => ({
+          team: 'none',
+          principals: [to('admin', 'read'), to('granted', 'write')],
+        }),
+        2,
+      ),
       {
         name: 'is seen by who may read it',
         as: 'granted',
@@ -307,17 +317,32 @@ describe('what can be said', () => {
         },
         mustNotContain: ['hash', 'email', 'role'],
       },
-      shared('another owner, by an administrator', 'admin', () => ({
-        owner_id: ids['stranger']!,
-        team: 'none',
-        principals: [to('owner', 'write')],
-      })),
-      shared('by the new owner, not the old one any more', 'stranger', () => ({
-        owner_id: ids['stranger']!,
-        ...nobodyElse,
-      })),
+      shared(
+        'another owner, by an administrator',
+        'admin',
+        () => ({
+          owner_id: ids['stranger']!,
+          team: 'none',
+          principals: [to('owner', 'write')],
+        }),
+        4,
+      ),
+      shared(
+        'by the new owner, not the old one any more',
+        'stranger',
+        () => ({
+          owner_id: ids['stranger']!,
+          ...nobodyElse,
+        }),
+        1,
+      ),
       { name: 'not by the old one', as: 'owner', ...put, body: nobodyElse, status: 404 },
-      shared('no owner, by an administrator', 'admin', () => ({ owner_id: null, ...nobodyElse })),
+      shared(
+        'no owner, by an administrator',
+        'admin',
+        () => ({ owner_id: null, ...nobodyElse }),
+        1,
+      ),
       { name: 'not by who was the owner', as: 'stranger', ...put, body: nobodyElse, status: 404 },
     ],
     () => tokens,
@@ -352,6 +377,18 @@ describe('what can be said', () => {
     const audit = await harness.request({ path, token: harness.adminToken })
     expect(await audit.json()).toMatchObject({
       entries: [{ actor: { name: 'admin' }, outcome: 'success', details: told }],
+    })
+  })
+
+  test('is found by who may do more or less, with what it was and is', async () => {
+    const owner_id = ids['owner']!
+    await share({ owner_id, team: 'none', principals: [to('granted', 'read')] })
+    await share({ owner_id, team: 'none', principals: [] })
+    const path = `/api/v1/audit?principal=${ids['granted']}&type=auth.grantee_changed&limit=1`
+    const audit = await harness.request({ path, token: harness.adminToken })
+    const details = { kind: 'model', resource_id: MODEL, from: 'read', to: 'none' }
+    expect(await audit.json()).toMatchObject({
+      entries: [{ subject: { id: ids['granted'], name: 'granted' }, details }],
     })
   })
 })

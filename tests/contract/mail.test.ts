@@ -760,7 +760,12 @@ describe('a mail server that', () => {
     const audit = await asAdmin('/api/v1/audit?type=auth.mail_refused')
     expect(await audit.json()).toMatchObject({
       entries: [
-        { subject_id: id, outcome: 'failure', details: { letter: 'reset_password' }, actor: null },
+        {
+          subject: { id },
+          outcome: 'failure',
+          details: { letter: 'reset_password' },
+          actor: { kind: 'server' },
+        },
       ],
     })
     expect(harness.lines.join('\n')).not.toContain('ada@')
@@ -856,7 +861,7 @@ describe('without a mail server', () => {
     expect(text).toContain('http://localhost:8080/reset-password?ticket=qt_')
     const audit = await asAdmin('/api/v1/audit?type=auth.mail_shown')
     expect(await audit.json()).toMatchObject({
-      entries: [{ subject_id: id, actor: { name: 'admin' }, details: { mail_id: messageId } }],
+      entries: [{ subject: { id }, actor: { name: 'admin' }, details: { mail_id: messageId } }],
     })
   })
 

@@ -342,6 +342,18 @@ describe('my sessions', () => {
     for (const { token } of [mine, eves]) expect(await isAccepted(token)).toBe(true)
   })
 
+  test('make room for newer ones, which the audit tells from a logout', async () => {
+    const limited = await openHarness({ SESSIONS_PER_ACCOUNT_MAX: '1' })
+    const first = limited.adminToken
+    const token = await limited.logIn('admin')
+    const list = await limited.request({ path: '/api/v1/audit?type=auth.logout', token })
+    expect(await list.json()).toMatchObject({
+      entries: [{ actor: { kind: 'server' }, details: { reason: 'evicted' } }],
+    })
+    expect((await limited.request({ path: '/api/v1/me', token: first })).status).toBe(401)
+    await limited.close()
+  })
+
   test('show a name of a device that is no longer than it may be', async () => {
     const response = await harness.request({
       path: LOGIN,

@@ -28,7 +28,7 @@ export function createCredentials(deps: {
       const keys = await tx
         .delete(apiKeys)
         .where(eq(apiKeys.ownerId, id))
-        .returning({ key_id: apiKeys.id })
+        .returning({ key_id: apiKeys.id, name: apiKeys.name })
       for (const key of keys) {
         const details = { user_id: id, service_account_id: null, ...key }
         await audit.record(tx, actor, 'auth.api_key_deleted', details)

@@ -1,6 +1,6 @@
 import { eq } from 'drizzle-orm'
 
-import type { Actor } from '../../gateway/principal.ts'
+import { type Actor, stranger, userActor } from '../../gateway/principal.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { type Database, isUniqueViolation, type Writes } from '../../platform/database/database.ts'
 import type { Audit } from '../audit/audit.ts'
@@ -104,12 +104,12 @@ export function createEmailVerification(deps: {
     async verify({ ticket, password = '', address }) {
       const owner = await mailedTickets.read(['verify_email'], ticket)
       if (owner !== undefined && owner.passwordHash !== NO_PASSWORD) {
-        await userPasswords.confirm(owner.id, password, { id: null, name: null, address })
+        await userPasswords.confirm(owner.id, password, stranger(address))
       }
       await mailedTickets.write('verify_email', address, async (tx) => {
         const { account } = await mailedTickets.redeem(tx, ['verify_email'], ticket)
         const { id, username, emailPending } = account
-        const actor = { id, name: username, address }
+        const actor = userActor({ id, username }, address)
         if (emailPending !== null) await move(tx, account, emailPending, actor)
         await tx
           .update(accounts)

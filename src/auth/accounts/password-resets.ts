@@ -1,9 +1,11 @@
 import { eq, or } from 'drizzle-orm'
 
+import { stranger, userActor } from '../../gateway/principal.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Database } from '../../platform/database/database.ts'
+import type { Log } from '../../platform/log.ts'
 import type { Audit } from '../audit/audit.ts'
-import { ANONYMOUS_ACTS_PER_MINUTE_MAX, createWriteCap } from '../audit/write-cap.ts'
+import { createWriteCap } from '../audit/write-cap.ts'
 import type { MailedPurpose, MailedTickets } from '../mail/mailed-tickets.ts'
 import type { Mailings } from '../mail/mailings.ts'
 import type { Passwords } from '../passwords/passwords.ts'
@@ -48,6 +50,7 @@ export function createPasswordResets(deps: {
   throttle: Throttle
   audit: Audit
   clock: Clock
+  log: Log
   credentials: Credentials
   /** Called after a commit that ended sessions of an account. */
   forget: (accountId: string) => void
@@ -55,7 +58,7 @@ export function createPasswordResets(deps: {
   const { database, passwords, sessions, mailedTickets, mailings, throttle, audit, clock } = deps
   const { credentials } = deps
   const { accounts } = deps.tables
-  const mayRecord = createWriteCap({ clock, perMinuteMax: ANONYMOUS_ACTS_PER_MINUTE_MAX })
+  const mayRecord = createWriteCap(deps)
 
   return {
     async request(login, address) {
@@ -66,9 +69,9 @@ export function createPasswordResets(deps: {
         .where(or(eq(accounts.usernameFolded, name), eq(accounts.emailFolded, name)))
         .limit(1)
       const accountId = account?.id ?? null
-      const actor = { id: null, name: null, address }
+      const actor = stranger(address)
       // Whose the name is makes no difference: what is told must not say, by its time, who is here.
-      const isRecorded = mayRecord()
+      const isRecorded = mayRecord(address)
       await database.write(async (tx) => {
         await mailings.enqueue(tx, { letter: 'reset_password', accountId })
         if (!isRecorded) return
@@ -108,7 +111,7 @@ export function createPasswordResets(deps: {
         await sessions.revoke(tx, id)
         await mailedTickets.revoke(tx, PASSWORD_TICKETS, id)
         await throttle.welcome(tx, { accountId: id, names: [usernameFolded, emailFolded], address })
-        const actor = { id, name: username, address }
+        const actor = userActor({ id, username }, address)
         // Who reads what comes to an address that was only claimed may be another than who claimed it.
         if (isMailed && account.emailClaimedAt !== null) await credentials.clear(tx, id, actor)
         await audit.record(tx, actor, 'auth.password_changed', { user_id: id })

@@ -1,6 +1,6 @@
 import { and, eq, lt } from 'drizzle-orm'
 
-import { type Actor, SERVER } from '../../gateway/principal.ts'
+import { type Actor, SERVER, userActor } from '../../gateway/principal.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { type Database, isUniqueViolation, type Writes } from '../../platform/database/database.ts'
 import type { Audit } from '../audit/audit.ts'
@@ -72,7 +72,7 @@ export function createSignUps(deps: {
         ...newUserRow({ username: names.username, role: 'viewer' }, passwordHash, now),
         pendingSince: deps.requiresVerified ? now : null,
       }
-      const actor = { id: row.id, name: row.username, address }
+      const actor = userActor(row, address)
       const attempt = () =>
         database.write(async (tx) => {
           if (email === null) return insertUser(tx, deps, row, actor)

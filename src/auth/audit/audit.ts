@@ -1,4 +1,4 @@
-import { and, desc, eq, gte, lt, or } from 'drizzle-orm'
+import { and, desc, eq, gte, lt, or, sql } from 'drizzle-orm'
 
 import type { Events } from '../../events.ts'
 import type { Actor } from '../../gateway/principal.ts'
@@ -66,18 +66,29 @@ export function createAudit(deps: {
   ttlSeconds: number
 }): Audit {
   const { database, outbox, clock } = deps
-  const { audit } = deps.tables
+  const { audit, accounts, serviceAccounts } = deps.tables
+
+  /** In the same statement: to look it up before would be another way to the database for each act. */
+  const nameOf = ({ kind, id, lastName }: Subject) => {
+    const [table, name] =
+      kind === 'user' ? [accounts, accounts.username] : [serviceAccounts, serviceAccounts.name]
+    const found = sql`(select ${name} from ${table} where ${table.id} = ${id})`
+    return sql<string>`coalesce(${found}, ${lastName ?? null})`
+  }
 
   return {
     async record(tx, actor, type, details) {
       const now = clock.now()
+      const subject = subjectOf(details)
       await tx.insert(audit).values({
         id: Bun.randomUUIDv7(),
         type,
         time: new Date(now),
+        actorKind: actor.kind,
         actorId: actor.id,
         actorName: actor.name,
-        subjectId: subjectOf(details),
+        subjectId: subject?.id ?? null,
+        subjectName: subject === undefined ? null : nameOf(subject),
         address: actor.address,
         outcome: FAILURES.has(type) ? 'failure' : 'success',
         details,
@@ -122,11 +133,22 @@ export function createAudit(deps: {
   }
 }
 
+interface Subject {
+  kind: 'user' | 'service_account'
+  id: string
+  /** Of who is gone by now. */
+  lastName: string | undefined
+}
+
 /** To whom it was done: a person, or a program. */
-function subjectOf(details: object): string | null {
-  for (const name of ['user_id', 'service_account_id']) {
-    const id = (details as Record<string, unknown>)[name]
-    if (typeof id === 'string') return id
-  }
-  return null
+function subjectOf(details: {
+  user_id?: string | null
+  username?: string
+  service_account_id?: string | null
+  name?: string
+}): Subject | undefined {
+  const { user_id: user, service_account_id: serviceAccount } = details
+  if (typeof user === 'string') return { kind: 'user', id: user, lastName: details.username }
+  if (typeof serviceAccount !== 'string') return undefined
+  return { kind: 'service_account', id: serviceAccount, lastName: details.name }
 }

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
 
-import type { TellRefused } from '../../gateway/principal.ts'
+import { actorAs, type TellRefused } from '../../gateway/principal.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Database } from '../../platform/database/database.ts'
 import type { Log } from '../../platform/log.ts'
@@ -30,16 +30,15 @@ export function createRefusedAccess(deps: {
   const writing = new Set<Promise<void>>()
 
   return {
-    tell(principal, { method, path }, address) {
+    tell(principal, { method, path }, { why, address }) {
       const key = `${principal.id} ${method} ${path}`
       const now = clock.now()
       const isTold = Math.abs(now - (toldAt.get(key) ?? -Infinity)) < INTERVAL_MS
       if (isTold || writing.size >= WAITING_MAX) return
       toldAt.set(key, now)
-      const name = principal.kind === 'account' ? principal.username : principal.name
-      const actor = { id: principal.id, name, address }
+      const actor = actorAs(principal, address)
       const written = database
-        .write((tx) => audit.record(tx, actor, 'auth.access_refused', { method, path }))
+        .write((tx) => audit.record(tx, actor, 'auth.access_refused', { method, path, why }))
         .catch((error: unknown) => log.warn({ error }, 'a refusal could not be put in the audit'))
         .finally(() => writing.delete(written))
       writing.add(written)

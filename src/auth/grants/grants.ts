@@ -9,7 +9,7 @@ import type { Audit } from '../audit/audit.ts'
 import type { AuthTables } from '../tables.ts'
 import type { SharedAccess } from './access.ts'
 import type { Grantee, Grantees } from './grantees.ts'
-import { grantsOf, permits, type Share, shareOf } from './share.ts'
+import { accessOf, changedGrantees, grantsOf, permits, shareOf, type Share } from './share.ts'
 
 /** A share with the names of those who are named in it. */
 export interface NamedShare extends Omit<Share, 'named'> {
@@ -69,7 +69,12 @@ export function createGrants(deps: {
     return shareOf(rows, access.kind(resource.kind)!.team)
   }
 
-  async function write(tx: Writes, resource: Resource, share: Share, actor: Actor): Promise<void> {
+  async function write(
+    tx: Writes,
+    resource: Resource,
+    { before, share }: { before: Share; share: Share },
+    actor: Actor,
+  ): Promise<void> {
     const { kind, id: resourceId } = resource
     await tx.delete(grants).where(ofResource(resource))
     await tx.insert(grants).values(grantsOf(share).map((row) => ({ kind, resourceId, ...row })))
@@ -80,6 +85,17 @@ export function createGrants(deps: {
       team: share.team,
       principals: Array.from(share.named, ([id, given]) => ({ id, access: given })),
     })
+    for (const grantee of await grantees.find(tx, changedGrantees(before, share))) {
+      const { id } = grantee
+      await audit.record(tx, actor, 'auth.grantee_changed', {
+        user_id: grantee.kind === 'user' ? id : null,
+        service_account_id: grantee.kind === 'user' ? null : id,
+        kind,
+        resource_id: resourceId,
+        from: accessOf(before, id),
+        to: accessOf(share, id),
+      })
+    }
   }
 
   async function findAll(reads: Reads, wanted: readonly WantedGrantee[]): Promise<Found[]> {
@@ -113,7 +129,7 @@ export function createGrants(deps: {
         if (faults.length > 0) throw invalid(faults)
         const named = new Map(asked.map(({ id, access: given }) => [id!, given]))
         const share = { ownerId, team: wanted.team, named }
-        if (!Bun.deepEquals(share, before)) await write(tx, resource, share, actor)
+        if (!Bun.deepEquals(share, before)) await write(tx, resource, { before, share }, actor)
         return withNames(share, found)
       })
       access.forget(resource)

@@ -48,3 +48,15 @@ export function permits(share: Share, principal: Principal, action: Action): boo
 /** Who may write may read. */
 const includes = (given: TeamAccess | undefined, action: Action) =>
   given === action || given === 'write'
+
+/** What somebody may do by name. */
+export const accessOf = ({ ownerId, named }: Share, id: string) =>
+  ownerId === id ? ('own' as const) : (named.get(id) ?? ('none' as const))
+
+/** Who may do something else by name than before. */
+export function changedGrantees(before: Share, share: Share): string[] {
+  const ids = [before, share].flatMap(({ ownerId, named }) =>
+    [ownerId ?? [], ...named.keys()].flat(),
+  )
+  return [...new Set(ids)].filter((id) => accessOf(before, id) !== accessOf(share, id))
+}

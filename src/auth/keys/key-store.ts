@@ -46,7 +46,7 @@ export function createKeyStore(deps: {
       return work(tx, keyLifeAt(await tx.select().from(signingKeys), clock.now()))
     })
 
-  async function insert(tx: Writes, activeFrom: number, isCompromised = false): Promise<StoredKey> {
+  async function insert(tx: Writes, activeFrom: number): Promise<StoredKey> {
     const pair = await generateKeyPair('ES256', { extractable: true })
     const publicKey = await exportJWK(pair.publicKey)
     const key = {
@@ -58,11 +58,16 @@ export function createKeyStore(deps: {
       activeFrom: new Date(activeFrom),
     }
     await tx.insert(signingKeys).values(key)
+    return key
+  }
+  /** In the place of one that there was: the first of all takes nobody's. */
+  async function succeed(tx: Writes, activeFrom: number, isCompromised: boolean) {
+    const key = await insert(tx, activeFrom)
     const details = { key_id: key.id, is_compromised: isCompromised }
     await audit.record(tx, SERVER, 'auth.keys_rotated', details)
     return key
   }
-  const insertNext = (tx: Writes) => insert(tx, clock.now() + PUBLISHED_BEFORE_USE_MS)
+  const insertNext = (tx: Writes) => succeed(tx, clock.now() + PUBLISHED_BEFORE_USE_MS, false)
 
   return {
     all: () => database.read.select().from(signingKeys),
@@ -79,7 +84,7 @@ export function createKeyStore(deps: {
     replaceAll: () =>
       change(async (tx) => {
         await tx.delete(signingKeys)
-        return insert(tx, clock.now(), true)
+        return succeed(tx, clock.now(), true)
       }),
     async maintain() {
       await change(async (tx, { dead, newest }) => {

@@ -163,9 +163,9 @@ export function createApiKeys(deps: {
         const rows = await tx
           .delete(apiKeys)
           .where(and(eq(apiKeys.id, id), eq(apiKeys.ownerId, owner.id)))
-          .returning({ id: apiKeys.id })
-        if (rows.length === 0) return false
-        await audit.record(tx, actor, 'auth.api_key_deleted', { ...ownerIds(owner), key_id: id })
+          .returning({ key_id: apiKeys.id, name: apiKeys.name })
+        if (rows[0] === undefined) return false
+        await audit.record(tx, actor, 'auth.api_key_deleted', { ...ownerIds(owner), ...rows[0] })
         return true
       })
       if (isRemoved) forget(owner.id)
@@ -176,9 +176,9 @@ export function createApiKeys(deps: {
         const rows = await tx
           .delete(apiKeys)
           .where(eq(apiKeys.ownerId, owner.id))
-          .returning({ id: apiKeys.id })
-        for (const { id } of rows) {
-          await audit.record(tx, actor, 'auth.api_key_deleted', { ...ownerIds(owner), key_id: id })
+          .returning({ key_id: apiKeys.id, name: apiKeys.name })
+        for (const key of rows) {
+          await audit.record(tx, actor, 'auth.api_key_deleted', { ...ownerIds(owner), ...key })
         }
       })
       forget(owner.id)

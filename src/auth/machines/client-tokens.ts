@@ -1,5 +1,6 @@
 import { and, eq, isNull, lte, sql } from 'drizzle-orm'
 
+import type { Actor } from '../../gateway/principal.ts'
 import { isScope } from '../../gateway/scopes.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Database } from '../../platform/database/database.ts'
@@ -66,7 +67,8 @@ export function createClientTokens(deps: {
     )
     .prepare('service_account_by_token')
 
-  const actorOf = ({ serviceAccount: { id, name } }: Client, address: string) => ({
+  const actorOf = ({ serviceAccount: { id, name } }: Client, address: string): Actor => ({
+    kind: 'service_account',
     id,
     name,
     address,

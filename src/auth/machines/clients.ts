@@ -1,10 +1,12 @@
 import { eq } from 'drizzle-orm'
 
+import { stranger } from '../../gateway/principal.ts'
 import type { Scope } from '../../gateway/scopes.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Database } from '../../platform/database/database.ts'
+import type { Log } from '../../platform/log.ts'
 import type { Audit } from '../audit/audit.ts'
-import { ANONYMOUS_ACTS_PER_MINUTE_MAX, createWriteCap } from '../audit/write-cap.ts'
+import { createWriteCap } from '../audit/write-cap.ts'
 import type { AuthTables } from '../tables.ts'
 import { type ApiKeys, type FoundApiKey, isOver, scopesOf } from './api-keys.ts'
 import type { KeyUses } from './key-uses.ts'
@@ -30,20 +32,21 @@ export function createClients(deps: {
   uses: KeyUses
   audit: Audit
   clock: Clock
+  log: Log
 }): Clients {
   const { database, apiKeys, uses, audit, clock } = deps
   const { serviceAccounts } = deps.tables
-  const mayRecord = createWriteCap({ clock, perMinuteMax: ANONYMOUS_ACTS_PER_MINUTE_MAX })
+  const mayRecord = createWriteCap(deps)
 
   /** Whether or not there is such an account, the work is the same. */
   async function recordRefusal(id: string, address: string): Promise<void> {
-    if (!mayRecord()) return
+    if (!mayRecord(address)) return
     await database.write(async (tx) => {
       const [known] = await tx
         .select({ id: serviceAccounts.id })
         .from(serviceAccounts)
         .where(eq(serviceAccounts.id, id))
-      const actor = { id: null, name: null, address }
+      const actor = stranger(address)
       const details = { service_account_id: known?.id ?? null }
       await audit.record(tx, actor, 'auth.client_refused', details)
     })

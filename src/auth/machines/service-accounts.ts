@@ -112,7 +112,8 @@ export function createServiceAccounts(deps: {
           const details = {
             service_account_id: id,
             changed: fields,
-            ...(next.scopes === undefined ? {} : { scopes: next.scopes }),
+            from: rightsOf(account, fields),
+            to: rightsOf({ ...account, ...columns }, fields),
           }
           await audit.record(tx, actor, 'auth.service_account_changed', details)
           return { ...account, ...columns }
@@ -167,6 +168,14 @@ const FIELDS = {
   scopes: 'scopes',
   disabledAt: 'disabled',
 } as const
+
+/** What the audit has of it before and after; a description gives nobody rights. */
+function rightsOf({ name, scopes, disabledAt }: ServiceAccount, changed: readonly string[]) {
+  const rights = { name, scopes, disabled: disabledAt !== null }
+  return Object.fromEntries(
+    Object.entries(rights).filter(([field]) => changed.includes(field)),
+  ) as Partial<typeof rights>
+}
 
 const fieldsOf = (columns: Partial<ServiceAccount>) =>
   (Object.keys(FIELDS) as (keyof typeof FIELDS)[])

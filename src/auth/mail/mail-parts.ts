@@ -2,6 +2,7 @@ import type { Clock } from '../../platform/clock.ts'
 import type { Config } from '../../platform/config.ts'
 import type { Database } from '../../platform/database/database.ts'
 import type { Jobs } from '../../platform/jobs/jobs.ts'
+import type { Log } from '../../platform/log.ts'
 import type { Mail } from '../../platform/mail/mail.ts'
 import type { Audit } from '../audit/audit.ts'
 import { createSeal } from '../keys/seal.ts'
@@ -23,6 +24,7 @@ export function createMailParts(deps: {
   secrets: Secrets
   audit: Audit
   clock: Clock
+  log: Log
   /** The server that takes it; without one it is kept for administrators. */
   mail: Mail | undefined
 }) {

@@ -1,12 +1,13 @@
 import { eq } from 'drizzle-orm'
 
-import type { Actor } from '../../gateway/principal.ts'
+import { stranger } from '../../gateway/principal.ts'
 import { Problem } from '../../gateway/problem.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Database, Reads, Writes } from '../../platform/database/database.ts'
+import type { Log } from '../../platform/log.ts'
 import type { User } from '../accounts/new-user.ts'
 import type { Audit } from '../audit/audit.ts'
-import { ANONYMOUS_ACTS_PER_MINUTE_MAX, createWriteCap } from '../audit/write-cap.ts'
+import { createWriteCap } from '../audit/write-cap.ts'
 import { authProblems } from '../problems.ts'
 import type { AuthTables } from '../tables.ts'
 import type { StoredTicket, Tickets } from '../tickets/tickets.ts'
@@ -59,11 +60,11 @@ export function createMailedTickets(deps: {
   tickets: Tickets
   audit: Audit
   clock: Clock
+  log: Log
 }): MailedTickets {
   const { database, tickets, audit } = deps
   const { accounts } = deps.tables
-  const perMinuteMax = ANONYMOUS_ACTS_PER_MINUTE_MAX
-  const mayRecord = createWriteCap({ clock: deps.clock, perMinuteMax })
+  const mayRecord = createWriteCap(deps)
 
   const accountOf = (reads: Reads, { accountId }: StoredTicket) =>
     reads
@@ -112,8 +113,8 @@ export function createMailedTickets(deps: {
       try {
         return await database.write(work)
       } catch (error) {
-        if (!isBadTicket(error) || !mayRecord()) throw error
-        const actor: Actor = { id: null, name: null, address }
+        if (!isBadTicket(error) || !mayRecord(address)) throw error
+        const actor = stranger(address)
         await database.write((tx) => audit.record(tx, actor, 'auth.ticket_refused', { purpose }))
         throw error
       }

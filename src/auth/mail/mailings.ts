@@ -1,5 +1,6 @@
 import { eq } from 'drizzle-orm'
 
+import { SERVER } from '../../gateway/principal.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Database, Writes } from '../../platform/database/database.ts'
 import { JobRefused, type Jobs } from '../../platform/jobs/jobs.ts'
@@ -112,9 +113,8 @@ export function createMailings(deps: {
       } catch (error) {
         if (!(error instanceof MailRefused)) throw error
         const { letter } = payload
-        const actor = { id: null, name: null, address: null }
         await database.write((tx) =>
-          audit.record(tx, actor, 'auth.mail_refused', { user_id: message.to.id, letter }),
+          audit.record(tx, SERVER, 'auth.mail_refused', { user_id: message.to.id, letter }),
         )
         throw new JobRefused('The mail server refused it.')
       }

@@ -1,6 +1,7 @@
 import { and, eq, isNotNull } from 'drizzle-orm'
 
 import type { Events } from '../../events.ts'
+import { stranger } from '../../gateway/principal.ts'
 import type { Problem } from '../../gateway/problem.ts'
 import type { Database, Writes } from '../../platform/database/database.ts'
 import type { Audit } from '../audit/audit.ts'
@@ -26,7 +27,7 @@ export function createLoginFailures(deps: {
   const { database, audit } = deps
   const { accounts } = deps.tables
   const record: LoginFailures['record'] = async (tx, accountId, reason, { address }) => {
-    const actor = { id: null, name: null, address }
+    const actor = stranger(address)
     await audit.record(tx, actor, 'auth.login_failed', { user_id: accountId, reason })
   }
   return {

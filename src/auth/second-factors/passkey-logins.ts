@@ -3,9 +3,10 @@ import { eq } from 'drizzle-orm'
 import type { Events } from '../../events.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Database } from '../../platform/database/database.ts'
+import type { Log } from '../../platform/log.ts'
 import type { User } from '../accounts/new-user.ts'
 import type { Audit } from '../audit/audit.ts'
-import { ANONYMOUS_ACTS_PER_MINUTE_MAX, createWriteCap } from '../audit/write-cap.ts'
+import { createWriteCap } from '../audit/write-cap.ts'
 import { authProblems } from '../problems.ts'
 import type { Caller, IssuedTokens, Sessions } from '../sessions/sessions.ts'
 import type { AuthTables } from '../tables.ts'
@@ -38,12 +39,12 @@ export function createPasskeyLogins(deps: {
   ceremonies: PasskeyCeremonies
   audit: Audit
   clock: Clock
+  log: Log
 }): PasskeyLogins {
   const { database, sessions, passkeys, ceremonies } = deps
   const { accounts } = deps.tables
   const failures = createLoginFailures(deps)
-  const perMinuteMax = ANONYMOUS_ACTS_PER_MINUTE_MAX
-  const mayRecord = createWriteCap({ clock: deps.clock, perMinuteMax })
+  const mayRecord = createWriteCap(deps)
 
   async function refuse(
     accountId: string | null,
@@ -51,7 +52,7 @@ export function createPasskeyLogins(deps: {
     caller: Caller,
   ): Promise<never> {
     // Whoever sends rubbish names no account.
-    if (accountId !== null || mayRecord()) {
+    if (accountId !== null || mayRecord(caller.address)) {
       await database.write((tx) => failures.record(tx, accountId, reason, caller))
     }
     throw badPasskey()

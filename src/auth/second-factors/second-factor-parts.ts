@@ -1,5 +1,6 @@
 import type { Clock } from '../../platform/clock.ts'
 import type { Database } from '../../platform/database/database.ts'
+import type { Log } from '../../platform/log.ts'
 import type { WaysToLogIn } from '../accounts/ways-to-log-in.ts'
 import type { Audit } from '../audit/audit.ts'
 import { createSeal } from '../keys/seal.ts'
@@ -29,6 +30,7 @@ export function createSecondFactorParts(deps: {
   throttle: Throttle
   audit: Audit
   clock: Clock
+  log: Log
   /** To whose host passkeys are bound. */
   publicUrl: string
   /** Called after a commit that changed what an account may do. */

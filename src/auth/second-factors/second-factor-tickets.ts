@@ -1,5 +1,6 @@
 import { eq } from 'drizzle-orm'
 
+import { stranger } from '../../gateway/principal.ts'
 import type { Problem } from '../../gateway/problem.ts'
 import type { Database, Writes } from '../../platform/database/database.ts'
 import type { User } from '../accounts/new-user.ts'
@@ -50,7 +51,7 @@ export function createSecondFactorTickets(deps: {
         const [now] = await database.lock(tx.select().from(accounts).where(eq(accounts.id, id)))
         if (now?.passwordHash !== passwordHash || now.disabledAt !== null) return undefined
         // Not by name: that it is the account's owner is yet to be shown.
-        const actor = { id: null, name: null, address }
+        const actor = stranger(address)
         await audit.record(tx, actor, 'auth.second_factor_required', { user_id: id })
         return tickets.issue(tx, {
           purpose: PURPOSE,

@@ -1,6 +1,6 @@
 import { and, eq, isNull, lte, or, sql } from 'drizzle-orm'
 
-import type { Actor } from '../../gateway/principal.ts'
+import { userActor } from '../../gateway/principal.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Database } from '../../platform/database/database.ts'
 import type { Log } from '../../platform/log.ts'
@@ -108,7 +108,7 @@ export function createBrowserSessions(deps: {
     async end(secret, address) {
       const found = await find(hashOf(secret))
       if (found === undefined) return
-      const actor: Actor = { id: found.id, name: found.username, address }
+      const actor = userActor(found, address)
       await deps.sessions.close(found.id, found.sessionId, actor)
     },
     async read(secret) {

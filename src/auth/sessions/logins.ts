@@ -1,6 +1,7 @@
 import { and, eq, isNull, or, sql } from 'drizzle-orm'
 
 import type { Events } from '../../events.ts'
+import { stranger } from '../../gateway/principal.ts'
 import type { Database, Writes } from '../../platform/database/database.ts'
 import type { Log } from '../../platform/log.ts'
 import { foldName } from '../accounts/names.ts'
@@ -74,7 +75,7 @@ export function createLogins(deps: {
     reason: Events['auth.login_failed']['reason'],
     { address }: Caller,
   ) => {
-    const actor = { id: null, name: null, address }
+    const actor = stranger(address)
     return audit.record(tx, actor, 'auth.login_failed', { user_id: account?.id ?? null, reason })
   }
 

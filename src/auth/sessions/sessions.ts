@@ -1,7 +1,7 @@
 import { and, desc, eq, gt, inArray, isNull, lt, ne, or } from 'drizzle-orm'
 
 import type { LoginMethod } from '../../events.ts'
-import { type Actor, SERVER } from '../../gateway/principal.ts'
+import { type Actor, SERVER, stranger, userActor } from '../../gateway/principal.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Database, Writes } from '../../platform/database/database.ts'
 import type { User } from '../accounts/new-user.ts'
@@ -151,7 +151,11 @@ export function createSessions(deps: {
     const ids = surplus.map(({ id }) => id)
     await tx.delete(sessions).where(inArray(sessions.id, ids))
     for (const session_id of ids) {
-      await audit.record(tx, SERVER, 'auth.logout', { user_id: accountId, session_id })
+      await audit.record(tx, SERVER, 'auth.logout', {
+        user_id: accountId,
+        session_id,
+        reason: 'evicted',
+      })
     }
   }
 
@@ -191,7 +195,7 @@ export function createSessions(deps: {
         await tx.delete(sessions).where(eq(sessions.id, session.id))
         const { accountId, id } = session
         // Whoever it was, it is not known to be the account's owner.
-        const actor = { id: null, name: null, address: caller.address }
+        const actor = stranger(caller.address)
         await audit.record(tx, actor, 'auth.refresh_reused', { user_id: accountId, session_id: id })
         return { reusedBy: accountId }
       }
@@ -228,7 +232,11 @@ export function createSessions(deps: {
         .where(and(eq(sessions.accountId, accountId), ne(sessions.id, kept)))
         .returning({ id: sessions.id })
       for (const { id } of rows) {
-        await audit.record(tx, actor, 'auth.logout', { user_id: accountId, session_id: id })
+        await audit.record(tx, actor, 'auth.logout', {
+          user_id: accountId,
+          session_id: id,
+          reason: 'ended',
+        })
       }
       return rows.length
     })
@@ -244,8 +252,8 @@ export function createSessions(deps: {
         account,
         { ...session, ...used(caller), refreshHash: hashOf(refreshToken) },
         (tx) => {
-          const { id: user_id, username: name } = account
-          const actor = { id: user_id, name, address: caller.address }
+          const { id: user_id } = account
+          const actor = userActor(account, caller.address)
           return audit.record(tx, actor, 'auth.login', { user_id, session_id: session.id, methods })
         },
         isProved,
@@ -303,7 +311,11 @@ export function createSessions(deps: {
           .where(and(eq(sessions.id, id), eq(sessions.accountId, accountId)))
           .returning({ id: sessions.id })
         if (rows.length === 0) return false
-        await audit.record(tx, actor, 'auth.logout', { user_id: accountId, session_id: id })
+        await audit.record(tx, actor, 'auth.logout', {
+          user_id: accountId,
+          session_id: id,
+          reason: 'ended',
+        })
         return true
       })
       if (isClosed) forget(accountId)

@@ -1,6 +1,7 @@
 import { eq, inArray } from 'drizzle-orm'
 
 import type { Events } from '../../events.ts'
+import { stranger, userActor } from '../../gateway/principal.ts'
 import { Problem } from '../../gateway/problem.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { type Database, isUniqueViolation, type Writes } from '../../platform/database/database.ts'
@@ -104,16 +105,16 @@ export function createArrivals(deps: {
       if (!(await secondFactors.isNone(tx, owner.id))) {
         return { refused: 'second_factor', account: owner }
       }
-      const actor = { id: owner.id, name: owner.username, address }
+      const actor = userActor(owner, address)
       await identityRows.add(tx, actor, owner, provider, person)
       return { account: owner }
     }
 
     if (!person.mayJoin) return { refused: 'no_account', account: undefined }
     const account = await create(tx, person, email.address)
-    const actor = { id: account.id, name: account.username, address }
+    const actor = userActor(account, address)
     const { id, role } = account
-    await audit.record(tx, actor, 'auth.user_created', { user_id: id, role })
+    await audit.record(tx, actor, 'auth.user_created', { user_id: id, role, provider })
     await identityRows.add(tx, actor, account, provider, person)
     return { account }
   }
@@ -155,7 +156,7 @@ export function createArrivals(deps: {
     await tx.update(accounts).set(columns).where(eq(accounts.id, account.id))
     await mailedTickets.revoke(tx, PASSWORD_TICKETS, account.id)
     // Not the person: it is the provider that says so.
-    const actor = { id: null, name: null, address }
+    const actor = stranger(address)
     const details = {
       user_id: account.id,
       changed: ['role' as const],
@@ -176,7 +177,7 @@ export function createArrivals(deps: {
           if (!('refused' in made)) {
             return { account: await applyRole(tx, made.account, provider, person.role, address) }
           }
-          const actor = { id: null, name: null, address }
+          const actor = stranger(address)
           const details = { user_id: made.account?.id ?? null, reason: made.refused, provider }
           await audit.record(tx, actor, 'auth.login_failed', details)
           return made

@@ -1,6 +1,6 @@
 import { and, asc, eq, gt } from 'drizzle-orm'
 
-import type { Actor } from '../../gateway/principal.ts'
+import { type Actor, userActor } from '../../gateway/principal.ts'
 import type { Problem } from '../../gateway/problem.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { type Database, isUniqueViolation, type Writes } from '../../platform/database/database.ts'
@@ -74,7 +74,7 @@ export function createIdentities(deps: {
               detail: 'The account is linked to somebody else at this provider. Remove that first.',
             })
           }
-          const actor = { id: accountId, name: account.username, address }
+          const actor = userActor(account, address)
           await identityRows.add(tx, actor, account, provider, person)
           return undefined
         }),

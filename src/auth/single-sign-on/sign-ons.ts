@@ -1,12 +1,14 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 
 import type { Events } from '../../events.ts'
+import { stranger } from '../../gateway/principal.ts'
 import { Problem } from '../../gateway/problem.ts'
 import { problems } from '../../gateway/problems.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Database } from '../../platform/database/database.ts'
+import type { Log } from '../../platform/log.ts'
 import type { Audit } from '../audit/audit.ts'
-import { ANONYMOUS_ACTS_PER_MINUTE_MAX, createWriteCap } from '../audit/write-cap.ts'
+import { createWriteCap } from '../audit/write-cap.ts'
 import { authProblems } from '../problems.ts'
 import { hashOf } from '../sessions/refresh-tokens.ts'
 import type { Caller, IssuedTokens, Sessions } from '../sessions/sessions.ts'
@@ -74,10 +76,10 @@ export function createSignOns(deps: {
   sessions: Sessions
   audit: Audit
   clock: Clock
+  log: Log
 }): SignOns {
   const { database, providers, arrivals, identities, tickets, sessions, audit } = deps
-  const perMinuteMax = ANONYMOUS_ACTS_PER_MINUTE_MAX
-  const mayRecord = createWriteCap({ clock: deps.clock, perMinuteMax })
+  const mayRecord = createWriteCap(deps)
 
   function existing(id: string): Provider {
     const provider = providers.get(id)
@@ -89,8 +91,8 @@ export function createSignOns(deps: {
     { address }: Caller,
     details: Pick<Events['auth.login_failed'], 'reason' | 'user_id' | 'provider'>,
   ): Promise<void> {
-    if (details.user_id === null && !mayRecord()) return
-    const actor = { id: null, name: null, address }
+    if (details.user_id === null && !mayRecord(address)) return
+    const actor = stranger(address)
     await database.write((tx) => audit.record(tx, actor, 'auth.login_failed', details))
   }
 
