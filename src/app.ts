@@ -46,6 +46,7 @@ export async function openApp(platform: Platform) {
     authenticate: auth.authenticate,
     authenticateCookie: auth.authenticateCookie,
     tellRefused: auth.tellRefused,
+    refusalPage: auth.refusalPage,
   })
   gateway.mount(app, system.routes)
 

@@ -99,7 +99,7 @@ test('the shell lines work as they stand', async () => {
     { users: [{ username: 'grace', outcome: 'created' }] },
     { kind: 'model', team: 'none', principals: [{ name: 'ada', access: 'read' }] },
     { id: 'regression', team: 'none', principals: [{ name: 'ada' }] },
-    { entries: [{ type: 'auth.login', subject_id: expect.any(String) }] },
+    { entries: [{ type: 'auth.login', subject: { id: expect.any(String) } }] },
     { token: expect.any(String), refresh_token: expect.any(String), expires_in: 900 },
     { type: 'predictions.batch', state: expect.stringMatching(/^(ready|active|done)$/) },
     { models: expect.any(Array) },

@@ -1,4 +1,5 @@
 import type { Authenticate } from '../gateway/principal.ts'
+import { Problem } from '../gateway/problem.ts'
 import type { RequestContext } from '../gateway/route.ts'
 import type { SessionCookie } from '../gateway/session-cookie.ts'
 import type { BrowserSessions } from './sessions/browser-sessions.ts'
@@ -19,6 +20,8 @@ export interface BrowserEntry {
     returnTo: string | undefined,
   ): Promise<Response>
   leave(context: RequestContext): Promise<Response>
+  /** By name, whose session this browser has; `undefined` where it has none. */
+  whoIsIn(context: RequestContext): Promise<string | undefined>
 }
 
 export function createBrowserEntry(deps: {
@@ -49,7 +52,18 @@ export function createBrowserEntry(deps: {
     },
     async leave(context) {
       await endCurrent(context)
-      return seeOther(SIGN_IN, cookie.clear())
+      return seeOther(`${SIGN_IN}?notice=signed-out`, cookie.clear())
+    },
+    async whoIsIn({ request }) {
+      const secret = cookie.read(request.headers.get('cookie'))
+      if (secret === undefined) return undefined
+      try {
+        const identity = await authenticate(secret)
+        return identity.kind === 'account' ? identity.username : undefined
+      } catch (error) {
+        if (error instanceof Problem) return undefined
+        throw error
+      }
     },
   }
 }

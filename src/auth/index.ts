@@ -5,12 +5,14 @@ import {
   SERVER,
   type TellRefused,
 } from '../gateway/principal.ts'
+import type { Problem } from '../gateway/problem.ts'
 import type { Route } from '../gateway/route.ts'
 import { StartError } from '../platform/start-error.ts'
 import { accountByName } from './accounts/account-by-name.ts'
 import { isAdministrator } from './accounts/administrators.ts'
 import { randomPassword } from './accounts/user-passwords.ts'
 import { activeFromMs } from './keys/key-life.ts'
+import { refusalPage } from './pages/refusal.tsx'
 import { type AuthDeps, createAuthParts } from './parts.ts'
 import { authRoutes } from './routes.ts'
 
@@ -22,6 +24,8 @@ export interface Auth {
   authenticate: Authenticate
   authenticateCookie: Authenticate
   tellRefused: TellRefused
+  /** A refusal as the pages for people tell it. */
+  refusalPage: (problem: Problem) => Response
   access: Access
   identity: FindIdentity
   /** Creates the administrator on the first start, and says how to log in when it made up a password. */
@@ -95,6 +99,7 @@ export function createAuth(deps: AuthDeps): Auth {
     authenticate: parts.verified.authenticate,
     authenticateCookie: parts.verifiedCookies.authenticate,
     tellRefused: parts.refusedAccess.tell,
+    refusalPage,
     access: parts.access,
     identity: parts.grantees.identity,
     async start() {

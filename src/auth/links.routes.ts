@@ -144,7 +144,10 @@ export function linkRoutes(deps: {
           const fault = status === 422 ? OBVIOUS : `${error.kind.title}. Try again.`
           return newPasswordPage(path, ticket, { fault, status })
         }
-        return new Response(null, { status: 303, headers: { location: '/sign-in' } })
+        return new Response(null, {
+          status: 303,
+          headers: { location: '/sign-in?notice=password-set' },
+        })
       },
     ),
   ]

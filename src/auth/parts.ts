@@ -44,6 +44,7 @@ import { createSessions } from './sessions/sessions.ts'
 import { createThrottle } from './sessions/throttle.ts'
 import { createTokens } from './sessions/tokens.ts'
 import { createVerifiedTokens } from './sessions/verified-tokens.ts'
+import { createSignInPages } from './sign-in-pages.ts'
 import { readProviders } from './single-sign-on/provider-settings.ts'
 import { createSingleSignOnParts } from './single-sign-on/single-sign-on-parts.ts'
 import { authTables } from './tables.ts'
@@ -164,12 +165,19 @@ export function createAuthParts(deps: AuthDeps) {
   const userPasswords = createUserPasswords(people)
   const returns = createReturnAddresses(config.FORWARD_AUTH_ORIGINS)
   const cookie = createSessionCookie({ publicUrl, domain: config.COOKIE_DOMAIN })
-  const ttlSeconds = config.SESSION_TTL_SECONDS
+  const entry = createBrowserEntry({
+    browserSessions,
+    authenticate: verifiedCookies.authenticate,
+    returns,
+    cookie,
+    ttlSeconds: config.SESSION_TTL_SECONDS,
+  })
+  const singleSignOn = createSingleSignOnParts({ ...people, ...proofs, settings, administrators })
 
   return {
     ...people,
     ...machines,
-    ...createSingleSignOnParts({ ...people, ...proofs, settings, administrators }),
+    ...singleSignOn,
     refusedAccess: createRefusedAccess(given),
     keptMail: mail.keptMail,
     keyStore,
@@ -193,12 +201,12 @@ export function createAuthParts(deps: AuthDeps) {
     logins: createLogins(people),
     recentLogins: createRecentLogins(people),
     returns,
-    entry: createBrowserEntry({
-      browserSessions,
-      authenticate: verifiedCookies.authenticate,
+    entry,
+    signInPages: createSignInPages({
+      ...secondFactors,
       returns,
-      cookie,
-      ttlSeconds,
+      providers: [...singleSignOn.providers.values()],
+      isSignUpOpen: config.SIGNUP === 'open',
     }),
   }
 }

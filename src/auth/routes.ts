@@ -20,10 +20,13 @@ import { passwordResetRoutes } from './password-reset.routes.ts'
 import { secondFactorLoginRoutes } from './second-factor-logins.routes.ts'
 import { secondFactorPagesRoutes } from './second-factor-pages.routes.ts'
 import { secondFactorsRoutes } from './second-factors.routes.ts'
+import { secondStepRoutes } from './second-step.routes.ts'
 import { serviceAccountKeyRoutes } from './service-account-keys.routes.ts'
 import { serviceAccountRoutes } from './service-accounts.routes.ts'
 import { sessionRoutes } from './sessions.routes.ts'
 import { signInRoutes } from './sign-in.routes.ts'
+import { signOutRoutes } from './sign-out.routes.ts'
+import { signUpPageRoutes } from './sign-up-page.routes.ts'
 import { signupRoutes } from './signup.routes.ts'
 import { singleSignOnRoutes } from './single-sign-on.routes.ts'
 import { tokenRoutes } from './tokens.routes.ts'
@@ -52,7 +55,10 @@ export const authRoutes = (parts: AuthParts, config: Config): Route[] => [
   ...identityRoutes(parts),
 
   // The pages of both.
-  ...signInRoutes({ ...parts, providers: [...parts.providers.values()] }),
+  ...signInRoutes(parts),
+  ...secondStepRoutes(parts),
+  ...signOutRoutes(parts.entry),
+  ...signUpPageRoutes({ ...parts, isOpen: config.SIGNUP === 'open' }),
   ...linkRoutes(parts),
   ...accountRoutes(parts),
   ...secondFactorPagesRoutes(parts),

@@ -38,6 +38,8 @@ export interface GatewayDeps {
   authenticate: Authenticate
   authenticateCookie: Authenticate
   tellRefused: TellRefused
+  /** What people see who have typed an address that is none. */
+  refusalPage: (problem: Problem) => Response
 }
 
 export type App = OpenAPIHono<{ Bindings: { connection: Connection } }>
@@ -288,8 +290,15 @@ export function createGateway(deps: GatewayDeps): Gateway {
       summary: '',
       answers: {},
       handle,
+      refusal: (problem, request) => (isForPeople(request) ? strayPage(problem) : undefined),
     }
     return prepare(route, method, UNMATCHED)
+  }
+
+  function strayPage(problem: Problem): Response {
+    const response = deps.refusalPage(problem)
+    response.headers.append('vary', 'accept')
+    return response
   }
 
   return {
@@ -327,6 +336,13 @@ function refuse({ refusal }: Route, problem: Problem, visit: Visit): Response {
   if (answer === undefined) return renderProblem(problem, visit)
   return render(answer, { ...visit.headers, ...problem.options.headers })
 }
+
+/** Where programs go, browsers are answered as programs too. */
+const FOR_PROGRAMS = /^\/(?:api|v2|oauth|\.well-known)\//
+
+const isForPeople = ({ url, headers }: Request) =>
+  (headers.get('accept')?.includes('text/html') ?? false) &&
+  !FOR_PROGRAMS.test(new URL(url).pathname)
 
 /** A route with what the gateway looks up once. */
 interface Mounted {

@@ -114,7 +114,7 @@ describe('a forgotten password', () => {
     expect(await shown(obvious, 422)).toContain('easy to guess')
     const answer = await send('/reset-password', { ticket, password: NEXT, username: name })
     expect(answer.status).toBe(303)
-    expect(answer.headers.get('location')).toBe('/sign-in')
+    expect(answer.headers.get('location')).toBe('/sign-in?notice=password-set')
     expect(answer.headers.get('set-cookie')).toBeNull()
     expect((await logIn(NEXT)).status).toBe(200)
     expect((await logIn(PASSWORD)).status).toBe(401)

@@ -442,7 +442,7 @@ describe('sign-out', () => {
         headers: { ...form, cookie: `quintet_session=qs_${'a'.repeat(43)}` },
         status: 303,
         answerHeaders: {
-          location: '/sign-in',
+          location: '/sign-in?notice=signed-out',
           'set-cookie': 'quintet_session=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax',
         },
       },

@@ -182,6 +182,8 @@ describe('open without a token', () => {
       '/sign-in/second-factor',
       '/sign-out',
       '/sign-out',
+      '/sign-up',
+      '/sign-up',
       '/verify-email',
       '/verify-email',
     ])

@@ -14,18 +14,18 @@ beforeAll(async () => {
 afterAll(() => server.stop())
 
 /** What a browser keeps, and what it sends of itself: an old one, that knows no Sec-Fetch-Site. */
-function createBrowser() {
+function createBrowser(at = server) {
   const jar = new Map<string, string>()
 
   async function visit(path: string, fields?: Record<string, string>): Promise<Response> {
-    const response = await fetch(server.url + path, {
+    const response = await fetch(at.url + path, {
       redirect: 'manual',
       method: fields === undefined ? 'GET' : 'POST',
       headers: {
         accept: 'text/html',
         'user-agent': 'Firefox',
         cookie: [...jar].map(([name, value]) => `${name}=${value}`).join('; '),
-        ...(fields === undefined ? {} : { origin: server.url }),
+        ...(fields === undefined ? {} : { origin: at.url }),
       },
       ...(fields === undefined ? {} : { body: new URLSearchParams(fields) }),
     })
@@ -63,6 +63,25 @@ test('sign in, use the API and the account by cookie, sign out, and nothing is l
   expect(jar.size).toBe(0)
   jar.set(name!, secret!)
   expect((await visit('/api/v1/me')).status).toBe(401)
+})
+
+test('sign up by the page that the form to sign in leads to, and sign in', async () => {
+  const open = await startServer({ SIGNUP: 'open' })
+  const { jar, visit } = createBrowser(open)
+  const [, path] = /<a href="([^"]+)">Sign up/.exec(await (await visit('/sign-in')).text())!
+  const fields = { username: 'grace', email: '', password: PASSWORD }
+  const short = await visit(path!, { ...fields, password: 'short' })
+  expect([short.status, await short.text()]).toEqual([
+    422,
+    expect.stringContaining('value="grace"'),
+  ])
+  const made = await (await visit(path!, fields)).text()
+  expect(made).toContain('Your account is made. Sign in to it.')
+  expect(jar.size).toBe(0)
+  const account = await (await visit('/sign-in', { username: 'grace', password: PASSWORD })).text()
+  expect(account).toContain('Signed in as <strong>grace</strong>')
+  expect(await (await visit('/sign-in')).text()).toContain('You are signed in as')
+  await open.stop()
 })
 
 test('signing in again while signed in ends the session before', async () => {
@@ -123,6 +142,7 @@ test('without any script, a code of an app is the second step', async () => {
 
   const wrong = await visit(action!, { ticket: ticket!, code: '000000' })
   expect([wrong.status, jar.size]).toEqual([401, 0])
+  expect(await wrong.text()).toContain('The code is wrong, or was used.')
   const me = await visit(action!, { ticket: ticket!, code: codeAt(30) })
   expect(await me.json()).toMatchObject({ username: 'admin' })
   expect([...jar.keys()]).toEqual(['quintet_session'])

@@ -69,6 +69,7 @@ export function createTestGateway(
       return principal
     },
     tellRefused: () => {},
+    refusalPage: ({ kind }) => new Response(`<h1>${kind.title}</h1>`, { status: kind.status }),
   }).mount(app, routes)
 
   return {

@@ -62,12 +62,13 @@ export function Field(props: {
   label: string
   name: string
   /** By the tokens of HTML, so that password managers know it. */
-  autocomplete: 'username' | 'current-password' | 'new-password' | 'one-time-code' | 'off'
-  type?: 'text' | 'password'
+  autocomplete: 'username' | 'email' | 'current-password' | 'new-password' | 'one-time-code' | 'off'
+  type?: 'text' | 'password' | 'email'
   value?: string | undefined
-  hint?: string
+  hint?: string | undefined
   isFaulty?: boolean
   isFirst?: boolean
+  isOptional?: boolean
   charactersMax?: number
   /** Digits alone, for which phones have a keyboard of their own. */
   isNumeric?: boolean
@@ -98,7 +99,7 @@ export function Field(props: {
         aria-invalid={isFaulty ? 'true' : undefined}
         aria-describedby={described.length === 0 ? undefined : described.join(' ')}
         autofocus={props.isFirst}
-        required
+        required={props.isOptional !== true}
       />
     </div>
   )

@@ -6,7 +6,8 @@ import { ForgotPasswordPage, NewPasswordPage } from './passwords.tsx'
 import { RefusalPage } from './refusal.tsx'
 import { SecondFactorPage } from './second-factor.tsx'
 import { RecoveryCodesPage, SecondFactorsPage, TotpSetupPage } from './second-factors.tsx'
-import { SignInPage, SignOutPage } from './sign-in.tsx'
+import { SignInPage } from './sign-in.tsx'
+import { SignOutPage } from './sign-out.tsx'
 import { VerifyEmailPage } from './verify-email.tsx'
 
 const HOSTILE = `"'><script>alert(1)</script><b id=x onclick=y>&lt;`

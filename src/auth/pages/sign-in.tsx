@@ -4,7 +4,7 @@ import { PasskeyForm } from './passkey.tsx'
 const PASSKEY_OPTIONS = '/api/v1/auth/passkeys/login/options'
 
 /** Another way in: a provider of identities, and where it begins. */
-export interface Provider {
+export interface ProviderLink {
   name: string
   path: string
 }
@@ -15,14 +15,28 @@ export function SignInPage(props: {
   action: string
   username?: string | undefined
   fault?: string | undefined
-  providers?: Provider[]
+  /** What happened before. */
+  notice?: string | undefined
+  /** Whose session this browser has already. */
+  signedInAs?: string | undefined
+  providers?: ProviderLink[]
   /** Where a passkey goes, with where to return. */
   passkeyAction?: string
   forgotPath?: string
+  /** Where people may make an account for themselves. */
+  signUpPath?: string | undefined
 }) {
-  const { action, username, fault, providers = [], passkeyAction, forgotPath } = props
+  const { action, username, fault, providers = [], passkeyAction, forgotPath, signUpPath } = props
+  const { notice, signedInAs } = props
   return (
     <Layout title="Sign in" fault={fault}>
+      {notice !== undefined && <p role="status">{notice}</p>}
+      {signedInAs !== undefined && (
+        <p>
+          You are signed in as <strong>{signedInAs}</strong>: go to{' '}
+          <a href="/account">your account</a>, or <a href="/sign-out">sign out</a>.
+        </p>
+      )}
       <form method="post" action={action} class="stack">
         <Field
           label="User name or e-mail"
@@ -54,17 +68,11 @@ export function SignInPage(props: {
       {providers.map(({ name, path }) => (
         <a class="button" href={path}>{`Continue with ${name}`}</a>
       ))}
-    </Layout>
-  )
-}
-
-export function SignOutPage({ action }: { action: string }) {
-  return (
-    <Layout title="Sign out">
-      <p>This ends your session in this browser.</p>
-      <form method="post" action={action}>
-        <button>Sign out</button>
-      </form>
+      {signUpPath !== undefined && (
+        <p>
+          <a href={signUpPath}>Sign up for an account</a>
+        </p>
+      )}
     </Layout>
   )
 }

@@ -41,9 +41,7 @@ export function VerifyEmailPage(props: {
           <button>Confirm</button>
         </form>
       )}
-      <p>
-        <a href="/account">Your account</a>
-      </p>
+      <p>{isDone ? <a href="/sign-in">Sign in</a> : <a href="/account">Your account</a>}</p>
     </Layout>
   )
 }

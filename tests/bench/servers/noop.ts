@@ -21,8 +21,13 @@ const auth = createAuth(platform)
 await auth.start()
 
 const app: App = new OpenAPIHono()
-const { authenticate, authenticateCookie, tellRefused } = auth
-const gateway = createGateway({ ...platform, authenticate, authenticateCookie, tellRefused })
+const gateway = createGateway({
+  ...platform,
+  authenticate: auth.authenticate,
+  authenticateCookie: auth.authenticateCookie,
+  tellRefused: auth.tellRefused,
+  refusalPage: auth.refusalPage,
+})
 gateway.mount(app, [...auth.routes, noop])
 
 Bun.serve({
