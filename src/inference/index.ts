@@ -16,6 +16,7 @@ import type { Tracing } from '../platform/tracing/tracing.ts'
 import { createBatchJobs } from './batch-jobs.ts'
 import { Batcher, type InferencePool } from './batcher.ts'
 import { createEncoder } from './features.ts'
+import { inPlace } from './in-place.ts'
 import { createInferenceMetrics } from './inference-metrics.ts'
 import type { Batch, ModelFile } from './inference.worker.ts'
 import { inputWidth, outputWidth } from './manifest.ts'
@@ -24,6 +25,7 @@ import { predictionRoutes } from './predictions.routes.ts'
 import { createPredictions, type ServedModel } from './predictions.ts'
 import { createReadableModels } from './readable-models.ts'
 import { type ModelEntry, readModels } from './registry.ts'
+import { openTreePredictor } from './trees/tree-predictor.ts'
 
 export interface Inference {
   routes: Route[]
@@ -65,6 +67,7 @@ export async function openInference(deps: {
   const metrics = createInferenceMetrics(deps.metrics)
 
   const models = new Map<string, ServedModel>()
+  const batchers: Batcher[] = []
   for (const { manifest, digest, file } of entries) {
     const modelMetrics = metrics.forModel(manifest.name, manifest.version)
     const batcher = new Batcher({
@@ -75,17 +78,24 @@ export async function openInference(deps: {
       tracing,
       observe: (rows) => modelMetrics.batch(rows),
     })
+    batchers.push(batcher)
+    const trees = openTreePredictor(await Bun.file(file.path).bytes())
     models.set(manifest.name, {
       manifest,
       digest,
       encode: createEncoder(manifest),
-      batcher,
+      run:
+        trees === undefined
+          ? (rows, values, isAbandoned) => batcher.predict(rows, values, isAbandoned)
+          : inPlace(trees, batcher, {
+              microsecondsMax: config.PREDICT_IN_PLACE_US_MAX,
+              observe: (rows) => modelMetrics.batch(rows),
+            }),
       metrics: modelMetrics,
     })
   }
   metrics.watch({
-    queuedRows: () =>
-      [...models.values()].reduce((sum, { batcher }) => sum + batcher.queuedRows, 0),
+    queuedRows: () => batchers.reduce((sum, { queuedRows }) => sum + queuedRows, 0),
     threads: () => pool.threads,
     stuckThreads: () => pool.stuckThreads,
   })

@@ -1,6 +1,7 @@
-import { InferenceSession, Tensor } from 'onnxruntime-node'
-
 import { serveWorker } from '../platform/pool/worker.ts'
+import { openOnnxSession } from './onnx-session.ts'
+import { requireWidths } from './require-widths.ts'
+import { openTreePredictor } from './trees/tree-predictor.ts'
 
 /** A model that the worker is to hold. */
 export interface ModelFile {
@@ -18,16 +19,9 @@ export interface Batch {
 }
 
 interface Loaded {
-  session: InferenceSession
-  input: string
-  output: string
-  type: 'float32' | 'float64'
-  width: number
-  outputWidth: number
+  predict(rows: number, values: Float64Array): Float64Array | Promise<Float64Array>
+  release?(): Promise<void>
 }
-
-/** One thread a session: the pool is what runs side by side. */
-const OPTIONS = { intraOpNumThreads: 1, interOpNumThreads: 1 } as const
 
 const TRIAL_ROWS = 2
 
@@ -41,44 +35,21 @@ serveWorker<ModelFile[], undefined, Batch, Float64Array>({
   async run({ key, rows, values }) {
     const model = models.get(key)
     if (model === undefined) throw new Error(`no model ${key}`)
-    return predict(model, rows, values)
+    return model.predict(rows, values)
   },
   async release() {
-    for (const { session } of models.values()) await session.release()
+    for (const model of models.values()) await model.release?.()
     models.clear()
   },
 })
 
 /** Loads a model, and runs it once: that checks the shapes and warms it up. */
-async function load({ path, inputWidth, outputWidth }: ModelFile): Promise<Loaded> {
+async function load(file: ModelFile): Promise<Loaded> {
+  const { path, inputWidth } = file
   try {
-    const session = await InferenceSession.create(path, OPTIONS)
-    const [input] = session.inputMetadata
-    const [output] = session.outputMetadata
-    if (input === undefined || output === undefined || session.inputNames.length !== 1) {
-      throw new Error(`has the inputs ${session.inputNames.join(', ')} where one is expected`)
-    }
-    if (!input.isTensor || (input.type !== 'float32' && input.type !== 'float64')) {
-      throw new Error(
-        `takes ${input.isTensor ? input.type : 'no tensor'} where floats are expected`,
-      )
-    }
-    const width = input.shape[1]
-    if (input.shape.length !== 2 || (typeof width === 'number' && width !== inputWidth)) {
-      throw new Error(
-        `takes ${input.shape.join(' × ')} where the manifest has ${inputWidth} columns`,
-      )
-    }
-    const model = {
-      session,
-      input: input.name,
-      output: output.name,
-      type: input.type,
-      width: inputWidth,
-      outputWidth,
-    }
+    const model = await open(file)
     // More than one row: a model that was exported for a single one is found now.
-    await predict(model, TRIAL_ROWS, new Float64Array(TRIAL_ROWS * inputWidth))
+    await model.predict(TRIAL_ROWS, new Float64Array(TRIAL_ROWS * inputWidth))
     return model
   } catch (error) {
     throw new Error(`${path} ${error instanceof Error ? error.message : String(error)}`, {
@@ -87,20 +58,9 @@ async function load({ path, inputWidth, outputWidth }: ModelFile): Promise<Loade
   }
 }
 
-async function predict(
-  { session, input, output, type, width, outputWidth }: Loaded,
-  rows: number,
-  values: Float64Array,
-): Promise<Float64Array> {
-  const data = type === 'float64' ? values : Float32Array.from(values)
-  const results = await session.run({ [input]: new Tensor(type, data, [rows, width]) }, [output])
-  const result = results[output]?.data
-  if (!(result instanceof Float64Array) && !(result instanceof Float32Array)) {
-    throw new Error(`returns ${results[output]?.type ?? 'nothing'} where floats are expected`)
-  }
-  if (result.length !== rows * outputWidth) {
-    const given = `${result.length} values for ${rows} rows`
-    throw new Error(`returns ${given} where the manifest has ${outputWidth} a row`)
-  }
-  return result instanceof Float64Array ? result : Float64Array.from(result)
+async function open(file: ModelFile): Promise<Loaded> {
+  const trees = openTreePredictor(await Bun.file(file.path).bytes())
+  if (trees === undefined) return openOnnxSession(file)
+  requireWidths(trees, file)
+  return trees
 }

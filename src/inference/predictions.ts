@@ -1,8 +1,9 @@
 import type { Principal } from '../gateway/principal.ts'
 import { invalid, within } from '../gateway/problems.ts'
 import type { Cache } from '../platform/cache/cache.ts'
-import type { Batcher, IsAbandoned } from './batcher.ts'
+import type { IsAbandoned } from './batcher.ts'
 import type { Encoder, Features, Matrix } from './features.ts'
+import type { RunModel } from './in-place.ts'
 import type { ModelMetrics } from './inference-metrics.ts'
 import { type Manifest, outputWidth } from './manifest.ts'
 import type { ReadableModels } from './readable-models.ts'
@@ -13,7 +14,7 @@ export interface ServedModel {
   /** Of the model file. */
   digest: string
   encode: Encoder
-  batcher: Batcher
+  run: RunModel
   metrics: ModelMetrics
 }
 
@@ -88,14 +89,14 @@ export function createPredictions(deps: {
     const startedAt = performance.now()
     const outputs = manifest.cache
       ? await remembered(model, matrix, isAbandoned)
-      : await model.batcher.predict(matrix.rows, matrix.values, isAbandoned)
+      : await model.run(matrix.rows, matrix.values, isAbandoned)
     metrics.latency((performance.now() - startedAt) / 1000)
     metrics.count(matrix.rows)
     return describe(manifest, matrix, outputs)
   }
 
   async function remembered(
-    { manifest, digest, batcher, metrics }: ServedModel,
+    { manifest, digest, run, metrics }: ServedModel,
     { rows, values }: Matrix,
     isAbandoned: IsAbandoned,
   ): Promise<Float64Array> {
@@ -108,7 +109,7 @@ export function createPredictions(deps: {
       return new Float64Array(known.buffer as ArrayBuffer)
     }
     metrics.cacheMiss()
-    const outputs = await batcher.predict(rows, values, isAbandoned)
+    const outputs = await run(rows, values, isAbandoned)
     // The answer does not wait for it.
     void cache.set(key, new Uint8Array(outputs.buffer), cacheTtlSeconds)
     return outputs

@@ -317,6 +317,9 @@ export const settings = z
     PREDICT_BATCHES_MAX: count(1_000).describe('Batches in one batch request'),
     PREDICT_ROWS_MAX: count(10_000).describe('Rows in one prediction request'),
     PREDICT_BATCH_ROWS_MAX: count(32).describe('Rows that go to a model in one call'),
+    PREDICT_IN_PLACE_US_MAX: count(500, { min: 0 }).describe(
+      'Trees that take no longer, in microseconds a request, are evaluated without another thread',
+    ),
     PREDICT_QUEUE_ROWS_MAX: count(20_000).describe('Rows that wait for one model; above it 503'),
     PREDICT_RUN_TIMEOUT_MS: count(10_000).describe(
       'Longest time for one call of a model; then its thread is replaced',

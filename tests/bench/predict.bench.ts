@@ -45,7 +45,11 @@ export async function predict(scratch: string): Promise<Comparison> {
     contenders: [
       { name: ECHO, command: bun('tests/bench/servers/echo.ts'), env: {} },
       { name: PRODUCT, ...main, env: settings },
-      { name: ONE_BY_ONE, ...main, env: { ...settings, PREDICT_BATCH_ROWS_MAX: '1' } },
+      {
+        name: ONE_BY_ONE,
+        ...main,
+        env: { ...settings, PREDICT_BATCH_ROWS_MAX: '1', PREDICT_IN_PLACE_US_MAX: '0' },
+      },
       {
         name: FASTIFY,
         command: ['node', join(import.meta.dir, 'servers/fastify.mjs'), MODEL],
