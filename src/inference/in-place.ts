@@ -1,3 +1,4 @@
+import { beginSpan, type Tracing } from '../platform/tracing/tracing.ts'
 import type { Batcher, IsAbandoned } from './batcher.ts'
 import type { TreePredictor } from './trees/tree-predictor.ts'
 
@@ -17,12 +18,22 @@ export type RunModel = (
 export function inPlace(
   trees: TreePredictor,
   batcher: Batcher,
-  options: { microsecondsMax: number; observe: (rows: number) => void },
+  options: {
+    key: string
+    microsecondsMax: number
+    tracing: Tracing
+    /** Hears the size of each call. */
+    observe: (rows: number) => void
+  },
 ): RunModel {
+  const { key, tracing, observe } = options
   const rowsMax = Math.floor((options.microsecondsMax * 1000) / trees.nsPerRow)
   return (rows, values, isAbandoned) => {
     if (rows > rowsMax) return batcher.predict(rows, values, isAbandoned)
-    options.observe(rows)
-    return trees.predict(rows, values)
+    observe(rows)
+    const span = beginSpan(tracing, `run ${key}`, 'internal')
+    const answers = trees.predict(rows, values)
+    span?.end({ 'model.key': key, 'batch.rows': rows })
+    return answers
   }
 }

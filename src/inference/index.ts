@@ -88,7 +88,9 @@ export async function openInference(deps: {
         trees === undefined
           ? (rows, values, isAbandoned) => batcher.predict(rows, values, isAbandoned)
           : inPlace(trees, batcher, {
+              key: file.key,
               microsecondsMax: config.PREDICT_IN_PLACE_US_MAX,
+              tracing,
               observe: (rows) => modelMetrics.batch(rows),
             }),
       metrics: modelMetrics,

@@ -30,8 +30,15 @@ export type TreeNode =
 
 /** Far deeper than any that a library grows; each step of a row waits for the one before. */
 const DEPTH_MAX = 1000
+const FEATURES_MAX = 100_000
+/** Classes, or targets. */
+const GROUPS_MAX = 10_000
 
-/** Lays trees out as typed arrays. */
+/**
+ * Lays trees out as typed arrays.
+ *
+ * @throws {UnreadableModel} when they would be wider than anybody’s.
+ */
 export function createEnsembleBuilder(shape: {
   width: number
   groups: number
@@ -39,6 +46,11 @@ export function createEnsembleBuilder(shape: {
   base: readonly number[]
   divisor: number
 }) {
+  if (shape.width > FEATURES_MAX || shape.groups > GROUPS_MAX) {
+    throw new UnreadableModel(
+      `It has ${shape.width} features and ${shape.groups} classes; at most ${FEATURES_MAX} and ${GROUPS_MAX} are read.`,
+    )
+  }
   const roots: number[] = []
   const groupOf: number[] = []
   const first: number[] = []

@@ -10,8 +10,8 @@ import {
   type XgboostTrees,
 } from './xgboost-document.ts'
 
-/** What stands for a category that was deleted, or none; XGBoost counts no further either. */
-const CATEGORIES_MAX = 2 ** 24
+/** A set takes a bit for each: a number in a file must not be gigabytes here. */
+const CATEGORIES_MAX = 100_000
 
 /**
  * Reads what `xgb.save` and `booster.save_model` write, as JSON or UBJSON, already parsed.
@@ -138,7 +138,11 @@ function setsOf(tree: XgboostTree): Map<number, Uint32Array> {
       const from = categories_segments[index] ?? 0
       const set = categories.slice(from, from + (categories_sizes[index] ?? 0))
       const most = set.reduce((a, b) => Math.max(a, b), 0)
-      if (!(most < CATEGORIES_MAX)) throw new UnreadableModel(`There is a category ${most}.`)
+      if (!(most < CATEGORIES_MAX)) {
+        throw new UnreadableModel(
+          `There is a category ${most}; at most ${CATEGORIES_MAX} are read.`,
+        )
+      }
       const words = new Uint32Array(Math.floor(most / 32) + 1)
       for (const category of set) words[Math.floor(category / 32)]! |= 1 << (category % 32)
       return [node, words]
