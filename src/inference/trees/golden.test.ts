@@ -4,6 +4,7 @@ import { join } from 'node:path'
 
 import { applyLink } from './links.ts'
 import { readTreeModel } from './read-tree-model.ts'
+import { createShapTables } from './shap-tables.ts'
 import { sumLeaves } from './tree-ensemble.ts'
 import type { TreeModel } from './tree-model.ts'
 import { contributions } from './tree-shap.ts'
@@ -127,6 +128,16 @@ describe.each(names.filter((name) => REFUSED[name] === undefined))('%s', (name) 
     )
     const undivided = [...sums].map((sum) => sum * ensemble.divisor)
     expect(worst(totals, undivided)).toBeLessThan(1e-5)
+  })
+
+  test('explains itself by tables as by walking', async () => {
+    const { file, expected } = await open(name)
+    const model = readTreeModel(file)!
+    const { ensemble } = model
+    const tables = createShapTables(ensemble)
+    const values = encode(model, expected.inputs, name === 'xgboost-pandas')
+    const shares = tables!.explain(expected.inputs.length, values)
+    expect(worst(shares, flat(expected.contributions!))).toBeLessThan(5e-6)
   })
 
   test('says for one row what it says for many', async () => {
