@@ -92,6 +92,7 @@ function createBatcher({
   const batcher = new Batcher({
     pool,
     model,
+    task: 'predict',
     batchRowsMax,
     queueRowsMax,
     observe,

@@ -6,14 +6,15 @@ import {
   beginSpan,
   type Tracing,
 } from '../platform/tracing/tracing.ts'
-import type { Batch, ModelFile } from './inference.worker.ts'
+import type { Batch, ModelFile, Task } from './inference.worker.ts'
 import { inferenceProblems } from './problems.ts'
 
 export type InferencePool = Pool<ModelFile[], undefined, Batch, Float64Array>
 
 export interface BatcherOptions {
   pool: InferencePool
-  model: ModelFile
+  model: Pick<ModelFile, 'key' | 'inputWidth' | 'outputWidth'>
+  task: Task
   batchRowsMax: number
   queueRowsMax: number
   tracing: Tracing
@@ -75,7 +76,7 @@ export class Batcher {
    * @throws {Problem} 503 when the queue is full or the model fails, 504 when it does not answer.
    */
   predict(rows: number, values: Float64Array, isAbandoned: IsAbandoned): Promise<Float64Array> {
-    const { queueRowsMax, model, tracing } = this.#options
+    const { queueRowsMax, model, task, tracing } = this.#options
     if (this.#queuedRows + rows > queueRowsMax) this.#dropAbandoned()
     if (this.#queuedRows + rows > queueRowsMax) {
       const detail = `${this.#queuedRows} rows are waiting for this model. Try again later.`
@@ -90,7 +91,7 @@ export class Batcher {
         sent: 0,
         done: 0,
         isAbandoned,
-        span: beginSpan(tracing, `predict ${model.key}`, 'internal'),
+        span: beginSpan(tracing, `${task} ${model.key}`, 'internal'),
         resolve,
         reject,
       }
@@ -151,7 +152,7 @@ export class Batcher {
       at += count * inputWidth
     }
     this.#options.observe(rows)
-    return { key, rows, values }
+    return { key, task: this.#options.task, rows, values }
   }
 
   /** Of a call that many requests share, each has a span: a trace is read alone. */

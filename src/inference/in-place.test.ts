@@ -20,12 +20,10 @@ function open(microsecondsMax: number) {
       return Promise.resolve(new Float64Array(rows * trees.outputWidth))
     },
   } as unknown as Batcher
-  const run = inPlace(trees, batcher, {
-    key: 'trees/1',
-    microsecondsMax,
-    tracing,
-    observe: (rows) => void observed.push(rows),
-  })
+  const { nsPerRow } = trees
+  const observe = (rows: number) => void observed.push(rows)
+  const options = { key: 'trees/1', microsecondsMax, nsPerRow, tracing, observe }
+  const run = inPlace(options, trees.predict, batcher)
   return { run, handed, observed }
 }
 

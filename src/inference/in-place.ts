@@ -1,6 +1,5 @@
 import { beginSpan, type Tracing } from '../platform/tracing/tracing.ts'
 import type { Batcher, IsAbandoned } from './batcher.ts'
-import type { TreePredictor } from './trees/tree-predictor.ts'
 
 /** Answers rows for one model: at once, or when its turn comes. */
 export type RunModel = (
@@ -12,27 +11,27 @@ export type RunModel = (
 /**
  * Trees are evaluated where they are asked for as long as that takes less than to hand rows to another
  * thread; what would hold up other requests goes there.
- *
- * @param microsecondsMax for one request; 0 sends everything to the threads.
  */
 export function inPlace(
-  trees: TreePredictor,
-  batcher: Batcher,
   options: {
     key: string
+    /** For one request; 0 sends everything to the threads. */
     microsecondsMax: number
+    nsPerRow: number
     tracing: Tracing
     /** Hears the size of each call. */
     observe: (rows: number) => void
   },
+  run: (rows: number, values: Float64Array) => Float64Array,
+  batcher: Batcher,
 ): RunModel {
   const { key, tracing, observe } = options
-  const rowsMax = Math.floor((options.microsecondsMax * 1000) / trees.nsPerRow)
+  const rowsMax = Math.floor((options.microsecondsMax * 1000) / options.nsPerRow)
   return (rows, values, isAbandoned) => {
     if (rows > rowsMax) return batcher.predict(rows, values, isAbandoned)
     observe(rows)
     const span = beginSpan(tracing, `run ${key}`, 'internal')
-    const answers = trees.predict(rows, values)
+    const answers = run(rows, values)
     span?.end({ 'model.key': key, 'batch.rows': rows })
     return answers
   }

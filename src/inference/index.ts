@@ -16,9 +16,9 @@ import type { Tracing } from '../platform/tracing/tracing.ts'
 import { createBatchJobs } from './batch-jobs.ts'
 import { Batcher, type InferencePool } from './batcher.ts'
 import { createEncoder } from './features.ts'
-import { inPlace } from './in-place.ts'
+import { inPlace, type RunModel } from './in-place.ts'
 import { createInferenceMetrics } from './inference-metrics.ts'
-import type { Batch, ModelFile } from './inference.worker.ts'
+import type { Batch, ModelFile, Task } from './inference.worker.ts'
 import { inputWidth, outputWidth } from './manifest.ts'
 import { modelRoutes } from './models.routes.ts'
 import { predictionRoutes } from './predictions.routes.ts'
@@ -70,30 +70,45 @@ export async function openInference(deps: {
   const batchers: Batcher[] = []
   for (const { manifest, digest, file } of entries) {
     const modelMetrics = metrics.forModel(manifest.name, manifest.version)
-    const batcher = new Batcher({
-      pool,
-      model: file,
-      batchRowsMax: config.PREDICT_BATCH_ROWS_MAX,
-      queueRowsMax: config.PREDICT_QUEUE_ROWS_MAX,
-      tracing,
-      observe: (rows) => modelMetrics.batch(rows),
-    })
-    batchers.push(batcher)
+    const observe = (rows: number) => modelMetrics.batch(rows)
+    const { key, inputWidth } = file
+    const microsecondsMax = config.PREDICT_IN_PLACE_US_MAX
+
+    const batcherFor = (task: Task, outputWidth: number) => {
+      const batcher = new Batcher({
+        pool,
+        model: { key, inputWidth, outputWidth },
+        task,
+        batchRowsMax: config.PREDICT_BATCH_ROWS_MAX,
+        queueRowsMax: config.PREDICT_QUEUE_ROWS_MAX,
+        tracing,
+        observe,
+      })
+      batchers.push(batcher)
+      return batcher
+    }
+    const common = { manifest, digest, encode: createEncoder(manifest), metrics: modelMetrics }
+    const batcher = batcherFor('predict', file.outputWidth)
     const trees = openTreePredictor(await Bun.file(file.path).bytes())
+    if (trees === undefined) {
+      const run: RunModel = (rows, values, isAbandoned) =>
+        batcher.predict(rows, values, isAbandoned)
+      models.set(manifest.name, { ...common, run, explanation: undefined })
+      continue
+    }
+    const { nsPerRow, explanation } = trees
+    const place = { key, microsecondsMax, tracing, observe }
+    const width = explanation.outputs.length * (inputWidth + 1)
+    const explainer = batcherFor('explain', width)
     models.set(manifest.name, {
-      manifest,
-      digest,
-      encode: createEncoder(manifest),
-      run:
-        trees === undefined
-          ? (rows, values, isAbandoned) => batcher.predict(rows, values, isAbandoned)
-          : inPlace(trees, batcher, {
-              key: file.key,
-              microsecondsMax: config.PREDICT_IN_PLACE_US_MAX,
-              tracing,
-              observe: (rows) => modelMetrics.batch(rows),
-            }),
-      metrics: modelMetrics,
+      ...common,
+      run: inPlace({ ...place, nsPerRow }, trees.predict, batcher),
+      explanation: {
+        outputs: explanation.outputs,
+        run: lazily(() =>
+          inPlace({ ...place, nsPerRow: explanation.nsPerRow() }, explanation.explain, explainer),
+        ),
+      },
     })
   }
   metrics.watch({
@@ -127,6 +142,12 @@ export async function openInference(deps: {
     },
     stop: () => pool.close(),
   }
+}
+
+/** Made when it is asked for first. */
+function lazily(make: () => RunModel): RunModel {
+  let made: RunModel | undefined
+  return (rows, values, isAbandoned) => (made ??= make())(rows, values, isAbandoned)
 }
 
 const fileOf = ({ manifest, path }: ModelEntry): ModelFile => ({

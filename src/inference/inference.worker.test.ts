@@ -30,6 +30,7 @@ async function openPool(threads: number) {
 
 const batchOf = (rows: number): Batch => ({
   key: model.key,
+  task: 'predict',
   rows,
   values: Float64Array.from({ length: rows * model.inputWidth }, (_, at) => (at * 37) % 11),
 })
@@ -50,7 +51,14 @@ test('threads can be opened and closed over and over while they are inside the m
 test('a row gets the same answer alone, in a batch and in parts', async () => {
   const pool = await openPool(2)
   const { values } = batchOf(50)
-  const options = { pool, model, queueRowsMax: 1000, tracing: createNoTracing(), observe() {} }
+  const options = {
+    pool,
+    model,
+    task: 'predict' as const,
+    queueRowsMax: 1000,
+    tracing: createNoTracing(),
+    observe() {},
+  }
   const isAbandoned = () => false
   const [whole, parts] = await Promise.all(
     [64, 7].map((batchRowsMax) =>

@@ -11,15 +11,20 @@ export interface ModelFile {
   outputWidth: number
 }
 
+/** What is asked of a model: its answers, or why they are what they are. */
+export type Task = 'predict' | 'explain'
+
 /** Rows for one model, row by row. */
 export interface Batch {
   key: string
+  task: Task
   rows: number
   values: Float64Array
 }
 
 interface Loaded {
   predict(rows: number, values: Float64Array): Float64Array | Promise<Float64Array>
+  explanation?: { explain(rows: number, values: Float64Array): Float64Array }
   release?(): Promise<void>
 }
 
@@ -32,10 +37,12 @@ serveWorker<ModelFile[], undefined, Batch, Float64Array>({
     for (const file of files) models.set(file.key, await load(file))
     return undefined
   },
-  async run({ key, rows, values }) {
+  async run({ key, task, rows, values }) {
     const model = models.get(key)
     if (model === undefined) throw new Error(`no model ${key}`)
-    return model.predict(rows, values)
+    if (task === 'predict') return model.predict(rows, values)
+    if (model.explanation === undefined) throw new Error(`${key} explains nothing`)
+    return model.explanation.explain(rows, values)
   },
   async release() {
     for (const model of models.values()) await model.release?.()

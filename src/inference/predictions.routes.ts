@@ -36,6 +36,10 @@ const features = (
 const request = z.strictObject({
   model_type: scalar(z.string()).openapi({ description: "The model's name" }),
   features,
+  explain: scalar(z.boolean()).optional().openapi({
+    description:
+      'Also answer what each input adds to the sum that the model makes its answer of, of each row (TreeSHAP). Of trees only.',
+  }),
 })
 
 const value = z.union([z.string(), z.number(), z.array(z.number().nullable())]).nullable()
@@ -45,6 +49,21 @@ const prediction = z.object({
       'One a row: the label of a classification, the number of a regression, an array over the horizon of a forecast',
   }),
   probabilities: z.array(z.record(z.string(), z.number())).optional(),
+  explanations: z
+    .array(
+      z.array(
+        z.object({
+          class: z.string().optional(),
+          expected: z.number(),
+          contributions: z.record(z.string(), z.number()),
+        }),
+      ),
+    )
+    .optional()
+    .openapi({
+      description:
+        'Where `explain` asks for it, for each row: of a number one, of two classes one for the second, of more one a class. With `expected`, the sum on average over the training data, the contributions sum to what the model says before it becomes a probability: log-odds of two classes, the logarithm of a count',
+    }),
   model_version: z.string(),
   timestamp: z.iso.datetime(),
 })

@@ -1,5 +1,5 @@
 import type { Principal } from '../gateway/principal.ts'
-import { invalid, within } from '../gateway/problems.ts'
+import { type Fault, invalid, within } from '../gateway/problems.ts'
 import type { Cache } from '../platform/cache/cache.ts'
 import type { IsAbandoned } from './batcher.ts'
 import type { Encoder, Features, Matrix } from './features.ts'
@@ -15,6 +15,15 @@ export interface ServedModel {
   digest: string
   encode: Encoder
   run: RunModel
+  /** Of trees, which can say why. */
+  explanation:
+    | {
+        /** Of which class each tells, by its position; none of a number. */
+        outputs: readonly (number | undefined)[]
+        /** @returns for each output a contribution a column, and then the expected value. */
+        run: RunModel
+      }
+    | undefined
   metrics: ModelMetrics
 }
 
@@ -23,12 +32,24 @@ interface Prediction {
   predictions: (string | number | number[])[]
   /** Of a classification: for each row the probability of each class. */
   probabilities?: Record<string, number>[]
+  /** Of a request that asks for it: for each row why. */
+  explanations?: Explanation[][]
   model_version: string
+}
+
+/** What each input adds to a model's sum, before it becomes a probability. */
+interface Explanation {
+  /** Whose sum it is, of a classification. */
+  class?: string
+  /** The sum over the training data, on average. */
+  expected: number
+  contributions: Record<string, number>
 }
 
 export interface PredictionRequest {
   model_type: string
   features: Features
+  explain?: boolean | undefined
 }
 
 export interface Predictions {
@@ -48,6 +69,13 @@ export interface Predictions {
   ): Promise<Prediction[]>
 }
 
+/** A request that fits its model. */
+interface Checked {
+  model: ServedModel
+  matrix: Matrix
+  explain: boolean
+}
+
 export function createPredictions(deps: {
   models: ReadableModels
   cache: Cache
@@ -57,20 +85,21 @@ export function createPredictions(deps: {
   const { models, cache, cacheTtlSeconds, rowsMax } = deps
 
   async function check(
-    { model_type: name, features }: PredictionRequest,
+    { model_type: name, features, explain = false }: PredictionRequest,
     reader: Principal,
-    path: readonly PropertyKey[],
-  ) {
+    path: readonly PropertyKey[] = [],
+  ): Promise<Checked> {
     const model = await models.get(reader, name)
+    if (explain && model.explanation === undefined) throw invalid([unexplained(path)])
     const matrix = model.encode(features, rowsMax)
-    if (Array.isArray(matrix)) throw invalid(matrix.map((fault) => within(fault, ...path)))
-    return { model, matrix }
+    if (!Array.isArray(matrix)) return { model, matrix, explain }
+    throw invalid(matrix.map((fault) => within(fault, ...path, 'features')))
   }
 
   async function checkAll(requests: readonly PredictionRequest[], reader: Principal) {
-    const checked: { model: ServedModel; matrix: Matrix }[] = []
+    const checked: Checked[] = []
     for (const [index, request] of requests.entries()) {
-      checked.push(await check(request, reader, ['batches', index, 'features']))
+      checked.push(await check(request, reader, ['batches', index]))
     }
     const rows = checked.reduce((sum, { matrix }) => sum + matrix.rows, 0)
     if (rows <= rowsMax) return checked
@@ -80,6 +109,17 @@ export function createPredictions(deps: {
   }
 
   async function compute(
+    { model, matrix, explain }: Checked,
+    isAbandoned: IsAbandoned,
+  ): Promise<Prediction> {
+    const prediction = await answer(model, matrix, isAbandoned)
+    if (!explain) return prediction
+    const { outputs, run } = model.explanation!
+    const shares = await run(matrix.rows, matrix.values, isAbandoned)
+    return { ...prediction, explanations: explanationsOf(model.manifest, outputs, shares) }
+  }
+
+  async function answer(
     model: ServedModel,
     matrix: Matrix,
     isAbandoned: IsAbandoned,
@@ -117,15 +157,14 @@ export function createPredictions(deps: {
 
   return {
     async predict(request, reader, isAbandoned) {
-      const { model, matrix } = await check(request, reader, ['features'])
-      return compute(model, matrix, isAbandoned)
+      return compute(await check(request, reader), isAbandoned)
     },
     async requireFit(requests, reader) {
       await checkAll(requests, reader)
     },
     async predictBatch(requests, reader, isAbandoned) {
       const checked = await checkAll(requests, reader)
-      return Promise.all(checked.map(({ model, matrix }) => compute(model, matrix, isAbandoned)))
+      return Promise.all(checked.map((each) => compute(each, isAbandoned)))
     },
   }
 }
@@ -174,4 +213,33 @@ function describe(
         model_version,
       }
   }
+}
+
+const unexplained = (path: readonly PropertyKey[]): Fault => ({
+  path: [...path, 'explain'],
+  detail: 'the model is none of trees, which alone can say why',
+})
+
+function explanationsOf(
+  manifest: Manifest,
+  outputs: readonly (number | undefined)[],
+  shares: Float64Array,
+): Explanation[][] {
+  const names = manifest.inputs.map(({ name }) => name)
+  const stride = names.length + 1
+  const classes = manifest.kind === 'classification' ? manifest.classes : undefined
+  const explanations: Explanation[][] = []
+  for (let at = 0; at < shares.length;) {
+    const row: Explanation[] = []
+    for (const output of outputs) {
+      const contributions: Record<string, number> = {}
+      for (const [index, name] of names.entries()) contributions[name] = shares[at + index]!
+      const expected = shares[at + names.length]!
+      const label = output === undefined ? undefined : classes?.[output]
+      row.push({ ...(label === undefined ? {} : { class: label }), expected, contributions })
+      at += stride
+    }
+    explanations.push(row)
+  }
+  return explanations
 }

@@ -41,7 +41,7 @@ test('trees that are too deep for tables are walked', () => {
   const deep = chain(20)
   expect(createShapTables(deep)).toBeUndefined()
   const values = rowsOf(40, 20)
-  expect(createExplainer(deep)(40, values)).toEqual(contributions(deep, 40, values))
+  expect(createExplainer(deep).explain(40, values)).toEqual(contributions(deep, 40, values))
 })
 
 test.each([1, 2, 8, 9, 11])('%p features, one below the other, are looked up', (features) => {

@@ -6,6 +6,9 @@ const BITS_MAX = 8
 /** Of a leaf alone, which can't be cut further. */
 const LEAF_BITS_MAX = 11
 const BYTES_MAX = 64 * 2 ** 20
+/** Measured at 100 trees of 31 leaves, a split or an entry of a block; and at 500 of 127, a leaf by its depth squared. */
+const TABLE_NS = 2.5
+const WALK_NS = 2
 
 /** Leaves that lie together, whose contributions are looked up. */
 interface Block {
@@ -28,10 +31,8 @@ interface Step {
 }
 
 /** Explains rows by tables: what each leaf gives each feature depends on few bits of the row. */
-export interface ShapTables {
+interface ShapTables extends Explainer {
   bytes: number
-  /** As `contributions`, to 1e-6 of what is there. */
-  explain(rows: number, values: Float64Array): Float64Array
 }
 
 /**
@@ -131,6 +132,7 @@ export function createShapTables(ensemble: TreeEnsemble): ShapTables | undefined
 
   return {
     bytes: tables.byteLength,
+    nsPerRow: (step.length / 5 + block.length) * TABLE_NS,
     explain(rows, values) {
       const result = new Float64Array(rows * groups * stride)
       for (let row = 0; row < rows; row++) explainRow(values, row, result)
@@ -226,9 +228,31 @@ function createFiller(ensemble: TreeEnsemble) {
 }
 
 /** Explains rows by whichever way the trees allow. */
-export function createExplainer(ensemble: TreeEnsemble) {
+export interface Explainer {
+  /** About how long a row takes. */
+  nsPerRow: number
+  /** As `contributions`. */
+  explain(rows: number, values: Float64Array): Float64Array
+}
+
+export function createExplainer(ensemble: TreeEnsemble): Explainer {
   const tables = createShapTables(ensemble)
-  return tables === undefined
-    ? (rows: number, values: Float64Array) => contributions(ensemble, rows, values)
-    : (rows: number, values: Float64Array) => tables.explain(rows, values)
+  if (tables !== undefined) return tables
+  return {
+    nsPerRow: walkNs(ensemble),
+    explain: (rows, values) => contributions(ensemble, rows, values),
+  }
+}
+
+/** Each leaf costs the square of how many splits lie above it. */
+function walkNs({ roots, first }: TreeEnsemble): number {
+  let squares = 0
+  const pending = Array.from(roots, (place) => ({ place, depth: 0 }))
+  for (let node = pending.pop(); node !== undefined; node = pending.pop()) {
+    const next = first[node.place]!
+    const depth = node.depth + 1
+    if (next < 0) squares += depth ** 2
+    else pending.push({ place: next, depth }, { place: next + 1, depth })
+  }
+  return squares * WALK_NS
 }

@@ -1,5 +1,6 @@
 import { applyLink, isClassification } from './links.ts'
 import { readTreeModel } from './read-tree-model.ts'
+import { createExplainer, type Explainer } from './shap-tables.ts'
 import { sumLeaves, type TreeEnsemble } from './tree-ensemble.ts'
 import type { TreeModel } from './tree-model.ts'
 
@@ -18,6 +19,18 @@ export interface TreePredictor {
    * @returns row by row, `outputWidth` a row: the probability of each class, or a number.
    */
   predict(rows: number, values: Float64Array): Float64Array
+  explanation: {
+    /** Of which answers it tells: by the position of the class, or none for a number. */
+    outputs: readonly (number | undefined)[]
+    /** About how long a row takes. */
+    nsPerRow(): number
+    /**
+     * Why the sums are what they are, before the link makes answers of them.
+     *
+     * @returns row by row, for each output `inputWidth` contributions and then the expected value.
+     */
+    explain(rows: number, values: Float64Array): Float64Array
+  }
 }
 
 /**
@@ -34,6 +47,9 @@ export function createTreePredictor(model: TreeModel): TreePredictor {
   const { width, groups } = ensemble
   // Of two classes the sum is that of the second.
   const isBinary = groups === 1 && isClassification(link)
+  // Its tables take a while to compute, and space: of a model that nobody asks why, none.
+  let made: Explainer | undefined
+  const explainer = () => (made ??= createExplainer(ensemble))
   return {
     model,
     inputWidth: width,
@@ -44,7 +60,22 @@ export function createTreePredictor(model: TreeModel): TreePredictor {
       applyLink(link, groups, answers)
       return isBinary ? withFirstClass(answers) : answers
     },
+    explanation: {
+      outputs: outputsOf(model),
+      nsPerRow: () => explainer().nsPerRow,
+      explain(rows, values) {
+        const shares = explainer().explain(rows, values)
+        const { divisor } = ensemble
+        if (divisor !== 1) for (let at = 0; at < shares.length; at++) shares[at]! /= divisor
+        return shares
+      },
+    },
   }
+}
+
+function outputsOf({ link, ensemble: { groups } }: TreeModel): (number | undefined)[] {
+  if (!isClassification(link)) return Array.from({ length: groups }, () => undefined)
+  return groups === 1 ? [1] : Array.from({ length: groups }, (_, index) => index)
 }
 
 function withFirstClass(second: Float64Array): Float64Array {
