@@ -1,10 +1,10 @@
-"""Trains every model of the repository with LightGBM, writes it as ONNX and checks the two against each other.
+"""Trains every model of the repository with LightGBM: as its own text, or as ONNX, checked against each other.
 
     python3.11 -m venv .tools/train
     .tools/train/bin/pip install -r scripts/train_models.requirements.txt
     .tools/train/bin/python scripts/train_models.py
 
-Needed only to retrain: what it writes is committed. Each model's folder gets `model.onnx`, `manifest.json` (what a
+Needed only to retrain: what it writes is committed. Each model's folder gets `model.txt` or `model.onnx`, `manifest.json` (what a
 caller may send, and how good the model is on rows held out from it) and `golden.json` (held-out rows with LightGBM's
 own answers, for the server's tests). The data sets come inside Python packages; a second run writes the same bytes.
 """
@@ -138,7 +138,7 @@ def bench_trees() -> None:
     answer = score + rng.normal(scale=0.5, size=len(score)) > 0.5
     manifest = synthetic("trees", "Benchmark trees", [f"f{i}" for i in range(10)], ["no", "yes"]) | {"cache": False}
     settings = {"objective": "binary", "num_leaves": 31}
-    train_table("tests/bench/models/trees/1", manifest, features, answer, settings, also_text=True)
+    train_table("tests/bench/models/trees/1", manifest, features, answer, settings, files=("model.txt", "model.onnx"))
 
 
 def fixture() -> None:
@@ -148,7 +148,7 @@ def fixture() -> None:
     positive = features.prod(axis=1) + rng.normal(size=len(features)) > 12
     manifest = synthetic("classification", "Two numbers", ["x1", "x2"], ["negative", "positive"])
     settings = {"objective": "binary", "num_leaves": 7}
-    train_table("tests/fixtures/models/classification/1", manifest, features, positive, settings, 20, gappy_copies=1)
+    train_table("tests/fixtures/models/classification/1", manifest, features, positive, settings, 20, 1, files=("model.onnx",))
 
 
 def synthetic(name: str, title: str, columns: list[str], classes: list[str]) -> dict:
@@ -175,7 +175,7 @@ def train_table(
     settings: dict,
     rounds: int = 100,
     gappy_copies: int = 0,
-    also_text: bool = False,
+    files: tuple[str, ...] = ("model.txt",),
 ) -> None:
     rng = np.random.default_rng(SEED)
     classifies = manifest["kind"] == "classification"
@@ -194,7 +194,8 @@ def train_table(
 
     proto = classifier(booster) if classifies else regressor(booster)
     awkward = [features, with_gaps(features, rng), on_thresholds(features, [booster], rng)]
-    verify(folder, proto, predict, np.vstack(awkward), tolerance=1e-6 if classifies else 1e-5)
+    if "model.onnx" in files:
+        verify(folder, proto, predict, np.vstack(awkward), tolerance=1e-6 if classifies else 1e-5)
 
     score = scores_of_classes if classifies else scores_of_numbers
     manifest["training_data"]["rows"] = len(features)
@@ -202,10 +203,8 @@ def train_table(
     manifest["example"] = as_sent(manifest, features[~np.isnan(features).any(axis=1)][0])
     rows = features[rng.choice(held, GOLDEN_ROWS, replace=False)]
     rows[::3] = with_gaps(rows[::3], rng)
-    if also_text:
-        manifest["file"] = "model.txt"
-        booster.save_model(ROOT / folder / "model.txt")
-    write(folder, proto, manifest, golden_table(manifest, rows, predict(rows)))
+    contents = {"model.txt": booster.model_to_string().encode(), "model.onnx": onnx_bytes(proto)}
+    write(folder, {name: contents[name] for name in files}, manifest, golden_table(manifest, rows, predict(rows)))
 
 
 def golden_table(manifest: dict, rows: np.ndarray, answers: np.ndarray) -> dict:
@@ -319,7 +318,7 @@ def train_series(folder: str, manifest: dict, series: np.ndarray, window: int, s
         "rows": len(histories),
     }
     manifest["example"] = {"history": series[-window:].tolist(), "horizon": manifest["horizon"]["default"]}
-    write(folder, proto, manifest, golden_series(histories, predict))
+    write(folder, {"model.onnx": onnx_bytes(proto)}, manifest, golden_series(histories, predict))
 
 
 def windows(series: np.ndarray, window: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
@@ -383,12 +382,18 @@ def verify(folder: str, proto: ModelProto, predict: Callable, rows: np.ndarray, 
         raise SystemExit(f"{folder}: the error is over {tolerance}")
 
 
-def write(folder: str, proto: ModelProto, manifest: dict, golden: dict) -> None:
-    facts = {"version": "1", "file": "model.onnx", "licence": "Apache-2.0", "cache": True} | manifest
+def onnx_bytes(proto: ModelProto) -> bytes:
+    return proto.SerializeToString(deterministic=True)
+
+
+def write(folder: str, files: dict[str, bytes], manifest: dict, golden: dict) -> None:
+    """The first of the files is the one that is served."""
+    facts = {"version": "1", "file": next(iter(files)), "licence": "Apache-2.0", "cache": True} | manifest
     facts["metrics"] = {name: tidy(float(f"{value:.4g}")) for name, value in facts["metrics"].items()}
     path = ROOT / folder
     path.mkdir(parents=True, exist_ok=True)
-    (path / "model.onnx").write_bytes(proto.SerializeToString(deterministic=True))
+    for name, content in files.items():
+        (path / name).write_bytes(content)
     ordered = {key: facts[key] for key in MANIFEST_KEYS if key in facts}
     for name, content in {"manifest": ordered, "golden": golden}.items():
         (path / f"{name}.json").write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

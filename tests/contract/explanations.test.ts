@@ -95,7 +95,7 @@ describe('of each row', () => {
       expect(others).toEqual([])
       expect(explanation!.class).toBe('yes')
       expect(Object.keys(explanation!.contributions)).toEqual(Object.keys(golden.features[0]!))
-      expect(probabilities[row]).toEqual(golden.probabilities[row]!)
+      expect(probabilities[row]).toEqual(golden.probabilities[row])
       const odds = probabilities[row]!['yes']! / probabilities[row]!['no']!
       expect(sumOf(explanation!)).toBeCloseTo(Math.log(odds), 5)
     }

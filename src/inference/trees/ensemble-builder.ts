@@ -173,7 +173,7 @@ export function createEnsembleBuilder(shape: {
 const bits = new DataView(new ArrayBuffer(8))
 
 /** The least number that is greater; NaN, which nothing is compared with, where there is none. */
-export function nextUp(x: number): number {
+function nextUp(x: number): number {
   if (x === Number.POSITIVE_INFINITY) return Number.NaN
   if (x === 0) return Number.MIN_VALUE
   bits.setFloat64(0, x)

@@ -100,8 +100,8 @@ describe.each(names.filter((name) => REFUSED[name] === undefined))('%s', (name) 
     if (model.objective === 'multi:softmax') {
       const { groups } = ensemble
       const labels = expected.inputs.map((_, row) => {
-        const row_ = [...answers.subarray(row * groups, (row + 1) * groups)]
-        return row_.indexOf(Math.max(...row_))
+        const shares = [...answers.subarray(row * groups, (row + 1) * groups)]
+        return shares.indexOf(Math.max(...shares))
       })
       expect(labels).toEqual(flat(expected.predictions))
       return

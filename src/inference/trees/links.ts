@@ -18,17 +18,13 @@ export type Link =
  * @param groups sums a row.
  */
 export function applyLink(link: Link, groups: number, sums: Float64Array): void {
-  switch (link.kind) {
-    case 'identity':
-      return
-    case 'softmax':
-      for (let at = 0; at < sums.length; at += groups) softmax(sums, at, groups)
-      return
-    default: {
-      const f = scalarOf(link)
-      for (let at = 0; at < sums.length; at++) sums[at] = f(sums[at]!)
-    }
+  if (link.kind === 'identity') return
+  if (link.kind === 'softmax') {
+    for (let at = 0; at < sums.length; at += groups) softmax(sums, at, groups)
+    return
   }
+  const f = scalarOf(link)
+  for (let at = 0; at < sums.length; at++) sums[at] = f(sums[at]!)
 }
 
 function scalarOf(link: Exclude<Link, { kind: 'identity' | 'softmax' }>): (x: number) => number {

@@ -42,7 +42,7 @@ export function openTreePredictor(bytes: Uint8Array): TreePredictor | undefined 
   return model && createTreePredictor(model)
 }
 
-export function createTreePredictor(model: TreeModel): TreePredictor {
+function createTreePredictor(model: TreeModel): TreePredictor {
   const { ensemble, link } = model
   const { width, groups } = ensemble
   // Of two classes the sum is that of the second.

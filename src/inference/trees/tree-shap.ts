@@ -159,7 +159,7 @@ export function createShapWalker(
 }
 
 /** The most splits from a root to a leaf. */
-export function depthOf({ roots, first }: TreeEnsemble): number {
+function depthOf({ roots, first }: TreeEnsemble): number {
   let most = 0
   for (const root of roots) {
     const pending = [{ place: root, depth: 0 }]

@@ -102,7 +102,7 @@ function readTree(tree: XgboostTree, index: number, weight: number | undefined):
     }
     const feature = tree.split_indices[at]!
     const isDefaultLeft = Boolean(tree.default_left[at])
-    if (Boolean(tree.split_type[at])) {
+    if (tree.split_type[at] === true || tree.split_type[at] === 1) {
       const members = sets.get(at)
       if (members === undefined)
         throw new UnreadableModel(`Split ${at} of tree ${index} has no categories.`)
@@ -150,16 +150,16 @@ function setsOf(tree: XgboostTree): Map<number, Uint32Array> {
   )
 }
 
-const floats = new Float32Array(1)
-const floatBits = new Int32Array(floats.buffer)
+const bits = new DataView(new ArrayBuffer(4))
 
 /** The greatest float32 that is less. */
 export function floatBelow(x: number): number {
-  floats[0] = x
-  if (floats[0] === 0) return -(2 ** -149)
-  if (floats[0] === Number.NEGATIVE_INFINITY) return Number.NaN
-  floatBits[0]! += floats[0]! > 0 ? -1 : 1
-  return floats[0]!
+  const float = Math.fround(x)
+  if (float === 0) return -(2 ** -149)
+  if (float === Number.NEGATIVE_INFINITY) return Number.NaN
+  bits.setFloat32(0, float)
+  bits.setInt32(0, bits.getInt32(0) + (float > 0 ? -1 : 1))
+  return bits.getFloat32(0)
 }
 
 /** `base_score` is an answer, and the sums begin with what gives it: a number, or since 3.1 a list. */
