@@ -86,10 +86,6 @@ export const events = {
   'auth.password_changed': ofUser,
   /** An administrator has its owner set another one. */
   'auth.password_voided': ofUser,
-  /**
-   * API keys, identities and second factors, as somebody showed by a reset that they read what comes to
-   * an address that had only been claimed.
-   */
   /** `user_id` is null where there is no such user. */
   'auth.password_reset_requested': z.object({ user_id: z.string().nullable(), ...act }),
   'auth.email_verified': ofUser,

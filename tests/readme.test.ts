@@ -105,6 +105,7 @@ test('the shell lines work as they stand', async () => {
     { models: expect.any(Array) },
     { models: expect.any(Array) },
     { access_token: expect.any(String), expires_in: 3600, scope: 'models:read' },
+    { model_name: 'forecast', outputs: [{ name: 'co2', shape: [1, 24] }] },
     {
       predictions: [expect.any(Number)],
       explanations: [[{ contributions: { carat: expect.any(Number) } }]],
@@ -137,7 +138,7 @@ testWith('python3', 'the Python lines work as they stand', async () => {
 
 describe('what is written', () => {
   test('there are blocks in each language', () => {
-    expect(['sh', 'r', 'python'].map((language) => blocksOf(language).length)).toEqual([10, 2, 2])
+    expect(['sh', 'r', 'python'].map((language) => blocksOf(language).length)).toEqual([11, 2, 2])
   })
 
   test('the table of settings is the schema’s (`bun scripts/settings.ts` writes it)', () => {

@@ -82,6 +82,8 @@ interface RouteDefinition<Body extends z.ZodType, Path extends z.ZodType, Query 
    * as they come in. Where JSON is optional, no body at all is `{}`.
    */
   body?: { schema: Body; example: unknown; isForm?: true; isOptional?: true } | 'stream'
+  /** What may be streamed, for the API document, by media type. Bytes of a file unless said. */
+  streamed?: Record<string, { schema: z.ZodType; example: unknown }>
   answers: Record<number, Documented>
   /** Beside those that follow from access, rate and body. */
   problems?: ProblemConstructor[]

@@ -96,6 +96,7 @@ function createBatcher({
     batchRowsMax,
     queueRowsMax,
     observe,
+    timings: { queued() {}, ran() {} },
     tracing,
   })
   return {
@@ -103,8 +104,8 @@ function createBatcher({
     batcher,
     observed,
     running,
-    ask: (id: number, rows: number, isAbandoned = () => false) =>
-      batcher.predict(rows, rowsOf(id, rows), isAbandoned),
+    ask: (id: number, rows: number, isAbandoned = () => false, isUrgent = false) =>
+      batcher.predict(rows, rowsOf(id, rows), isAbandoned, isUrgent),
     /** Answers what runs, and what goes out then, until nothing does. */
     async finish() {
       while (running.length > 0) {
@@ -305,6 +306,78 @@ describe('a batch that fails', () => {
     running.shift()!.fail(error)
     expect(await refusal(asked)).toBe(error)
   })
+})
+
+describe('a batch that the model refuses', () => {
+  const failure = () => new PoolError('failed', 'Invalid rank for input')
+  const idsOf = ({ batch }: Running) => rowsIn({ batch } as Running).map(([id]) => id)
+
+  test('is asked for again row by row, so that one bad row fails its own request alone', async () => {
+    const { ask, running } = createBatcher({ batchRowsMax: 8 })
+    const first = ask(0, 1)
+    const good = [ask(1, 2), ask(3, 1)]
+    const bad = refusal(ask(2, 3))
+    running.shift()!.answer()
+    await first
+    running.shift()!.fail(failure())
+    await Bun.sleep(0)
+    const alone: (number | undefined)[][] = []
+    while (running.length > 0) {
+      const each = running.shift()!
+      alone.push(idsOf(each))
+      if (idsOf(each)[0] === 2) each.fail(failure())
+      else each.answer()
+      await Bun.sleep(0)
+    }
+    // Of the request that failed its last row is not asked for any more.
+    expect(alone).toEqual([[1], [1], [3], [2], [2]])
+    expect(await Promise.all(good)).toEqual([rowsOf(1, 2), rowsOf(3, 1)])
+    expect(await bad).toMatchObject({ failure: 'failed' })
+  })
+
+  test('is not asked for a third time, nor where nobody waits', async () => {
+    let hasGone = false
+    const { ask, running } = createBatcher({ batchRowsMax: 8 })
+    const first = ask(0, 1)
+    const gone = refusal(ask(1, 2, () => hasGone))
+    const bad = refusal(ask(2, 1))
+    running.shift()!.answer()
+    await first
+    running.shift()!.fail(failure())
+    hasGone = true
+    await Bun.sleep(0)
+    expect(running.map(idsOf)).toEqual([[2]])
+    running.shift()!.fail(failure())
+    await Bun.sleep(0)
+    expect(running).toEqual([])
+    expect(await bad).toMatchObject({ failure: 'failed' })
+    expect(await gone).toMatchObject({ kind: { status: 503 } })
+  })
+
+  test('fails with the pool, where that closes before its rows went out', async () => {
+    const { ask, running, refuse } = createBatcher({ batchRowsMax: 8 })
+    const first = ask(0, 1)
+    const bad = refusal(ask(1, 2))
+    running.shift()!.answer()
+    await first
+    refuse('closed')
+    running.shift()!.fail(failure())
+    expect(await bad).toMatchObject({ kind: { status: 503 } })
+  })
+})
+
+test('what is urgent goes before what is not, and keeps its own order', async () => {
+  const { ask, running, finish } = createBatcher({ batchRowsMax: 1 })
+  const order: number[] = []
+  const asked = [0, 1, 2, 3, 4].map((id) => ask(id, 1, undefined, id === 2 || id === 4))
+  while (running.length > 0) {
+    order.push(running[0]!.batch.values[0]!)
+    running.shift()!.answer()
+    await Bun.sleep(0)
+  }
+  await finish()
+  await Promise.all(asked)
+  expect(order).toEqual([0, 2, 4, 1, 3])
 })
 
 describe('a pool that refuses', () => {

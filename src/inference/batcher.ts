@@ -20,6 +20,15 @@ export interface BatcherOptions {
   tracing: Tracing
   /** Hears the size of each batch that goes out. */
   observe: (rows: number) => void
+  timings: Timings
+}
+
+/** Hears how long things took, in milliseconds. */
+export interface Timings {
+  /** A request, until the first of its rows went out. */
+  queued(ms: number): void
+  /** A call of the model, and its rows. */
+  ran(rows: number, ms: number): void
 }
 
 /** Whether nobody waits for a request any more: its client has gone, or has had its 504. */
@@ -33,7 +42,11 @@ interface Item {
   /** Rows that have gone out, and rows that have come back. */
   sent: number
   done: number
+  /** Whether it has been refused, so that its other rows are of no use. */
+  isRefused: boolean
   isAbandoned: IsAbandoned
+  isUrgent: boolean
+  enqueuedAt: number
   /** From the question to the answer: the wait, and the calls that its rows went out in. */
   span: BegunSpan | undefined
   resolve: (outputs: Float64Array) => void
@@ -59,6 +72,8 @@ const RETRY_AFTER = { 'retry-after': '1' }
 export class Batcher {
   readonly #options: BatcherOptions
   readonly #queue: Item[] = []
+  /** Rows of a call that failed, each to be asked for alone: one bad row must not fail its neighbours. */
+  readonly #alone: Slice[] = []
   #queuedRows = 0
   #isAsking = false
 
@@ -72,10 +87,16 @@ export class Batcher {
 
   /**
    * @param values row by row, `inputWidth` a row
+   * @param isUrgent whether it goes before all that are not
    * @returns row by row, `outputWidth` a row
    * @throws {Problem} 503 when the queue is full or the model fails, 504 when it does not answer.
    */
-  predict(rows: number, values: Float64Array, isAbandoned: IsAbandoned): Promise<Float64Array> {
+  predict(
+    rows: number,
+    values: Float64Array,
+    isAbandoned: IsAbandoned,
+    isUrgent = false,
+  ): Promise<Float64Array> {
     const { queueRowsMax, model, task, tracing } = this.#options
     if (this.#queuedRows + rows > queueRowsMax) this.#dropAbandoned()
     if (this.#queuedRows + rows > queueRowsMax) {
@@ -90,15 +111,26 @@ export class Batcher {
         outputs,
         sent: 0,
         done: 0,
+        isRefused: false,
         isAbandoned,
+        isUrgent,
+        enqueuedAt: performance.now(),
         span: beginSpan(tracing, `${task} ${model.key}`, 'internal'),
         resolve,
         reject,
       }
-      this.#queue.push(item)
+      this.#enqueue(item)
       this.#queuedRows += rows
       this.#ask()
     })
+  }
+
+  /** Of equal urgency the first comes first; what has begun to go out is not overtaken. */
+  #enqueue(item: Item): void {
+    const isBefore = ({ isUrgent, sent }: Item) => isUrgent || sent > 0
+    const position = item.isUrgent ? this.#queue.findIndex((other) => !isBefore(other)) : -1
+    if (position === -1) this.#queue.push(item)
+    else this.#queue.splice(position, 0, item)
   }
 
   /** One standing question to the pool is enough: the batch is formed when a thread is free. */
@@ -106,22 +138,26 @@ export class Batcher {
     if (this.#isAsking) return
     this.#isAsking = true
     let slices: Slice[] = []
+    let sentAt = 0
     const { pool, tracing } = this.#options
     const watch = tracing.driver === 'none' ? undefined : () => this.#watch(slices)
     pool
       .run(() => {
         this.#isAsking = false
         slices = this.#take()
-        if (this.#queue.length > 0) this.#ask()
+        sentAt = performance.now()
+        if (this.#queue.length > 0 || this.#alone.length > 0) this.#ask()
         return slices.length === 0 ? undefined : this.#batchOf(slices)
       }, watch)
       .then(
-        (outputs) => outputs && this.#deliver(slices, outputs),
+        (outputs) => outputs && this.#deliver(slices, outputs, performance.now() - sentAt),
         (error: unknown) => this.#fail(slices, error),
       )
   }
 
   #take(): Slice[] {
+    const alone = this.#takeAlone()
+    if (alone !== undefined) return [alone]
     const slices: Slice[] = []
     let free = this.#options.batchRowsMax
     while (free > 0) {
@@ -131,6 +167,7 @@ export class Batcher {
         this.#drop(item, abandoned())
         continue
       }
+      if (item.sent === 0) this.#options.timings.queued(performance.now() - item.enqueuedAt)
       const rows = Math.min(free, item.rows - item.sent)
       slices.push({ item, from: item.sent, rows })
       item.sent += rows
@@ -139,6 +176,15 @@ export class Batcher {
     }
     this.#queuedRows -= this.#options.batchRowsMax - free
     return slices
+  }
+
+  #takeAlone(): Slice | undefined {
+    let slice: Slice | undefined
+    do slice = this.#alone.shift()
+    while (slice?.item.isRefused)
+    if (!slice?.item.isAbandoned()) return slice
+    this.#drop(slice.item, abandoned())
+    return this.#takeAlone()
   }
 
   #batchOf(slices: Slice[]): Batch {
@@ -168,25 +214,35 @@ export class Batcher {
     }
   }
 
-  #deliver(slices: Slice[], outputs: Float64Array): void {
+  #deliver(slices: Slice[], outputs: Float64Array, ms: number): void {
     const { outputWidth } = this.#options.model
+    this.#options.timings.ran(outputs.length / outputWidth, ms)
     let at = 0
     for (const { item, from, rows } of slices) {
       copy(outputs, at, item.outputs, from * outputWidth, rows * outputWidth)
       at += rows * outputWidth
       item.done += rows
-      if (item.done < item.rows) continue
+      if (item.done < item.rows || item.isRefused) continue
       item.span?.end(this.#attributesOf(item))
       item.resolve(item.outputs)
     }
   }
 
   #fail(slices: Slice[], error: unknown): void {
+    if (isByRows(error, slices)) return this.#askAlone(slices)
     const problem = problemOf(error)
     // A question that was refused before it formed a batch speaks for everything that waits.
-    const items = slices.length === 0 ? [...this.#queue] : slices.map(({ item }) => item)
+    const waiting = [...this.#queue, ...this.#alone.map(({ item }) => item)]
+    const items = slices.length === 0 ? waiting : slices.map(({ item }) => item)
     if (slices.length === 0) this.#isAsking = false
     for (const item of items) this.#drop(item, problem)
+  }
+
+  #askAlone(slices: Slice[]): void {
+    for (const { item, from, rows } of slices) {
+      for (let row = 0; row < rows; row++) this.#alone.push({ item, from: from + row, rows: 1 })
+    }
+    this.#ask()
   }
 
   #dropAbandoned(): void {
@@ -200,6 +256,8 @@ export class Batcher {
       this.#queue.splice(position, 1)
       this.#queuedRows -= item.rows - item.sent
     }
+    if (item.isRefused) return
+    item.isRefused = true
     item.span?.end(this.#attributesOf(item), reason)
     item.reject(reason)
   }
@@ -216,6 +274,12 @@ const abandoned = () => inferenceProblems.unavailable({ detail: 'The caller did 
 function copy(from: Float64Array, at: number, to: Float64Array, toAt: number, count: number): void {
   for (let index = 0; index < count; index++) to[toAt + index] = from[at + index]!
 }
+
+/** Whether a call of several rows failed by what is in them; a single one has had its turn. */
+const isByRows = (error: unknown, slices: readonly Slice[]) =>
+  error instanceof PoolError &&
+  error.failure === 'failed' &&
+  slices.reduce((sum, { rows }) => sum + rows, 0) > 1
 
 function problemOf(error: unknown): unknown {
   if (!(error instanceof PoolError)) return error

@@ -22,7 +22,14 @@ function open(microsecondsMax: number) {
   } as unknown as Batcher
   const { nsPerRow } = trees
   const observe = (rows: number) => void observed.push(rows)
-  const options = { key: 'trees/1', microsecondsMax, nsPerRow, tracing, observe }
+  const options = {
+    key: 'trees/1',
+    microsecondsMax,
+    nsPerRow,
+    tracing,
+    observe,
+    timings: { queued() {}, ran() {} },
+  }
   const run = inPlace(options, trees.predict, batcher)
   return { run, handed, observed }
 }

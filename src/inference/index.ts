@@ -13,6 +13,7 @@ import { Pool, PoolError } from '../platform/pool/pool.ts'
 import { StartError } from '../platform/start-error.ts'
 import type { Storage } from '../platform/storage/storage.ts'
 import type { Tracing } from '../platform/tracing/tracing.ts'
+import { createAnswers } from './answers.ts'
 import { createBatchJobs } from './batch-jobs.ts'
 import { Batcher, type InferencePool } from './batcher.ts'
 import { createEncoder } from './features.ts'
@@ -21,6 +22,8 @@ import { createInferenceMetrics } from './inference-metrics.ts'
 import type { Batch, ModelFile, Task } from './inference.worker.ts'
 import { inputWidth, outputWidth } from './manifest.ts'
 import { modelRoutes } from './models.routes.ts'
+import { openInferenceRoutes } from './open-inference.routes.ts'
+import { createInfer } from './open-inference/infer.ts'
 import { predictionRoutes } from './predictions.routes.ts'
 import { createPredictions, type ServedModel } from './predictions.ts'
 import { createReadableModels } from './readable-models.ts'
@@ -83,6 +86,7 @@ export async function openInference(deps: {
         queueRowsMax: config.PREDICT_QUEUE_ROWS_MAX,
         tracing,
         observe,
+        timings: modelMetrics,
       })
       batchers.push(batcher)
       return batcher
@@ -91,13 +95,12 @@ export async function openInference(deps: {
     const batcher = batcherFor('predict', file.outputWidth)
     const trees = openTreePredictor(await Bun.file(file.path).bytes())
     if (trees === undefined) {
-      const run: RunModel = (rows, values, isAbandoned) =>
-        batcher.predict(rows, values, isAbandoned)
+      const run: RunModel = (...asked) => batcher.predict(...asked)
       models.set(manifest.name, { ...common, run, explanation: undefined })
       continue
     }
     const { nsPerRow, explanation } = trees
-    const place = { key, microsecondsMax, tracing, observe }
+    const place = { key, microsecondsMax, tracing, observe, timings: modelMetrics }
     const width = explanation.outputs.length * (inputWidth + 1)
     const explainer = batcherFor('explain', width)
     models.set(manifest.name, {
@@ -117,17 +120,23 @@ export async function openInference(deps: {
     stuckThreads: () => pool.stuckThreads,
   })
   const readable = createReadableModels({ models, access: deps.access })
-  const predictions = createPredictions({
-    models: readable,
-    cache,
-    cacheTtlSeconds: config.PREDICTION_CACHE_TTL_SECONDS,
-    rowsMax: config.PREDICT_ROWS_MAX,
-  })
+  const answers = createAnswers({ cache, cacheTtlSeconds: config.PREDICTION_CACHE_TTL_SECONDS })
+  const rowsMax = config.PREDICT_ROWS_MAX
+  const predictions = createPredictions({ models: readable, answers, rowsMax })
 
   const batchJobs = createBatchJobs({ ...deps, predictions })
 
+  async function requireReady(): Promise<void> {
+    if (pool.threads === 0) throw new Error('no thread runs the models')
+  }
+
   return {
     routes: [
+      ...openInferenceRoutes({
+        models: readable,
+        infer: createInfer({ answers, rowsMax }),
+        requireReady,
+      }),
       ...modelRoutes({ models: readable, modelsLoaded: models.size, cache, clock }),
       ...predictionRoutes({
         predictions,
@@ -137,9 +146,7 @@ export async function openInference(deps: {
       }),
     ],
     modelNames: [...models.keys()],
-    async requireReady() {
-      if (pool.threads === 0) throw new Error('no thread runs the models')
-    },
+    requireReady,
     stop: () => pool.close(),
   }
 }
@@ -147,7 +154,7 @@ export async function openInference(deps: {
 /** Made when it is asked for first. */
 function lazily(make: () => RunModel): RunModel {
   let made: RunModel | undefined
-  return (rows, values, isAbandoned) => (made ??= make())(rows, values, isAbandoned)
+  return (...asked) => (made ??= make())(...asked)
 }
 
 const fileOf = ({ manifest, path }: ModelEntry): ModelFile => ({

@@ -1,6 +1,8 @@
 import { Gauge, type Registry } from 'prom-client'
 
 import { tallyCounter, tallyHistogram } from '../platform/tally.ts'
+import type { Timings } from './batcher.ts'
+import { add, addRun, createModelStats, type ModelStats } from './model-stats.ts'
 
 const LATENCY_BUCKETS_SECONDS = [
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5,
@@ -8,13 +10,17 @@ const LATENCY_BUCKETS_SECONDS = [
 const BATCH_BUCKETS_ROWS = [1, 2, 4, 8, 16, 32, 64, 128]
 
 /** What is measured of one model. */
-export interface ModelMetrics {
+export interface ModelMetrics extends Timings {
   /** Rows answered, from the cache or not. */
   count(rows: number): void
   latency(seconds: number): void
-  cacheHit(): void
-  cacheMiss(): void
+  /** How long the look-up took. */
+  cacheHit(ms: number): void
+  cacheMiss(ms: number): void
   batch(rows: number): void
+  /** A request that was not answered. */
+  failed(seconds: number): void
+  stats: ModelStats
 }
 
 export function createInferenceMetrics(registry: Registry) {
@@ -46,6 +52,21 @@ export function createInferenceMetrics(registry: Registry) {
     registry,
   })
 
+  const queue = tallyHistogram({
+    name: 'prediction_queue_seconds',
+    help: 'Time that a request waits for a thread.',
+    labelNames,
+    buckets: LATENCY_BUCKETS_SECONDS,
+    registry,
+  })
+  const compute = tallyHistogram({
+    name: 'prediction_compute_seconds',
+    help: 'Time of one call of a model.',
+    labelNames,
+    buckets: LATENCY_BUCKETS_SECONDS,
+    registry,
+  })
+
   return {
     /** Reads the queues and the pool at each scrape. */
     watch(read: { queuedRows: () => number; threads: () => number; stuckThreads: () => number }) {
@@ -69,12 +90,34 @@ export function createInferenceMetrics(registry: Registry) {
       const hit = cache({ ...labels, result: 'hit' })
       const miss = cache({ ...labels, result: 'miss' })
       const batches = batch(labels)
+      const waits = queue(labels)
+      const runs = compute(labels)
+      const stats = createModelStats()
       return {
+        stats,
         count: (rows) => counter.inc(rows),
-        latency: (seconds) => timer.observe(seconds),
-        cacheHit: () => hit.inc(),
-        cacheMiss: () => miss.inc(),
+        latency(seconds) {
+          timer.observe(seconds)
+          add(stats.success, seconds * 1000)
+        },
+        failed: (seconds) => add(stats.fail, seconds * 1000),
+        cacheHit(ms) {
+          hit.inc()
+          add(stats.cacheHit, ms)
+        },
+        cacheMiss(ms) {
+          miss.inc()
+          add(stats.cacheMiss, ms)
+        },
         batch: (rows) => batches.observe(rows),
+        queued(ms) {
+          waits.observe(ms / 1000)
+          add(stats.queue, ms)
+        },
+        ran(rows, ms) {
+          runs.observe(ms / 1000)
+          addRun(stats, rows, ms)
+        },
       }
     },
   }

@@ -58,6 +58,7 @@ test('a row gets the same answer alone, in a batch and in parts', async () => {
     queueRowsMax: 1000,
     tracing: createNoTracing(),
     observe() {},
+    timings: { queued() {}, ran() {} },
   }
   const isAbandoned = () => false
   const [whole, parts] = await Promise.all(

@@ -1,11 +1,11 @@
 import type { Principal } from '../gateway/principal.ts'
 import { type Fault, invalid, within } from '../gateway/problems.ts'
-import type { Cache } from '../platform/cache/cache.ts'
+import type { Answers } from './answers.ts'
 import type { IsAbandoned } from './batcher.ts'
 import type { Encoder, Features, Matrix } from './features.ts'
 import type { RunModel } from './in-place.ts'
 import type { ModelMetrics } from './inference-metrics.ts'
-import { type Manifest, outputWidth } from './manifest.ts'
+import type { Manifest } from './manifest.ts'
 import type { ReadableModels } from './readable-models.ts'
 
 /** A model that serves. */
@@ -78,11 +78,10 @@ interface Checked {
 
 export function createPredictions(deps: {
   models: ReadableModels
-  cache: Cache
-  cacheTtlSeconds: number
+  answers: Answers
   rowsMax: number
 }): Predictions {
-  const { models, cache, cacheTtlSeconds, rowsMax } = deps
+  const { models, answers, rowsMax } = deps
 
   async function check(
     { model_type: name, features, explain = false }: PredictionRequest,
@@ -112,47 +111,12 @@ export function createPredictions(deps: {
     { model, matrix, explain }: Checked,
     isAbandoned: IsAbandoned,
   ): Promise<Prediction> {
-    const prediction = await answer(model, matrix, isAbandoned)
+    const given = await answers(model, matrix, { isAbandoned })
+    const prediction = describe(model.manifest, matrix, given)
     if (!explain) return prediction
     const { outputs, run } = model.explanation!
     const shares = await run(matrix.rows, matrix.values, isAbandoned)
     return { ...prediction, explanations: explanationsOf(model.manifest, outputs, shares) }
-  }
-
-  async function answer(
-    model: ServedModel,
-    matrix: Matrix,
-    isAbandoned: IsAbandoned,
-  ): Promise<Prediction> {
-    const { manifest, metrics } = model
-    if (matrix.rows === 0) return describe(manifest, matrix, new Float64Array())
-    const startedAt = performance.now()
-    const outputs = manifest.cache
-      ? await remembered(model, matrix, isAbandoned)
-      : await model.run(matrix.rows, matrix.values, isAbandoned)
-    metrics.latency((performance.now() - startedAt) / 1000)
-    metrics.count(matrix.rows)
-    return describe(manifest, matrix, outputs)
-  }
-
-  async function remembered(
-    { manifest, digest, run, metrics }: ServedModel,
-    { rows, values }: Matrix,
-    isAbandoned: IsAbandoned,
-  ): Promise<Float64Array> {
-    const key = keyOf(manifest, digest, values)
-    const known = await cache.get(key)
-    const bytes = rows * outputWidth(manifest) * Float64Array.BYTES_PER_ELEMENT
-    // Others may write to a cache that is shared.
-    if (known?.byteLength === bytes) {
-      metrics.cacheHit()
-      return new Float64Array(known.buffer as ArrayBuffer)
-    }
-    metrics.cacheMiss()
-    const outputs = await run(rows, values, isAbandoned)
-    // The answer does not wait for it.
-    void cache.set(key, new Uint8Array(outputs.buffer), cacheTtlSeconds)
-    return outputs
   }
 
   return {
@@ -167,16 +131,6 @@ export function createPredictions(deps: {
       return Promise.all(checked.map((each) => compute(each, isAbandoned)))
     },
   }
-}
-
-/**
- * A digest of model, version, model file and features: what decides the answer, whatever form it
- * came in. The file counts, since a cache may outlive the process and models are retrained in place.
- */
-function keyOf({ name, version }: Manifest, file: string, values: Float64Array): string {
-  const model = `${name}\n${version}\n${file}\n`
-  const digest = new Bun.CryptoHasher('sha256').update(model).update(values)
-  return `prediction:${digest.digest('base64url')}`
 }
 
 function describe(

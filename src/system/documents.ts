@@ -92,9 +92,11 @@ export function createDocument(routes: readonly Route[], { cookieName }: { cooki
         ...(route.query === undefined ? {} : { query: route.query as z.ZodObject }),
         ...(route.body === undefined
           ? {}
-          : { body: { required: isBodyRequired(route.body), content: contentOf(route.body) } }),
+          : {
+              body: { required: isBodyRequired(route.body), content: contentOf(route, route.body) },
+            }),
       },
-      responses: { ...refusalsOf(route), ...answersOf(route) },
+      responses: { ...refusalsOf(route), ...ownRefusalsOf(route), ...answersOf(route) },
     })
   }
   return getOpenAPI31Document({
@@ -134,7 +136,8 @@ function descriptionOf(route: Route): { description?: string } {
 
 const isBodyRequired = (body: NonNullable<Route['body']>) => body === 'stream' || !body.isOptional
 
-function contentOf(body: NonNullable<Route['body']>) {
+function contentOf({ streamed }: Route, body: NonNullable<Route['body']>) {
+  if (streamed !== undefined) return streamed
   if (body !== 'stream') {
     const { schema, example, isForm } = body
     return {
@@ -199,9 +202,36 @@ const retryAfter = {
 /** A request that asks for nothing special. */
 const PLAIN = new Request('http://localhost/')
 
+/** Those that a protocol tells in a way of its own. */
+function ownRefusalsOf(route: Route) {
+  const told = problemsOf(route).flatMap((kind) => {
+    const isForbidden = kind === problems.forbidden
+    const problem = kind(isForbidden ? { detail: refusalDetailOf(route) } : {})
+    const answer = route.refusal?.(problem, PLAIN)
+    if (answer === undefined || answer instanceof Response) return []
+    return [
+      { title: kind.kind.title, isForbidden, status: answer.status ?? 200, body: answer.body },
+    ]
+  })
+  const byStatus = Map.groupBy(told, ({ status }) => status)
+  const responses = [...byStatus].map(([status, all]) => {
+    const shown = all.find(({ isForbidden }) => isForbidden) ?? all[0]!
+    return [
+      status,
+      {
+        description: [...new Set(all.map(({ title }) => title))].join(', or '),
+        ...(WITH_RETRY_AFTER.has(status) ? { headers: retryAfter } : {}),
+        content: { 'application/json': { schema: ownRefusal, example: shown.body } },
+      },
+    ] as const
+  })
+  return Object.fromEntries(responses)
+}
+
+const ownRefusal = z.looseObject({ error: z.string() })
+
 function refusalsOf(route: Route) {
   if (route.isPage) return {}
-  // What a protocol tells in a way of its own stands among the answers.
   const told = problemsOf(route).filter((kind) => route.refusal?.(kind(), PLAIN) === undefined)
   const byStatus = Map.groupBy(told, ({ kind }) => kind.status)
   const responses = [...byStatus].map(([status, kinds]) => {
@@ -228,9 +258,11 @@ function refusalsOf(route: Route) {
   return Object.fromEntries(responses)
 }
 
-/** `POST /api/v1/predict/batch` → `postPredictBatch`, `GET /metrics` → `getSystemMetrics`. */
+/** `POST /api/v1/predict/batch` → `postPredictBatch`, `GET /metrics` → `getSystemMetrics`, `GET /v2/health/live` → `getInferenceHealthLive`. */
 function operationIdOf({ method, path, tag }: Route): string {
-  const words = path.startsWith('/api/v1/') ? path.slice('/api/v1/'.length) : `${tag}${path}`
+  const words = path.startsWith('/api/v1/')
+    ? path.slice('/api/v1/'.length)
+    : `${tag}${path.replace(/^\/v2/, '')}`
   return words
     .split(/[^A-Za-z0-9]+/)
     .map((word) => word.charAt(0).toUpperCase() + word.slice(1))

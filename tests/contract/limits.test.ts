@@ -203,7 +203,11 @@ const limits: Limit[] = [
     async beyond(harness) {
       // Once before, so that the token is known and the others come at once.
       await harness.request({ path: '/api/v1/models', token: harness.adminToken })
-      return lastRefused(20, () => post(harness, PREDICT, points(2)))(harness)
+      return lastRefused(20, (_, nth) => {
+        // Each its own: the same rows at the same time are one call.
+        const features = { x1: [nth, 1], x2: [1, nth] }
+        return post(harness, PREDICT, { model_type: 'classification', features })
+      })(harness)
     },
     status: 503,
     says: '2 rows are waiting for this model',
@@ -295,9 +299,11 @@ function afterOne(request: (harness: Harness) => Promise<Response>) {
 }
 
 /** Of many at once, some are answered and the others refused. */
-function lastRefused(times: number, request: (harness: Harness) => Promise<Response>) {
+function lastRefused(times: number, request: (harness: Harness, nth: number) => Promise<Response>) {
   return async (harness: Harness) => {
-    const answers = await Promise.all(Array.from({ length: times }, () => request(harness)))
+    const answers = await Promise.all(
+      Array.from({ length: times }, (_, nth) => request(harness, nth)),
+    )
     expect(answers.filter(({ status }) => status === 200).length).toBeGreaterThan(0)
     return answers.findLast(({ status }) => status !== 200)!
   }

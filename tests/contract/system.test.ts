@@ -184,6 +184,9 @@ describe('open without a token', () => {
       '/sign-out',
       '/sign-up',
       '/sign-up',
+      '/v2',
+      '/v2/health/live',
+      '/v2/health/ready',
       '/verify-email',
       '/verify-email',
     ])

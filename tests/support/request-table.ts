@@ -24,6 +24,8 @@ export interface Row extends Omit<TestRequest, 'token'> {
   isEmpty?: true
   /** The code of RFC 6749 by which it is refused, where that is no problem document. */
   oauthError?: string
+  /** Part of the sentence by which it is refused, where the Open Inference Protocol has its form. */
+  ownError?: string | RegExp
   /** Types of the events published by it; none unless said. */
   events?: string[]
 }
@@ -72,6 +74,7 @@ export function testRequests(
     if (row.isEmpty) expect([text, response.headers.get('content-type')]).toEqual(['', null])
     else if (row.isPage) expectPage(response, text)
     else if (row.oauthError !== undefined) expectOAuthError(response, text, row.oauthError)
+    else if (row.ownError !== undefined) expectOwnError(response, text, row.ownError)
     else expectProblem(response, text)
   })
 }
@@ -90,6 +93,14 @@ export function expectOAuthError(response: Response, text: string, code: string)
   expect(rest).toEqual({
     error_description: expect.stringMatching(/^[\x20\x21\x23-\x5b\x5d-\x7e]+$/),
   })
+}
+
+function expectOwnError(response: Response, text: string, said: string | RegExp): void {
+  expect(response.headers.get('content-type')).toBe('application/json')
+  const { error, ...rest } = JSON.parse(text) as { error: string }
+  expect(rest).toEqual({})
+  if (typeof said === 'string') expect(error).toContain(said)
+  else expect(error).toMatch(said)
 }
 
 /** A page says what is wrong where it is heard first. */

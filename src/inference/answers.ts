@@ -1,0 +1,97 @@
+import type { Cache } from '../platform/cache/cache.ts'
+import type { IsAbandoned } from './batcher.ts'
+import type { Matrix } from './features.ts'
+import { type Manifest, outputWidth } from './manifest.ts'
+import type { ServedModel } from './predictions.ts'
+
+/** Who waits for an answer. */
+interface Waiting {
+  isAbandoned: IsAbandoned
+  isUrgent?: boolean
+}
+
+/**
+ * What a model says of rows, from the cache or not; measured.
+ *
+ * @returns row by row, `outputWidth` a row.
+ * @throws {Problem} 503, 504.
+ */
+export type Answers = (
+  model: ServedModel,
+  matrix: Matrix,
+  waiting: Waiting,
+) => Promise<Float64Array>
+
+export function createAnswers(deps: { cache: Cache; cacheTtlSeconds: number }): Answers {
+  const { cache, cacheTtlSeconds } = deps
+  /** Of rows that are asked for by several at once, the one call and all who wait for it. */
+  const underway = new Map<string, { waiting: Waiting[]; outputs: Promise<Float64Array> }>()
+
+  async function run({ run, metrics }: ServedModel, { rows, values }: Matrix, waiting: Waiting) {
+    const startedAt = performance.now()
+    try {
+      return await run(rows, values, waiting.isAbandoned, waiting.isUrgent)
+    } catch (error) {
+      metrics.failed((performance.now() - startedAt) / 1000)
+      throw error
+    }
+  }
+
+  async function remembered(
+    model: ServedModel,
+    matrix: Matrix,
+    waiting: Waiting,
+  ): Promise<Float64Array> {
+    const { manifest, digest, metrics } = model
+    const startedAt = performance.now()
+    const key = keyOf(manifest, digest, matrix.values)
+    const known = await cache.get(key)
+    const bytes = matrix.rows * outputWidth(manifest) * Float64Array.BYTES_PER_ELEMENT
+    // Others may write to a cache that is shared.
+    if (known?.byteLength === bytes) {
+      metrics.cacheHit(performance.now() - startedAt)
+      return new Float64Array(known.buffer as ArrayBuffer)
+    }
+    const others = underway.get(key)
+    if (others !== undefined) {
+      others.waiting.push(waiting)
+      return others.outputs
+    }
+    metrics.cacheMiss(performance.now() - startedAt)
+    const all = [waiting]
+    const outputs = run(model, matrix, {
+      isAbandoned: () => all.every(({ isAbandoned }) => isAbandoned()),
+      isUrgent: waiting.isUrgent ?? false,
+    })
+    underway.set(key, { waiting: all, outputs })
+    try {
+      const computed = await outputs
+      // The answer does not wait for it.
+      void cache.set(key, new Uint8Array(computed.buffer), cacheTtlSeconds)
+      return computed
+    } finally {
+      underway.delete(key)
+    }
+  }
+
+  return async (model, matrix, waiting) => {
+    const { manifest, metrics } = model
+    if (matrix.rows === 0) return new Float64Array()
+    const startedAt = performance.now()
+    metrics.stats.lastInference = Date.now()
+    const outputs = await (manifest.cache ? remembered : run)(model, matrix, waiting)
+    metrics.latency((performance.now() - startedAt) / 1000)
+    metrics.count(matrix.rows)
+    return outputs
+  }
+}
+
+/**
+ * A digest of model, version, model file and features: what decides the answer, whatever form it
+ * came in. The file counts, since a cache may outlive the process and models are retrained in place.
+ */
+function keyOf({ name, version }: Manifest, file: string, values: Float64Array): string {
+  const model = `${name}\n${version}\n${file}\n`
+  const digest = new Bun.CryptoHasher('sha256').update(model).update(values)
+  return `prediction:${digest.digest('base64url')}`
+}

@@ -1,0 +1,158 @@
+import type { Features, Matrix } from '../features.ts'
+import { inputWidth, type Manifest, type ModelInput, outputWidth } from '../manifest.ts'
+import type { WantedOutput } from './infer-request.ts'
+import { BadTensor, type Datatype, type Tensor } from './tensor.ts'
+
+/** A tensor as metadata tells of it; -1 is the number of rows. */
+export interface TensorMetadata {
+  name: string
+  datatype: Datatype
+  shape: number[]
+}
+
+/** All inputs as one tensor [rows, width]: numbers, a category as its position, what is missing as NaN. */
+const MATRIX = 'features'
+const HORIZON = 'horizon'
+const PROBABILITIES = 'probabilities'
+
+/** A tensor an input: numbers, or the names of categories. */
+export const inputTensors = ({ inputs }: Manifest): TensorMetadata[] =>
+  inputs.map((input) => ({
+    name: input.name,
+    datatype: input.type === 'category' ? 'BYTES' : 'FP64',
+    shape: [-1, input.type === 'series' ? input.length : 1],
+  }))
+
+export function outputTensors(manifest: Manifest): TensorMetadata[] {
+  const { name } = manifest.outputs[0]!
+  if (manifest.kind !== 'classification') {
+    return [{ name, datatype: 'FP64', shape: [-1, outputWidth(manifest)] }]
+  }
+  return [
+    { name, datatype: 'BYTES', shape: [-1, 1] },
+    { name: PROBABILITIES, datatype: 'FP64', shape: [-1, outputWidth(manifest)] },
+  ]
+}
+
+/**
+ * The features that a request's tensors are: checked as far as their shapes go, and by the model's
+ * encoder from there on.
+ *
+ * @throws {BadTensor} naming the tensor that does not fit.
+ */
+export function featuresOf(manifest: Manifest, tensors: readonly Tensor[]): Features | Matrix {
+  const [first] = tensors
+  if (first === undefined) throw new BadTensor('The request has no inputs.')
+  const rows = first.shape[0]!
+  const names = new Set<string>()
+  for (const { name, shape } of tensors) {
+    if (names.has(name)) throw new BadTensor(`The input "${name}" stands twice.`)
+    names.add(name)
+    if (shape[0] === rows) continue
+    throw new BadTensor(`"${name}" has ${shape[0]} rows where "${first.name}" has ${rows}.`)
+  }
+  const isMatrix = tensors.length === 1 && first.name === MATRIX
+  if (isMatrix && manifest.inputs.every(({ name }) => name !== MATRIX)) {
+    return matrixOf(manifest, first, rows)
+  }
+  return Object.fromEntries(
+    tensors.map((tensor) => {
+      const input = manifest.inputs.find(({ name }) => name === tensor.name)
+      return [tensor.name, columnOf(tensor, input, rows)]
+    }),
+  )
+}
+
+function matrixOf(manifest: Manifest, { shape, values, datatype }: Tensor, rows: number): Matrix {
+  const width = inputWidth(manifest)
+  if (datatype === 'BYTES' || shape.length !== 2 || shape[1] !== width) {
+    throw new BadTensor(
+      `"${MATRIX}" is ${datatype} [${shape.join(', ')}], not numbers [rows, ${width}].`,
+    )
+  }
+  const horizons =
+    manifest.kind === 'forecast' ? new Int32Array(rows).fill(manifest.horizon.default) : undefined
+  return { rows, values: Float64Array.from(values as readonly number[]), horizons }
+}
+
+function columnOf({ name, shape, values }: Tensor, input: ModelInput | undefined, rows: number) {
+  const cells = Array.from<number | string, unknown>(values, cellOf)
+  if (input?.type === 'series') {
+    const [, length = 1, ...more] = shape
+    if (more.length > 0) throw new BadTensor(`"${name}" has more than two dimensions.`)
+    return Array.from({ length: rows }, (_, row) => cells.slice(row * length, (row + 1) * length))
+  }
+  if (cells.length === rows) return name === HORIZON && rows === 1 ? cells[0] : cells
+  throw new BadTensor(`"${name}" has the shape [${shape.join(', ')}], not [rows] or [rows, 1].`)
+}
+
+/** As JSON would have it: what it can't say is spelt out. */
+function cellOf(value: number | string): unknown {
+  if (typeof value === 'string' || Number.isFinite(value)) return value
+  if (Number.isNaN(value)) return null
+  return value > 0 ? 'Inf' : '-Inf'
+}
+
+/**
+ * What a model answered, as the tensors that are asked for.
+ *
+ * @param outputs row by row, as the model gives them.
+ * @throws {BadTensor} for an output that the model does not have.
+ */
+export function answerTensors(
+  manifest: Manifest,
+  rows: number,
+  outputs: Float64Array,
+  wanted: readonly WantedOutput[],
+): { tensor: Tensor; isBinary: boolean }[] {
+  const known = outputTensors(manifest)
+  return wanted.map(({ name, isBinary, classification }) => {
+    const metadata = known.find((each) => each.name === name)
+    if (metadata === undefined) {
+      const names = known.map((each) => `"${each.name}"`).join(' and ')
+      throw new BadTensor(`The model has no output "${name}". It has ${names}.`)
+    }
+    if (classification !== undefined && classification > 0) {
+      const tensor = topClasses(manifest, name, { rows, outputs, count: classification })
+      return { tensor, isBinary }
+    }
+    const shape = [rows, metadata.shape[1]!]
+    const values = metadata.datatype === 'BYTES' ? labels(manifest, rows, outputs) : outputs
+    return { tensor: { name, datatype: metadata.datatype, shape, values }, isBinary }
+  })
+}
+
+function classesOf(manifest: Manifest): readonly string[] {
+  return manifest.kind === 'classification' ? manifest.classes : []
+}
+
+function labels(manifest: Manifest, rows: number, outputs: Float64Array): string[] {
+  const classes = classesOf(manifest)
+  return Array.from({ length: rows }, (_, row) => {
+    const [best] = ranked(outputs.subarray(row * classes.length, (row + 1) * classes.length))
+    return classes[best!]!
+  })
+}
+
+/** The classification extension: `score:index:label`, the best first. */
+function topClasses(
+  manifest: Manifest,
+  name: string,
+  { rows, outputs, count }: { rows: number; outputs: Float64Array; count: number },
+): Tensor {
+  const classes = classesOf(manifest)
+  if (classes.length === 0) throw new BadTensor(`"${name}" is no classification.`)
+  const shown = Math.min(count, classes.length)
+  const values: string[] = []
+  for (let row = 0; row < rows; row++) {
+    const scores = outputs.subarray(row * classes.length, (row + 1) * classes.length)
+    for (const index of ranked(scores).slice(0, shown)) {
+      values.push(`${scores[index]}:${index}:${classes[index]}`)
+    }
+  }
+  return { name, datatype: 'BYTES', shape: [rows, shown], values }
+}
+
+/** Positions by score, the best first; of equal ones the first. */
+const ranked = (scores: Float64Array): number[] =>
+  Array.from(scores.keys()).toSorted((a, b) => scores[b]! - scores[a]! || a - b)
