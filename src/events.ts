@@ -19,8 +19,8 @@ const ofIdentity = ofUser.extend({ identity_id: z.string(), provider: z.string()
 const ofSession = ofUser.extend({ session_id: z.string() })
 const ofServiceAccount = z.object({ service_account_id: z.string(), ...act })
 const role = z.enum(['viewer', 'editor', 'admin'])
-/** What a change of an account's rights was from, and to. */
-const rights = z.object({ role, disabled: z.boolean() }).partial()
+/** What an account was called and might do before a change, and after. */
+const rights = z.object({ username: z.string(), role, disabled: z.boolean() }).partial()
 const grantedAccess = z.enum(['none', 'read', 'write', 'own'])
 const scopes = z.array(z.string())
 const programRights = z.object({ name: z.string(), scopes, disabled: z.boolean() }).partial()

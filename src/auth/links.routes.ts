@@ -11,6 +11,7 @@ import { refusalPage, refusalPageWith } from './pages/refusal.tsx'
 import { VerifyEmailPage } from './pages/verify-email.tsx'
 import { PASSWORD_TYPED_MAX, passwordFault } from './passwords/password-rules.ts'
 import { authProblems } from './problems.ts'
+import { SIGN_IN } from './sessions/return-addresses.ts'
 import { ticketExample, ticketText as ticket } from './user-fields.ts'
 
 const FORM_BYTES_MAX = 16 * 1024
@@ -209,13 +210,16 @@ export function linkRoutes(deps: {
 }
 
 /** A link that is void may be replaced by a new one. */
-const refusal = (problem: Problem) =>
-  refusalPageWith(
+const refusal = (problem: Problem, { url }: Request) => {
+  if (problem.kind !== authProblems.badTicket.kind) return refusalPageWith(problem, undefined)
+  const isVerification = new URL(url).pathname === VERIFY_EMAIL
+  return refusalPageWith(
     problem,
-    problem.kind === authProblems.badTicket.kind
-      ? { href: FORGOT_PASSWORD, text: 'Have a new link sent' }
-      : undefined,
+    isVerification
+      ? { href: SIGN_IN, text: 'Sign in, which sends another where one is needed' }
+      : { href: FORGOT_PASSWORD, text: 'Have a new link sent' },
   )
+}
 
 const GONE = 'The link was used, is too old, or was made void by a change since. Ask for a new one.'
 const OBVIOUS = 'The password is little more than a name or a word that is easy to guess here.'

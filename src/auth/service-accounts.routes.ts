@@ -13,7 +13,7 @@ import {
   serviceAccountExample,
   serviceAccountSchema,
 } from './machine-fields.ts'
-import { requireScopes } from './machines/rights.ts'
+import { requireReach, requireScopes } from './machines/rights.ts'
 import type { ServiceAccount, ServiceAccounts } from './machines/service-accounts.ts'
 import { authProblems } from './problems.ts'
 
@@ -114,7 +114,7 @@ export function serviceAccountRoutes(serviceAccounts: ServiceAccounts): Route[] 
         tag: 'service accounts',
         summary: 'Change a service account',
         description:
-          'What is left out stays. Fewer scopes, or `disabled`, count at once for all its keys and tokens; scopes that it did not have are among those of who changes it.',
+          'What is left out stays. Fewer scopes, or `disabled`, count at once for all its keys and tokens; scopes that it did not have are among those of who changes it, and so are all of one that is let in again.',
         pathParameters,
         body: { schema: change, example: { scopes: ['predict'], disabled: false } },
         answers: {
@@ -127,8 +127,10 @@ export function serviceAccountRoutes(serviceAccounts: ServiceAccounts): Route[] 
         problems: [problems.notFound, authProblems.nameTaken],
       },
       async ({ path, body }, context) => {
-        const allow = (account: ServiceAccount) =>
+        const allow = (account: ServiceAccount) => {
+          if (body.disabled === false) requireReach(account, context.principal)
           requireScopes(body.scopes ?? [], context.principal.scopes, account.scopes)
+        }
         const changed = await serviceAccounts.change(path.id, body, actorOf(context), allow)
         return { body: serviceAccountDocument(existing(changed)) }
       },
@@ -140,13 +142,15 @@ export function serviceAccountRoutes(serviceAccounts: ServiceAccounts): Route[] 
         access: 'service-accounts:write',
         tag: 'service accounts',
         summary: 'Delete a service account',
-        description: 'With all its keys and tokens. To shut it out for a while, disable it.',
+        description:
+          'With all its keys and tokens. To shut it out for a while, disable it. Of none that may do more than who asks.',
         pathParameters,
         answers: { 204: { description: 'It is gone' } },
         problems: [problems.notFound],
       },
       async ({ path }, context) => {
-        if (!(await serviceAccounts.remove(path.id, actorOf(context)))) throw noSuchAccount()
+        const allow = (account: ServiceAccount) => requireReach(account, context.principal)
+        if (!(await serviceAccounts.remove(path.id, actorOf(context), allow))) throw noSuchAccount()
         return new Response(null, { status: 204 })
       },
     ),

@@ -54,7 +54,9 @@ export function signInRoutes(deps: {
       },
       async ({ query: { return_to, notice } }, context) => {
         const signedInAs = await entry.whoIsIn(context)
-        return pages.form(return_to, undefined, { notice, signedInAs })
+        // Who is signed in needs none: whatever it says is over.
+        const said = signedInAs === undefined ? { notice } : { signedInAs }
+        return pages.form(return_to, undefined, said)
       },
     ),
 

@@ -14,7 +14,7 @@ import { authProblems } from './problems.ts'
 import { signInPath } from './sessions/return-addresses.ts'
 
 export const SIGN_UP = '/sign-up'
-const UNTYPED = 'Type a user name and a password.'
+const UNTYPED = 'The form was not sent as this page has it. Type everything again.'
 const OBVIOUS = 'The password is little more than a name or a word that is easy to guess here.'
 
 const typed = z.strictObject({
@@ -30,12 +30,15 @@ export function signUpPageRoutes(deps: {
   signUps: SignUps
   isOpen: boolean
   requiresVerified: boolean
+  isMailed: boolean
 }): Route[] {
-  const { signUps, isOpen, requiresVerified } = deps
+  const { signUps, isOpen, requiresVerified, isMailed } = deps
   const page = { access: 'open', isPage: true, tag: 'pages', path: SIGN_UP } as const
 
   const form = (state: Partial<Typed> & { fault?: string } = {}, status = 200) =>
-    pageOf(SignUpPage({ action: SIGN_UP, needsEmail: requiresVerified, ...state }), { status })
+    pageOf(SignUpPage({ action: SIGN_UP, needsEmail: requiresVerified, isMailed, ...state }), {
+      status,
+    })
 
   function requireOpen(): void {
     if (!isOpen) throw authProblems.signupClosed({ detail: 'Ask an administrator for an account.' })
@@ -93,10 +96,12 @@ export function signUpPageRoutes(deps: {
         } catch (error) {
           if (!(error instanceof Problem)) throw error
           const { status, title } = error.kind
-          const reason = status === 422 ? OBVIOUS : (error.options.detail ?? title)
+          const isTaken = error.kind === authProblems.nameTaken.kind
+          const other = isTaken ? 'The user name is taken.' : (error.options.detail ?? title)
+          const reason = status === 422 ? OBVIOUS : other
           return form({ username, email, fault: reason }, status)
         }
-        if (requiresVerified) return pageOf(SignedUpPage({ email }))
+        if (requiresVerified) return pageOf(SignedUpPage({ email, isMailed }))
         const location = `${signInPath()}?notice=signed-up`
         return new Response(null, { status: 303, headers: { location } })
       },

@@ -31,7 +31,7 @@ export function signupRoutes(deps: {
         tag: 'auth',
         summary: 'Sign up',
         description:
-          'Creates an account with the role `viewer`, where `SIGNUP` is `open`. User names are public, so one that is taken is refused. E-mail addresses are not: with one that is taken the answer is the same, and its owner is told. Where mail is sent the address is needed, and is the account’s once it is verified, within a week, by a link that is sent there; before that nobody logs in.',
+          'Creates an account with the role `viewer`, where `SIGNUP` is `open`. User names are public, so one that is taken is refused. Where mail is sent, e-mail addresses are not: with one that is taken the answer is the same, and its owner is told. Without mail nobody can show whose an address is: one that is taken is left out, as its account shows. Where mail is sent the address is needed, and is the account’s once it is verified, within a week, by a link that is sent there; before that nobody logs in.',
         body: {
           schema: newAccount,
           example: {

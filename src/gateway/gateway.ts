@@ -271,7 +271,8 @@ export function createGateway(deps: GatewayDeps): Gateway {
     const handle = (_: unknown, { request }: RequestContext): Answer => {
       const { pathname } = new URL(request.url)
       const allowed = METHODS.filter((each) => app.router.match(each, pathname)[0].length > 0)
-      if (allowed.length === 0) throw problems.notFound({ detail: `There is no ${pathname} here.` })
+      if (allowed.length === 0)
+        throw problems.notFound({ detail: `There is no ${shortened(pathname)} here.` })
       const allow = allowed.includes('GET') ? ['HEAD', ...allowed] : allowed
       if (request.method !== 'OPTIONS') {
         throw problems.methodNotAllowed({
@@ -336,6 +337,10 @@ function refuse({ refusal }: Route, problem: Problem, visit: Visit): Response {
   if (answer === undefined) return renderProblem(problem, visit)
   return render(answer, { ...visit.headers, ...problem.options.headers })
 }
+
+const PATH_SHOWN_MAX = 200
+const shortened = (path: string) =>
+  path.length <= PATH_SHOWN_MAX ? path : `${path.slice(0, PATH_SHOWN_MAX)}…`
 
 /** Where programs go, browsers are answered as programs too. */
 const FOR_PROGRAMS = /^\/(?:api|v2|oauth|\.well-known)\//

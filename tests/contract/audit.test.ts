@@ -260,8 +260,8 @@ test('what an account may do is told as it was and as it is', async () => {
       {
         user_id: id,
         changed: ['username', 'role'],
-        from: { role: 'viewer' },
-        to: { role: 'admin' },
+        from: { username: 'riser', role: 'viewer' },
+        to: { username: 'risen', role: 'admin' },
       },
     ],
     ['auth.user_created', { user_id: id, role: 'viewer' }],

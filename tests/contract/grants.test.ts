@@ -393,6 +393,26 @@ describe('what can be said', () => {
   })
 })
 
+test('what somebody loses with their account is told', async () => {
+  const id = await harness.addAccount({ username: 'leaver' })
+  const owner = await harness.addAccount({ username: 'leaving owner' })
+  await share({ owner_id: owner, team: 'none', principals: [{ id, access: 'write' }] })
+  for (const [who, from] of [
+    [id, 'write'],
+    [owner, 'own'],
+  ] as const) {
+    const path = `/api/v1/users/${who}`
+    await harness.request({ method: 'DELETE', path, token: harness.adminToken })
+    const told = await harness.request({
+      path: `/api/v1/audit?principal=${who}&type=auth.grantee_changed&limit=1`,
+      token: harness.adminToken,
+    })
+    expect(await told.json()).toMatchObject({
+      entries: [{ details: { kind: 'model', resource_id: MODEL, from, to: 'none' } }],
+    })
+  }
+})
+
 describe('by name', () => {
   const sent = async (principals: object[], as = 'owner') => {
     const body = { team: 'none', principals }

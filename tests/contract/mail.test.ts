@@ -585,6 +585,15 @@ describe('with a mail server', () => {
       expect(mailsTo('gus@example.com')).toHaveLength(6)
     })
 
+    test('is not flooded by accounts that are made for it', async () => {
+      for (let n = 0; n < 8; n += 1) {
+        const body = { username: `flood ${n}`, email: 'Victim@example.com', password: PASSWORD }
+        expect((await post(SIGNUP, body)).status).toBe(201)
+      }
+      await allSent()
+      expect(mailsTo('Victim@example.com')).toHaveLength(5)
+    })
+
     test('of somebody is not flooded by who asks for their password', async () => {
       await harness.addAccount({ username: 'hal', email: 'hal@example.com' })
       for (let n = 0; n < 10; n += 1) {

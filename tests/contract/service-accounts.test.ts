@@ -267,6 +267,23 @@ describe('rights are not made by giving them away (privilege escalation)', () =>
     expect((await by('PATCH', `${ACCOUNTS}/${id}`, body)).status).toBe(200)
   })
 
+  test('who lets one in again, or deletes it, may do all that it may', async () => {
+    const { id } = await create({ name: 'stopped', scopes: ['users:write'] })
+    expect((await by('PATCH', `${ACCOUNTS}/${id}`, { disabled: true })).status).toBe(200)
+    for (const refusal of [
+      await by('PATCH', `${ACCOUNTS}/${id}`, { disabled: false }),
+      await by('DELETE', `${ACCOUNTS}/${id}`),
+    ]) {
+      expect(refusal.status).toBe(403)
+      const detail = 'Of what the service account may do, you may not: users:write.'
+      expect(await refusal.json()).toMatchObject({ detail })
+    }
+    const less = await create({ name: 'stopped too', scopes: ['predict'] })
+    expect((await by('PATCH', `${ACCOUNTS}/${less.id}`, { disabled: true })).status).toBe(200)
+    expect((await by('PATCH', `${ACCOUNTS}/${less.id}`, { disabled: false })).status).toBe(200)
+    expect((await by('DELETE', `${ACCOUNTS}/${less.id}`)).status).toBe(204)
+  })
+
   test('a key makes no keys, and deletes none', async () => {
     const { id } = await create({ name: 'great too', scopes: ['users:write', 'predict'] })
     const { id: keyId } = await createKey(id)

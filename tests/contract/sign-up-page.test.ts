@@ -74,9 +74,9 @@ describe('where sign-up is open', () => {
           ['a short password', fields('eve', '', 'short'), 'The password: '],
           ['a common password', fields('eve', '', 'password123'), 'The password: '],
           ['its own name as the password', fields('evelyn42', '', 'evelyn42'), 'easy to guess'],
-          ['a field that raises rights', `${fields('eve')}&role=admin`, 'Type a user name'],
-          ['a field that stands twice', `${fields('eve')}&username=mallory`, 'Type a user name'],
-          ['no fields', 'x=y', 'Type a user name'],
+          ['a field that raises rights', `${fields('eve')}&role=admin`, 'as this page has it'],
+          ['a field that stands twice', `${fields('eve')}&username=mallory`, 'as this page has it'],
+          ['no fields', 'x=y', 'as this page has it'],
         ] as const
       ).map(([name, body, said]) =>
         signUp({ name: `${name} is refused`, body, status: 422, contains: [said] }),
@@ -140,10 +140,10 @@ describe('where an address must be verified', () => {
         contains: ['The e-mail address: '],
       }),
       signUp({
-        name: 'a letter is promised',
+        name: 'a letter is promised by nobody where none is sent',
         body: fields('eve', 'eve@example.com'),
         status: 200,
-        contains: ['Look into your mail', 'eve@example.com'],
+        contains: ['Ask for your link', 'eve@example.com'],
         events: ['auth.user_created'],
       }),
     ],
@@ -183,12 +183,22 @@ describe('the page to sign in', () => {
     const cookie = entered.headers.get('set-cookie')!.split(';')[0]!
     const known = await open.request({ path: '/sign-in', headers: { cookie } })
     expect(await known.text()).toContain('You are signed in as <strong>ada</strong>')
+    const path = '/sign-in?notice=signed-out'
+    const again = await open.request({ path, headers: { cookie } })
+    expect(await again.text()).not.toContain('You are signed out')
     for (const stranger of [`${cookie}x`, 'quintet_session=rubbish', 'a=b']) {
       const page = await open.request({ path: '/sign-in', headers: { cookie: stranger } })
       expect(page.status).toBe(200)
       expect(await page.text()).not.toContain('You are signed in as')
     }
   })
+})
+
+test('a link that confirms nothing any more leads to where another is sent', async () => {
+  const page = await open.request({ path: '/verify-email?ticket=none' })
+  const text = await page.text()
+  expect([page.status, text.includes('href="/sign-in"')]).toEqual([400, true])
+  expect(text).not.toContain('href="/forgot-password"')
 })
 
 describe('an address that is none', () => {

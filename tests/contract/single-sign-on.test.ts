@@ -973,6 +973,13 @@ describe('a role', () => {
       changed: ['role'],
       actor_id: null,
     })
+    const { audit } = authTables(harness.platform.database.kit)
+    const changes = await harness.platform.database.read
+      .select()
+      .from(audit)
+      .where(eq(audit.type, 'auth.user_changed'))
+    expect(changes.map(({ actorKind }) => actorKind)).toContain('server')
+    expect(changes.map(({ actorKind }) => actorKind)).not.toContain('anonymous')
     expect(await withGroups('analysts')).toBe('editor')
     expect(await withGroups([])).toBe('viewer')
     expect(await withGroups(['analysts'])).toBe('editor')

@@ -71,7 +71,7 @@ export function createPasswordResets(deps: {
       const accountId = account?.id ?? null
       const actor = stranger(address)
       // Whose the name is makes no difference: what is told must not say, by its time, who is here.
-      const isRecorded = mayRecord(address)
+      const isRecorded = mayRecord(address, accountId !== null)
       await database.write(async (tx) => {
         await mailings.enqueue(tx, { letter: 'reset_password', accountId })
         if (!isRecorded) return

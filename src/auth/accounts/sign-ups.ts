@@ -98,7 +98,7 @@ export function createSignUps(deps: {
           .where(and(lt(accounts.pendingSince, end), eq(accounts.role, 'viewer')))
           .returning({ id: accounts.id, username: accounts.username })
         for (const { id, username } of removed) {
-          await grants.revoke(tx, id)
+          await grants.revoke(tx, { kind: 'user', id }, SERVER)
           await audit.record(tx, SERVER, 'auth.user_deleted', { user_id: id, username })
         }
       })

@@ -209,7 +209,7 @@ export function createUsers(deps: {
         allow?.(account)
         if (isAdministrator(account)) await administrators.requireAnother(tx, id)
         await sessions.revoke(tx, id)
-        await grants.revoke(tx, id)
+        await grants.revoke(tx, { kind: 'user', id }, actor)
         await tx.delete(apiKeys).where(eq(apiKeys.ownerId, id))
         await secondFactors.clear(tx, id)
         await tx.delete(identities).where(eq(identities.accountId, id))
@@ -251,16 +251,18 @@ const FIELDS = {
 
 /** From what and to what a change takes the rights of an account, where it does. */
 function rightsOf(account: User, columns: Partial<User>) {
-  const [before, after] = [account, { ...account, ...columns }].map(({ role, disabledAt }) => ({
-    role,
-    disabled: disabledAt !== null,
-  })) as [Rights, Rights]
-  const names = (['role', 'disabled'] as const).filter((name) => before[name] !== after[name])
+  const [before, after] = [account, { ...account, ...columns }].map(
+    ({ username, role, disabledAt }) => ({ username, role, disabled: disabledAt !== null }),
+  ) as [Rights, Rights]
+  const names = (['username', 'role', 'disabled'] as const).filter(
+    (name) => before[name] !== after[name],
+  )
   if (names.length === 0) return {}
   const only = (rights: Rights) => Object.fromEntries(names.map((name) => [name, rights[name]]))
   return { from: only(before), to: only(after) }
 }
 interface Rights {
+  username: string
   role: Role
   disabled: boolean
 }

@@ -1,5 +1,6 @@
 import { and, eq } from 'drizzle-orm'
 
+import type { Events } from '../../events.ts'
 import { type Action, reachesAll, type Resource, type TeamAccess } from '../../gateway/access.ts'
 import type { Actor, Identity } from '../../gateway/principal.ts'
 import { type Fault, invalid, problems } from '../../gateway/problems.ts'
@@ -48,7 +49,7 @@ export interface Grants {
    * Takes back all that somebody was granted, within the write that removes them. What they owned
    * then has no owner: it stays as it was for the others, and is administrators' to share.
    */
-  revoke(tx: Writes, principalId: string): Promise<void>
+  revoke(tx: Writes, principal: Pick<Grantee, 'id' | 'kind'>, actor: Actor): Promise<void>
 }
 
 export function createGrants(deps: {
@@ -87,16 +88,27 @@ export function createGrants(deps: {
     })
     for (const grantee of await grantees.find(tx, changedGrantees(before, share))) {
       const { id } = grantee
-      await audit.record(tx, actor, 'auth.grantee_changed', {
-        user_id: grantee.kind === 'user' ? id : null,
-        service_account_id: grantee.kind === 'user' ? null : id,
-        kind,
-        resource_id: resourceId,
+      await tell(tx, actor, resource, grantee, {
         from: accessOf(before, id),
         to: accessOf(share, id),
       })
     }
   }
+
+  const tell = (
+    tx: Writes,
+    actor: Actor,
+    resource: Resource,
+    { id, kind }: Pick<Grantee, 'id' | 'kind'>,
+    change: Pick<Events['auth.grantee_changed'], 'from' | 'to'>,
+  ) =>
+    audit.record(tx, actor, 'auth.grantee_changed', {
+      user_id: kind === 'user' ? id : null,
+      service_account_id: kind === 'user' ? null : id,
+      kind: resource.kind,
+      resource_id: resource.id,
+      ...change,
+    })
 
   async function findAll(reads: Reads, wanted: readonly WantedGrantee[]): Promise<Found[]> {
     const namesBy = (way: WantedGrantee['by']) =>
@@ -135,8 +147,14 @@ export function createGrants(deps: {
       access.forget(resource)
       return replaced
     },
-    async revoke(tx, principalId) {
-      await tx.delete(grants).where(eq(grants.principalId, principalId))
+    async revoke(tx, principal, actor) {
+      const revoked = await tx
+        .delete(grants)
+        .where(eq(grants.principalId, principal.id))
+        .returning({ kind: grants.kind, id: grants.resourceId, access: grants.access })
+      for (const { access: from, ...resource } of revoked) {
+        await tell(tx, actor, resource, principal, { from, to: 'none' })
+      }
     },
   }
 }

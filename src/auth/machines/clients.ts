@@ -40,16 +40,15 @@ export function createClients(deps: {
 
   /** Whether or not there is such an account, the work is the same. */
   async function recordRefusal(id: string, address: string): Promise<void> {
-    if (!mayRecord(address)) return
-    await database.write(async (tx) => {
-      const [known] = await tx
-        .select({ id: serviceAccounts.id })
-        .from(serviceAccounts)
-        .where(eq(serviceAccounts.id, id))
-      const actor = stranger(address)
-      const details = { service_account_id: known?.id ?? null }
-      await audit.record(tx, actor, 'auth.client_refused', details)
-    })
+    const [known] = await database.read
+      .select({ id: serviceAccounts.id })
+      .from(serviceAccounts)
+      .where(eq(serviceAccounts.id, id))
+    if (!mayRecord(address, known !== undefined)) return
+    const details = { service_account_id: known?.id ?? null }
+    await database.write((tx) =>
+      audit.record(tx, stranger(address), 'auth.client_refused', details),
+    )
   }
 
   return {

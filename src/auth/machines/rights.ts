@@ -1,4 +1,4 @@
-import { invalid } from '../../gateway/problems.ts'
+import { invalid, problems } from '../../gateway/problems.ts'
 import type { Scope } from '../../gateway/scopes.ts'
 
 /**
@@ -15,6 +15,23 @@ export function requireScopes(
   const lacked = asked.filter((scope) => !giver.has(scope) && !had.includes(scope))
   if (lacked.length === 0) return
   throw invalid([{ path: ['scopes'], detail: `you may not give ${lacked.join(', ')}` }])
+}
+
+/**
+ * Who lets a program in again, or removes it, may do all that it may: else a key that may only administer
+ * programs would give rights back that it lacks.
+ *
+ * @throws {Problem} 403 naming what is lacked.
+ */
+export function requireReach(
+  { scopes }: { scopes: readonly Scope[] },
+  by: { scopes: ReadonlySet<Scope> },
+): void {
+  const lacked = scopes.filter((scope) => !by.scopes.has(scope))
+  if (lacked.length === 0) return
+  throw problems.forbidden({
+    detail: `Of what the service account may do, you may not: ${lacked.join(', ')}.`,
+  })
 }
 
 /**

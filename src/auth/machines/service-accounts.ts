@@ -42,7 +42,7 @@ export interface ServiceAccounts {
     allow: (account: ServiceAccount) => void,
   ): Promise<ServiceAccount | undefined>
   /** Removes an account, its keys and what it was granted. @returns whether there was one. */
-  remove(id: string, actor: Actor): Promise<boolean>
+  remove(id: string, actor: Actor, allow: (account: ServiceAccount) => void): Promise<boolean>
 }
 
 export function createServiceAccounts(deps: {
@@ -122,16 +122,17 @@ export function createServiceAccounts(deps: {
       forget(id)
       return changed
     },
-    async remove(id, actor) {
+    async remove(id, actor, allow) {
       const isRemoved = await database.write(async (tx) => {
-        const rows = await tx
-          .delete(serviceAccounts)
-          .where(eq(serviceAccounts.id, id))
-          .returning({ name: serviceAccounts.name })
-        if (rows[0] === undefined) return false
+        const [account] = await database.lock(
+          tx.select().from(serviceAccounts).where(eq(serviceAccounts.id, id)),
+        )
+        if (account === undefined) return false
+        allow(account)
+        await grants.revoke(tx, { kind: 'service_account', id }, actor)
+        await tx.delete(serviceAccounts).where(eq(serviceAccounts.id, id))
         await tx.delete(apiKeys).where(eq(apiKeys.ownerId, id))
-        await grants.revoke(tx, id)
-        const details = { service_account_id: id, name: rows[0].name }
+        const details = { service_account_id: id, name: account.name }
         await audit.record(tx, actor, 'auth.service_account_deleted', details)
         return true
       })

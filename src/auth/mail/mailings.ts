@@ -88,7 +88,7 @@ export function createMailings(deps: {
       if (account === undefined || !isWanted(letter, account)) return undefined
       const address = payload.address ?? addressOf(letter, account)
       if (address === null && !isKept) return undefined
-      if (isFirst && !(await quota.take(tx, letter, account.id))) return undefined
+      if (isFirst && !(await quota.take(tx, letter, { id: account.id, address }))) return undefined
       const seconds = isLinked(letter) ? LINK_TTL_SECONDS[letter] : NOTE_TTL_SECONDS
       const link = isLinked(letter)
         ? await issueLink(tx, letter, account, { isMailed: !isKept })

@@ -5,11 +5,13 @@ export function SignUpPage(props: {
   action: string
   /** Whether nobody signs in before the address is verified. */
   needsEmail: boolean
+  /** Whether links reach people by themselves. */
+  isMailed: boolean
   username?: string | undefined
   email?: string | undefined
   fault?: string | undefined
 }) {
-  const { action, needsEmail, username, email, fault } = props
+  const { action, needsEmail, isMailed, username, email, fault } = props
   const isFaulty = fault !== undefined
   return (
     <Layout title="Sign up" fault={fault}>
@@ -28,7 +30,7 @@ export function SignUpPage(props: {
           type="email"
           autocomplete="email"
           value={email}
-          hint={needsEmail ? 'You get a link there, to show that it is yours.' : undefined}
+          hint={isMailed ? 'You get a link there, to show that it is yours.' : undefined}
           isFaulty={isFaulty}
           isOptional={!needsEmail}
         />
@@ -50,13 +52,20 @@ export function SignUpPage(props: {
 }
 
 /** What comes next where the address is to be verified. It is the same whether or not it was taken. */
-export function SignedUpPage({ email }: { email: string }) {
+export function SignedUpPage({ email, isMailed }: { email: string; isMailed: boolean }) {
   return (
-    <Layout title="Look into your mail">
-      <p role="status">
-        A letter is on its way to <strong>{email}</strong>. Open the link in it within a week, and
-        then sign in.
-      </p>
+    <Layout title={isMailed ? 'Look into your mail' : 'Ask for your link'}>
+      {isMailed ? (
+        <p role="status">
+          A letter is on its way to <strong>{email}</strong>. Open the link in it within a day, and
+          then sign in. Should it be too late, sign in: another letter is sent.
+        </p>
+      ) : (
+        <p role="status">
+          Your account is made. An administrator has a link for you, which shows that{' '}
+          <strong>{email}</strong> is yours: ask for it, and then sign in.
+        </p>
+      )}
       <p>
         <a href="/sign-in">Sign in</a>
       </p>

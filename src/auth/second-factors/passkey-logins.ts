@@ -52,7 +52,7 @@ export function createPasskeyLogins(deps: {
     caller: Caller,
   ): Promise<never> {
     // Whoever sends rubbish names no account.
-    if (accountId !== null || mayRecord(caller.address)) {
+    if (accountId !== null || mayRecord(caller.address, false)) {
       await database.write((tx) => failures.record(tx, accountId, reason, caller))
     }
     throw badPasskey()

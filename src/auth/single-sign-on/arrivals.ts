@@ -1,7 +1,7 @@
 import { eq, inArray } from 'drizzle-orm'
 
 import type { Events } from '../../events.ts'
-import { stranger, userActor } from '../../gateway/principal.ts'
+import { SERVER, stranger, userActor } from '../../gateway/principal.ts'
 import { Problem } from '../../gateway/problem.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { type Database, isUniqueViolation, type Writes } from '../../platform/database/database.ts'
@@ -155,8 +155,8 @@ export function createArrivals(deps: {
     const columns = { role, updatedAt: new Date(clock.now()) }
     await tx.update(accounts).set(columns).where(eq(accounts.id, account.id))
     await mailedTickets.revoke(tx, PASSWORD_TICKETS, account.id)
-    // Not the person: it is the provider that says so.
-    const actor = stranger(address)
+    // Not the person: the provider says so, and the server does it.
+    const actor = { ...SERVER, address }
     const details = {
       user_id: account.id,
       changed: ['role' as const],

@@ -91,7 +91,7 @@ export function createSignOns(deps: {
     { address }: Caller,
     details: Pick<Events['auth.login_failed'], 'reason' | 'user_id' | 'provider'>,
   ): Promise<void> {
-    if (details.user_id === null && !mayRecord(address)) return
+    if (details.user_id === null && !mayRecord(address, false)) return
     const actor = stranger(address)
     await database.write((tx) => audit.record(tx, actor, 'auth.login_failed', details))
   }
