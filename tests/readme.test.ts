@@ -87,7 +87,7 @@ test('the shell lines work as they stand', async () => {
     .map(({ code }) => code)
   const { output } = await run(['sh', '-eu'], script.join('\n'))
   const answers = output
-    .split(/(?<=\})(?=\{)/)
+    .split(/(?<=\})\s*(?=\{)/)
     .map((text) => JSON.parse(text) as Record<string, unknown>)
   expect(answers).toMatchObject([
     { models: [{ name: 'classification' }, { name: 'forecast' }, { name: 'regression' }] },
@@ -105,6 +105,7 @@ test('the shell lines work as they stand', async () => {
     { models: expect.any(Array) },
     { models: expect.any(Array) },
     { access_token: expect.any(String), expires_in: 3600, scope: 'models:read' },
+    { id: '7', carat: '0.31', price: expect.any(Number) },
     { model_name: 'forecast', outputs: [{ name: 'co2', shape: [1, 24] }] },
     {
       predictions: [expect.any(Number)],
@@ -138,7 +139,7 @@ testWith('python3', 'the Python lines work as they stand', async () => {
 
 describe('what is written', () => {
   test('there are blocks in each language', () => {
-    expect(['sh', 'r', 'python'].map((language) => blocksOf(language).length)).toEqual([11, 2, 2])
+    expect(['sh', 'r', 'python'].map((language) => blocksOf(language).length)).toEqual([12, 2, 2])
   })
 
   test('the table of settings is the schema’s (`bun scripts/settings.ts` writes it)', () => {

@@ -28,6 +28,7 @@ import { predictionRoutes } from './predictions.routes.ts'
 import { createPredictions, type ServedModel } from './predictions.ts'
 import { createReadableModels } from './readable-models.ts'
 import { type ModelEntry, readModels } from './registry.ts'
+import { rowPredictionRoutes } from './row-predictions.routes.ts'
 import { openTreePredictor } from './trees/tree-predictor.ts'
 
 export interface Inference {
@@ -138,6 +139,12 @@ export async function openInference(deps: {
         requireReady,
       }),
       ...modelRoutes({ models: readable, modelsLoaded: models.size, cache, clock }),
+      ...rowPredictionRoutes({
+        models: readable,
+        answers,
+        streamBytesMax: config.PREDICT_STREAM_BYTES_MAX,
+        jsonBytesMax: config.BODY_BYTES_MAX,
+      }),
       ...predictionRoutes({
         predictions,
         batchJobs,

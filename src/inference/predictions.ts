@@ -2,6 +2,7 @@ import type { Principal } from '../gateway/principal.ts'
 import { type Fault, invalid, within } from '../gateway/problems.ts'
 import type { Answers } from './answers.ts'
 import type { IsAbandoned } from './batcher.ts'
+import { type Described, describe } from './describe.ts'
 import type { Encoder, Features, Matrix } from './features.ts'
 import type { RunModel } from './in-place.ts'
 import type { ModelMetrics } from './inference-metrics.ts'
@@ -27,14 +28,9 @@ export interface ServedModel {
   metrics: ModelMetrics
 }
 
-interface Prediction {
-  /** A label, a number, or a number a step, for each row. */
-  predictions: (string | number | number[])[]
-  /** Of a classification: for each row the probability of each class. */
-  probabilities?: Record<string, number>[]
+interface Prediction extends Described {
   /** Of a request that asks for it: for each row why. */
   explanations?: Explanation[][]
-  model_version: string
 }
 
 /** What each input adds to a model's sum, before it becomes a probability. */
@@ -130,42 +126,6 @@ export function createPredictions(deps: {
       const checked = await checkAll(requests, reader)
       return Promise.all(checked.map((each) => compute(each, isAbandoned)))
     },
-  }
-}
-
-function describe(
-  manifest: Manifest,
-  { rows, horizons }: Matrix,
-  outputs: Float64Array,
-): Prediction {
-  const { version: model_version } = manifest
-  const width = rows === 0 ? 0 : outputs.length / rows
-  switch (manifest.kind) {
-    case 'classification': {
-      const { classes } = manifest
-      const predictions: string[] = []
-      const probabilities: Record<string, number>[] = []
-      for (let at = 0; at < outputs.length; at += width) {
-        const probability: Record<string, number> = {}
-        let best = 0
-        for (let index = 0; index < width; index++) {
-          probability[classes[index]!] = outputs[at + index]!
-          if (outputs[at + index]! > outputs[at + best]!) best = index
-        }
-        predictions.push(classes[best]!)
-        probabilities.push(probability)
-      }
-      return { predictions, probabilities, model_version }
-    }
-    case 'regression':
-      return { predictions: Array.from(outputs), model_version }
-    case 'forecast':
-      return {
-        predictions: Array.from({ length: rows }, (_, row) =>
-          Array.from(outputs.subarray(row * width, row * width + (horizons?.[row] ?? width))),
-        ),
-        model_version,
-      }
   }
 }
 

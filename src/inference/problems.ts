@@ -16,5 +16,10 @@ export const inferenceProblems = defineProblems('inference', {
     title: 'Model unavailable',
     advice: 'Try again later; the server’s log tells its operator more.',
   },
+  notAcceptable: {
+    status: 406,
+    title: 'Not acceptable',
+    advice: 'Send an Accept header with one of the forms that there are, or none.',
+  },
   runTimeout: { status: 504, title: 'Model timeout', advice: 'Send fewer rows in one request.' },
 })

@@ -316,6 +316,9 @@ export const settings = z
 
     PREDICT_BATCHES_MAX: count(1_000).describe('Batches in one batch request'),
     PREDICT_ROWS_MAX: count(10_000).describe('Rows in one prediction request'),
+    PREDICT_STREAM_BYTES_MAX: count(GIBIBYTE, { max: 100 * GIBIBYTE }).describe(
+      'Largest table of rows as CSV or NDJSON, in bytes',
+    ),
     PREDICT_BATCH_ROWS_MAX: count(32).describe('Rows that go to a model in one call'),
     PREDICT_IN_PLACE_US_MAX: count(500, { min: 0 }).describe(
       'Trees that take no longer, in microseconds a request, are evaluated without another thread',

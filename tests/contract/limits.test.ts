@@ -283,6 +283,7 @@ const elsewhere: Partial<Record<keyof typeof settings.shape, string>> = {
   DATABASE_POOL_MAX: 'src/platform/database/postgres.test.ts',
   CACHE_BYTES_MAX: 'src/platform/cache/contract.test.ts',
   PREDICT_BATCH_ROWS_MAX: 'tests/contract/limits.test.ts',
+  PREDICT_STREAM_BYTES_MAX: 'tests/contract/row-predictions.test.ts',
   PREDICT_IN_PLACE_US_MAX: 'tests/contract/explanations.test.ts',
   PREDICTION_CACHE_TTL_SECONDS: 'tests/contract/limits.test.ts',
   STORAGE_TIMEOUT_MS: 'src/platform/storage/s3.test.ts',
