@@ -5,7 +5,7 @@ import type { Cache } from '../platform/cache/cache.ts'
 import { createAnswers } from './answers.ts'
 import type { IsAbandoned } from './batcher.ts'
 import { createModelStats } from './model-stats.ts'
-import type { ServedModel } from './predictions.ts'
+import type { ServedModel } from './served-model.ts'
 
 /** A cached model of one number, whose calls end when they are told to. */
 function open() {

@@ -2,7 +2,7 @@ import type { Cache } from '../platform/cache/cache.ts'
 import type { IsAbandoned } from './batcher.ts'
 import type { Matrix } from './features.ts'
 import { type Manifest, outputWidth } from './manifest.ts'
-import type { ServedModel } from './predictions.ts'
+import type { ServedModel } from './served-model.ts'
 
 /** Who waits for an answer. */
 interface Waiting {

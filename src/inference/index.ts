@@ -15,21 +15,19 @@ import type { Storage } from '../platform/storage/storage.ts'
 import type { Tracing } from '../platform/tracing/tracing.ts'
 import { createAnswers } from './answers.ts'
 import { createBatchJobs } from './batch-jobs.ts'
-import { Batcher, type InferencePool } from './batcher.ts'
-import { createEncoder } from './features.ts'
-import { inPlace, type RunModel } from './in-place.ts'
+import type { InferencePool } from './batcher.ts'
 import { createInferenceMetrics } from './inference-metrics.ts'
-import type { Batch, ModelFile, Task } from './inference.worker.ts'
+import type { Batch, ModelFile } from './inference.worker.ts'
 import { inputWidth, outputWidth } from './manifest.ts'
 import { modelRoutes } from './models.routes.ts'
 import { openInferenceRoutes } from './open-inference.routes.ts'
 import { createInfer } from './open-inference/infer.ts'
 import { predictionRoutes } from './predictions.routes.ts'
-import { createPredictions, type ServedModel } from './predictions.ts'
+import { createPredictions } from './predictions.ts'
 import { createReadableModels } from './readable-models.ts'
 import { type ModelEntry, readModels } from './registry.ts'
 import { rowPredictionRoutes } from './row-predictions.routes.ts'
-import { openTreePredictor } from './trees/tree-predictor.ts'
+import { createServedModel, type ServedModel } from './served-model.ts'
 
 export interface Inference {
   routes: Route[]
@@ -71,52 +69,20 @@ export async function openInference(deps: {
   const metrics = createInferenceMetrics(deps.metrics)
 
   const models = new Map<string, ServedModel>()
-  const batchers: Batcher[] = []
-  for (const { manifest, digest, file } of entries) {
-    const modelMetrics = metrics.forModel(manifest.name, manifest.version)
-    const observe = (rows: number) => modelMetrics.batch(rows)
-    const { key, inputWidth } = file
-    const microsecondsMax = config.PREDICT_IN_PLACE_US_MAX
-
-    const batcherFor = (task: Task, outputWidth: number) => {
-      const batcher = new Batcher({
-        pool,
-        model: { key, inputWidth, outputWidth },
-        task,
-        batchRowsMax: config.PREDICT_BATCH_ROWS_MAX,
-        queueRowsMax: config.PREDICT_QUEUE_ROWS_MAX,
-        tracing,
-        observe,
-        timings: modelMetrics,
-      })
-      batchers.push(batcher)
-      return batcher
-    }
-    const common = { manifest, digest, encode: createEncoder(manifest), metrics: modelMetrics }
-    const batcher = batcherFor('predict', file.outputWidth)
-    const trees = openTreePredictor(await Bun.file(file.path).bytes())
-    if (trees === undefined) {
-      const run: RunModel = (...asked) => batcher.predict(...asked)
-      models.set(manifest.name, { ...common, run, explanation: undefined })
-      continue
-    }
-    const { nsPerRow, explanation } = trees
-    const place = { key, microsecondsMax, tracing, observe, timings: modelMetrics }
-    const width = explanation.outputs.length * (inputWidth + 1)
-    const explainer = batcherFor('explain', width)
-    models.set(manifest.name, {
-      ...common,
-      run: inPlace({ ...place, nsPerRow }, trees.predict, batcher),
-      explanation: {
-        outputs: explanation.outputs,
-        run: lazily(() =>
-          inPlace({ ...place, nsPerRow: explanation.nsPerRow() }, explanation.explain, explainer),
-        ),
-      },
+  for (const entry of entries) {
+    const { name, version } = entry.manifest
+    const model = await createServedModel(entry, entry.file, {
+      pool,
+      tracing,
+      metrics: metrics.forModel(name, version),
+      batchRowsMax: config.PREDICT_BATCH_ROWS_MAX,
+      queueRowsMax: config.PREDICT_QUEUE_ROWS_MAX,
+      inPlaceUsMax: config.PREDICT_IN_PLACE_US_MAX,
     })
+    models.set(name, model)
   }
   metrics.watch({
-    queuedRows: () => batchers.reduce((sum, { queuedRows }) => sum + queuedRows, 0),
+    queuedRows: () => models.values().reduce((sum, model) => sum + model.queuedRows(), 0),
     threads: () => pool.threads,
     stuckThreads: () => pool.stuckThreads,
   })
@@ -156,12 +122,6 @@ export async function openInference(deps: {
     requireReady,
     stop: () => pool.close(),
   }
-}
-
-/** Made when it is asked for first. */
-function lazily(make: () => RunModel): RunModel {
-  let made: RunModel | undefined
-  return (...asked) => (made ??= make())(...asked)
 }
 
 const fileOf = ({ manifest, path }: ModelEntry): ModelFile => ({

@@ -10,9 +10,9 @@ import { inferRequestSchema } from './open-inference/infer-request.ts'
 import type { Infer, InferAnswer } from './open-inference/infer.ts'
 import { inputTensors, outputTensors } from './open-inference/model-tensors.ts'
 import { DATATYPE_BYTES } from './open-inference/tensor.ts'
-import type { ServedModel } from './predictions.ts'
 import { inferenceProblems } from './problems.ts'
 import type { ReadableModels } from './readable-models.ts'
+import type { ServedModel } from './served-model.ts'
 
 const JSON_LENGTH = 'inference-header-content-length'
 const EXTENSIONS = [

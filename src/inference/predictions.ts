@@ -3,30 +3,10 @@ import { type Fault, invalid, within } from '../gateway/problems.ts'
 import type { Answers } from './answers.ts'
 import type { IsAbandoned } from './batcher.ts'
 import { type Described, describe } from './describe.ts'
-import type { Encoder, Features, Matrix } from './features.ts'
-import type { RunModel } from './in-place.ts'
-import type { ModelMetrics } from './inference-metrics.ts'
+import type { Features, Matrix } from './features.ts'
 import type { Manifest } from './manifest.ts'
 import type { ReadableModels } from './readable-models.ts'
-
-/** A model that serves. */
-export interface ServedModel {
-  manifest: Manifest
-  /** Of the model file. */
-  digest: string
-  encode: Encoder
-  run: RunModel
-  /** Of trees, which can say why. */
-  explanation:
-    | {
-        /** Of which class each tells, by its position; none of a number. */
-        outputs: readonly (number | undefined)[]
-        /** @returns for each output a contribution a column, and then the expected value. */
-        run: RunModel
-      }
-    | undefined
-  metrics: ModelMetrics
-}
+import type { ServedModel } from './served-model.ts'
 
 interface Prediction extends Described {
   /** Of a request that asks for it: for each row why. */

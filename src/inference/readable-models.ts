@@ -1,8 +1,8 @@
 import type { Access } from '../gateway/access.ts'
 import type { Principal } from '../gateway/principal.ts'
 import type { Problem } from '../gateway/problem.ts'
-import type { ServedModel } from './predictions.ts'
 import { inferenceProblems } from './problems.ts'
+import type { ServedModel } from './served-model.ts'
 
 const KIND = 'model'
 

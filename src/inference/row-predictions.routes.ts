@@ -4,7 +4,6 @@ import { problems } from '../gateway/problems.ts'
 import { type Route, route } from '../gateway/route.ts'
 import type { Answers } from './answers.ts'
 import type { ModelInput } from './manifest.ts'
-import type { ServedModel } from './predictions.ts'
 import { inferenceProblems } from './problems.ts'
 import type { ReadableModels } from './readable-models.ts'
 import { BadRow } from './rows/bad-row.ts'
@@ -12,6 +11,7 @@ import { type CsvRow, readCsv } from './rows/csv-rows.ts'
 import { readNdjson } from './rows/ndjson-rows.ts'
 import { type AskedRow, predictedRows, streamOf } from './rows/predicted-rows.ts'
 import { createRowWriter, type RowWriter } from './rows/row-writers.ts'
+import type { ServedModel } from './served-model.ts'
 
 const FORMATS = {
   'application/json': 'json',

@@ -3,13 +3,13 @@ import { join } from 'node:path'
 import type { Comparison } from './compare.ts'
 import { CONNECTIONS } from './load.ts'
 import { bun, productSettings, signIn } from './product.ts'
+import { benchRows, MODEL } from './rows.ts'
 
 const ECHO = 'raw JSON echo'
 const PRODUCT = 'product'
 const ONE_BY_ONE = 'product, one call a row'
 const FASTIFY = 'Fastify, one call a row'
 
-const MODEL = join(import.meta.dir, 'models/trees/1')
 const BODIES = 4000
 const TOLERANCE = 1e-9
 
@@ -23,7 +23,7 @@ interface Golden {
 export async function predict(scratch: string): Promise<Comparison> {
   const golden = (await Bun.file(join(MODEL, 'golden.json')).json()) as Golden
   const bodies = join(scratch, 'bodies.txt')
-  await Bun.write(bodies, rows(golden).map(bodyOf).join('\n'))
+  await Bun.write(bodies, (await benchRows(BODIES)).map(bodyOf).join('\n'))
 
   const authorization = await signIn(scratch)
   const main = { command: bun('src/main.ts') }
@@ -72,18 +72,6 @@ const times = (other: string) => ({
 
 const requestOf = (features: unknown) => ({ model_type: 'trees', features })
 const bodyOf = (row: unknown) => JSON.stringify(requestOf([row]))
-
-/**
- * Rows that differ, since the same row again and again takes the same way through every tree, which
- * a processor learns; and that are the same in every run.
- */
-function rows({ features: [first = {}] }: Golden): Record<string, number>[] {
-  const numberOf = (cell: string) =>
-    Math.round((Bun.hash.xxHash32(cell) / 2 ** 32 - 0.5) * 4e3) / 1e3
-  return Array.from({ length: BODIES }, (_, row) =>
-    Object.fromEntries(Object.keys(first).map((name) => [name, numberOf(`${row} ${name}`)])),
-  )
-}
 
 function isGolden(answer: Golden, golden: Golden): boolean {
   return (

@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util'
 import { auth } from './auth.bench.ts'
 import { type Comparison, measure } from './compare.ts'
 import { drivers } from './drivers.bench.ts'
+import { explain } from './explain.bench.ts'
 import { gateway } from './gateway.bench.ts'
 import { login } from './login.bench.ts'
 import { predict } from './predict.bench.ts'
@@ -19,6 +20,7 @@ const cases: Record<string, (scratch: string) => Promise<(Comparison | Race)[]>>
   auth: async (scratch) => [await auth(scratch)],
   login: async (scratch) => [await login(scratch)],
   predict: async (scratch) => [await predict(scratch)],
+  explain,
   drivers,
 }
 const usage = `Usage: scripts/bench [--rounds N] [--seconds N] [${Object.keys(cases).join('|')} ...]`

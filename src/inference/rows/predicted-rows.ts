@@ -2,7 +2,7 @@ import { type Fault, invalid, within } from '../../gateway/problems.ts'
 import type { Answers } from '../answers.ts'
 import type { IsAbandoned } from '../batcher.ts'
 import { describe } from '../describe.ts'
-import type { ServedModel } from '../predictions.ts'
+import type { ServedModel } from '../served-model.ts'
 import { BadRow } from './bad-row.ts'
 import type { RowWriter } from './row-writers.ts'
 

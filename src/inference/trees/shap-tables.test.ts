@@ -56,3 +56,13 @@ test.each([1, 2, 8, 9, 11])('%p features, one below the other, are looked up', (
     expect(shares.reduce((total, share) => total + share, 0)).toBeCloseTo(sum, 5)
   }
 })
+
+test('tables are made a little at a time, or at once where rows come before', () => {
+  const ensemble = chain(11)
+  const values = rowsOf(5, 11)
+  const slowly = createShapTables(ensemble)!
+  let slices = 1
+  while (!slowly.prepare(0)) slices++
+  expect(slices).toBeGreaterThan(1)
+  expect(slowly.explain(5, values)).toEqual(createShapTables(ensemble)!.explain(5, values))
+})

@@ -62,8 +62,8 @@ export function createShapTables(ensemble: TreeEnsemble): ShapTables | undefined
   const blocks: number[] = []
   const stepsTo = new Int32Array(plans.length)
   const blocksTo = new Int32Array(plans.length)
+  const tasks: { block: Block; offset: number }[] = []
   let offset = 0
-  const fill = createFiller(ensemble)
   for (const [tree, plan] of plans.entries()) {
     for (const { place, from, toFirst, toSecond, bit } of plan.steps) {
       steps.push(place, from, toFirst, toSecond, ~(1 << bit))
@@ -72,10 +72,21 @@ export function createShapTables(ensemble: TreeEnsemble): ShapTables | undefined
       const { register, asked, splits, features } = block
       blocks.push(register, asked.length, splits.length, features.length, offset)
       blocks.push(...splits, ...features)
-      offset = fill(block, tables, offset)
+      tasks.push({ block, offset })
+      offset += 2 ** (asked.length + splits.length) * features.length
     }
     stepsTo[tree] = steps.length
     blocksTo[tree] = blocks.length
+  }
+
+  const fill = createFiller(ensemble)
+  function prepare(ms: number): boolean {
+    const end = performance.now() + ms
+    for (let task = tasks.pop(); task !== undefined; task = tasks.pop()) {
+      fill(task.block, tables, task.offset)
+      if (performance.now() > end) break
+    }
+    return tasks.length === 0
   }
 
   const expected = expectedSums(ensemble)
@@ -133,7 +144,9 @@ export function createShapTables(ensemble: TreeEnsemble): ShapTables | undefined
   return {
     bytes: tables.byteLength,
     nsPerRow: (step.length / 5 + block.length) * TABLE_NS,
+    prepare,
     explain(rows, values) {
+      if (tasks.length > 0) prepare(Infinity)
       const result = new Float64Array(rows * groups * stride)
       for (let row = 0; row < rows; row++) explainRow(values, row, result)
       return result
@@ -198,7 +211,7 @@ function splitsBelow({ first }: TreeEnsemble, top: number, most: number): number
   return most < 0 ? undefined : found
 }
 
-/** Writes the table of a block. @returns where the next begins. */
+/** Writes the table of a block. */
 function createFiller(ensemble: TreeEnsemble) {
   const bitOf = new Map<number, number>()
   const columnOf = new Map<number, number>()
@@ -223,7 +236,6 @@ function createFiller(ensemble: TreeEnsemble) {
       walker.below(place, asked, (index) => (pattern >>> index) & 1)
       for (const feature of features) into[at++] = sums[feature]!
     }
-    return at
   }
 }
 
@@ -231,6 +243,8 @@ function createFiller(ensemble: TreeEnsemble) {
 export interface Explainer {
   /** About how long a row takes. */
   nsPerRow: number
+  /** Computes what rows need beforehand, for so long. @returns whether all of it is there. */
+  prepare(ms: number): boolean
   /** As `contributions`. */
   explain(rows: number, values: Float64Array): Float64Array
 }
@@ -240,6 +254,7 @@ export function createExplainer(ensemble: TreeEnsemble): Explainer {
   if (tables !== undefined) return tables
   return {
     nsPerRow: walkNs(ensemble),
+    prepare: () => true,
     explain: (rows, values) => contributions(ensemble, rows, values),
   }
 }

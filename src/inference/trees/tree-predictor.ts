@@ -24,6 +24,8 @@ export interface TreePredictor {
     outputs: readonly (number | undefined)[]
     /** About how long a row takes. */
     nsPerRow(): number
+    /** Computes what rows need beforehand, for so long. @returns whether all of it is there. */
+    prepare(ms: number): boolean
     /**
      * Why the sums are what they are, before the link makes answers of them.
      *
@@ -63,6 +65,7 @@ function createTreePredictor(model: TreeModel): TreePredictor {
     explanation: {
       outputs: outputsOf(model),
       nsPerRow: () => explainer().nsPerRow,
+      prepare: (ms) => explainer().prepare(ms),
       explain(rows, values) {
         const shares = explainer().explain(rows, values)
         const { divisor } = ensemble

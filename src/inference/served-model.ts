@@ -1,0 +1,115 @@
+import type { Tracing } from '../platform/tracing/tracing.ts'
+import { Batcher, type InferencePool, type Timings } from './batcher.ts'
+import { createEncoder, type Encoder } from './features.ts'
+import { inPlace, type RunModel } from './in-place.ts'
+import type { ModelMetrics } from './inference-metrics.ts'
+import type { ModelFile, Task } from './inference.worker.ts'
+import type { Manifest } from './manifest.ts'
+import type { ModelEntry } from './registry.ts'
+import { openTreePredictor, type TreePredictor } from './trees/tree-predictor.ts'
+
+/** A model that serves. */
+export interface ServedModel {
+  manifest: Manifest
+  /** Of the model file. */
+  digest: string
+  encode: Encoder
+  run: RunModel
+  /** Of trees, which can say why. */
+  explanation:
+    | {
+        /** Of which class each tells, by its position; none of a number. */
+        outputs: readonly (number | undefined)[]
+        /** @returns for each output a contribution a column, and then the expected value. */
+        run: RunModel
+      }
+    | undefined
+  metrics: ModelMetrics
+  /** That wait for a thread. */
+  queuedRows(): number
+}
+
+/** What is computed beforehand takes the request thread no longer at a time. */
+const SLICE_MS = 2
+
+/** Explanations are no inferences: the statistics do not count them. */
+const UNCOUNTED: Timings = { queued() {}, ran() {} }
+
+/** @throws {UnreadableModel} */
+export async function createServedModel(
+  { manifest, digest }: ModelEntry,
+  file: ModelFile,
+  deps: {
+    pool: InferencePool
+    metrics: ModelMetrics
+    tracing: Tracing
+    batchRowsMax: number
+    queueRowsMax: number
+    /** For one request, of trees that are evaluated where they are asked. */
+    inPlaceUsMax: number
+  },
+): Promise<ServedModel> {
+  const { metrics, tracing, inPlaceUsMax } = deps
+  const { key, inputWidth } = file
+  const observe = (rows: number) => metrics.batch(rows)
+  const batchers: Batcher[] = []
+
+  function batcherFor(task: Task, outputWidth: number, timings: Timings): Batcher {
+    const model = { key, inputWidth, outputWidth }
+    const batcher = new Batcher({ ...deps, model, task, observe, timings })
+    batchers.push(batcher)
+    return batcher
+  }
+
+  function explanationOf({ explanation }: TreePredictor): ServedModel['explanation'] {
+    const { outputs, explain } = explanation
+    const batcher = batcherFor('explain', outputs.length * (inputWidth + 1), UNCOUNTED)
+    const run = whenPrepared(explanation, batcher, () => {
+      const nsPerRow = explanation.nsPerRow()
+      const place = { key, nsPerRow, microsecondsMax: inPlaceUsMax, tracing, observe }
+      return inPlace({ ...place, timings: UNCOUNTED }, explain, batcher)
+    })
+    return { outputs, run: inPlaceUsMax === 0 ? runBy(batcher) : run }
+  }
+
+  const batcher = batcherFor('predict', file.outputWidth, metrics)
+  const trees = openTreePredictor(await Bun.file(file.path).bytes())
+  const place = { key, microsecondsMax: inPlaceUsMax, tracing, observe, timings: metrics }
+  return {
+    manifest,
+    digest,
+    encode: createEncoder(manifest),
+    run:
+      trees === undefined
+        ? runBy(batcher)
+        : inPlace({ ...place, nsPerRow: trees.nsPerRow }, trees.predict, batcher),
+    explanation: trees && explanationOf(trees),
+    metrics,
+    queuedRows: () => batchers.reduce((sum, { queuedRows }) => sum + queuedRows, 0),
+  }
+}
+
+const runBy =
+  (batcher: Batcher): RunModel =>
+  (...asked) =>
+    batcher.predict(...asked)
+
+/** By the threads until what rows need is there, computed a little at a time from the first request on. */
+function whenPrepared(
+  { prepare }: TreePredictor['explanation'],
+  batcher: Batcher,
+  make: () => RunModel,
+): RunModel {
+  let run: RunModel | undefined
+  let isPreparing = false
+  function goOn(): void {
+    if (prepare(SLICE_MS)) run = make()
+    else setImmediate(goOn)
+  }
+  return (...asked) => {
+    if (run !== undefined) return run(...asked)
+    if (!isPreparing) setImmediate(goOn)
+    isPreparing = true
+    return batcher.predict(...asked)
+  }
+}
