@@ -1,7 +1,5 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 
-import type { ModelFile } from './inference.worker.ts'
-
 /** A model that ONNX Runtime runs. */
 export interface OnnxSession {
   /** @returns row by row, `outputWidth` a row. */
@@ -17,7 +15,12 @@ export async function openOnnxSession({
   path,
   inputWidth,
   outputWidth,
-}: ModelFile): Promise<OnnxSession> {
+}: {
+  path: string
+  /** Columns of the one input, and of the first output. */
+  inputWidth: number
+  outputWidth: number
+}): Promise<OnnxSession> {
   const session = await InferenceSession.create(path, OPTIONS)
   const [input] = session.inputMetadata
   const [output] = session.outputMetadata
