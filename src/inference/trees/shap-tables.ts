@@ -2,7 +2,7 @@ import { isMember, look, type TreeEnsemble } from './tree-ensemble.ts'
 import { type Asked, contributions, createShapWalker, expectedSums } from './tree-shap.ts'
 
 /** A table has a row for each of 2^bits ways to come by. */
-const BITS_MAX = 8
+const BITS_MAX = 10
 /** Of a leaf alone, which can't be cut further. */
 const LEAF_BITS_MAX = 11
 const BYTES_MAX = 64 * 2 ** 20
