@@ -27,6 +27,7 @@ import { securityHeaders } from './security-headers.ts'
 import { type Endpoint, serverSpan } from './server-span.ts'
 import { createSessionCookie } from './session-cookie.ts'
 import { inTime, type Patience } from './time-limit.ts'
+import { createTurns, type Leave } from './turns.ts'
 import { type Arrival, type Connection, Context, type Visit } from './visit.ts'
 
 export interface GatewayDeps {
@@ -75,6 +76,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
   })
   const requestMetrics = createRequestMetrics(metrics)
   const outages = createOutageLog(log)
+  const enter = createTurns()
   const fixedHeaders = securityHeaders(config.PUBLIC_URL)
   const limit = (name: string, requestsPerMinute: number) =>
     createRateLimit({ limits: counters, name, requestsPerMinute })
@@ -129,10 +131,11 @@ export function createGateway(deps: GatewayDeps): Gateway {
       'span.id': trace.spanId,
     }
     if (visit.recordedTrace !== undefined) context[recorded] = true
-    return logContext.run(context, () => answer(mounted, visit))
+    const leave = enter()
+    return logContext.run(context, () => answer(mounted, visit, leave))
   }
 
-  async function answer(mounted: Mounted, visit: Visit): Promise<Response> {
+  async function answer(mounted: Mounted, visit: Visit, leave: Leave): Promise<Response> {
     requestMetrics.active.inc()
     let response: Response
     try {
@@ -151,6 +154,8 @@ export function createGateway(deps: GatewayDeps): Gateway {
     if (visit.recordedTrace !== undefined) {
       tracing.record(serverSpan(visit, visit.recordedTrace, mounted.endpoint, response.status))
     }
+    const turn = leave()
+    if (turn !== undefined) await turn
     return response
   }
 

@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test'
 import { join } from 'node:path'
 
+import { refusal } from '../../tests/support/refusal.ts'
 import { createNoTracing } from '../platform/tracing/none.ts'
 import type { Batcher } from './batcher.ts'
 import { inPlace } from './in-place.ts'
@@ -11,7 +12,7 @@ const trees = openTreePredictor(await Bun.file(MODEL).bytes())!
 const tracing = createNoTracing()
 const isAbandoned = () => false
 
-function open(microsecondsMax: number) {
+function open(microsecondsMax: number, predict = trees.predict) {
   const handed: number[] = []
   const observed: number[] = []
   const batcher = {
@@ -20,29 +21,59 @@ function open(microsecondsMax: number) {
       return Promise.resolve(new Float64Array(rows * trees.outputWidth))
     },
   } as unknown as Batcher
-  const { nsPerRow } = trees
-  const observe = (rows: number) => void observed.push(rows)
+  const { nsPerRow, inputWidth, outputWidth } = trees
   const options = {
     key: 'trees/1',
     microsecondsMax,
     nsPerRow,
+    inputWidth,
+    outputWidth,
     tracing,
-    observe,
+    observe: (rows: number) => void observed.push(rows),
     timings: { queued() {}, ran() {} },
   }
-  const run = inPlace(options, trees.predict, batcher)
-  return { run, handed, observed }
+  return { run: inPlace(options, predict, batcher), handed, observed }
 }
+const rowsOf = (rows: number, seed: number) =>
+  Float64Array.from({ length: rows * 10 }, (_, at) => Math.sin(at * 12.9898 + seed) * 2)
 
-test('what takes no longer than it may is answered at once, and the rest by the threads', async () => {
+test('what takes no longer than it may is answered here, and the rest by the threads', async () => {
   const rows = Math.floor(500_000 / trees.nsPerRow)
   const { run, handed, observed } = open(500)
-  const few = run(rows, new Float64Array(rows * 10), isAbandoned)
-  expect(few).toBeInstanceOf(Float64Array)
-  const many = run(rows + 1, new Float64Array((rows + 1) * 10), isAbandoned)
-  expect(many).toBeInstanceOf(Promise)
-  await many
+  await run(rows, new Float64Array(rows * 10), isAbandoned)
+  await run(rows + 1, new Float64Array((rows + 1) * 10), isAbandoned)
   expect([handed, observed]).toEqual([[rows + 1], [rows]])
+})
+
+test('what comes in one turn is answered together, and each gets its own rows', async () => {
+  const { run, observed } = open(500)
+  const sizes = [1, 3, 1, 70, 2, 40, 30]
+  const answers = await Promise.all(
+    sizes.map(async (rows, seed) => run(rows, rowsOf(rows, seed), isAbandoned)),
+  )
+  // Up to 64 rows a call; a request is never cut.
+  expect(observed).toEqual([5, 70, 42, 30])
+  for (const [seed, rows] of sizes.entries()) {
+    expect(answers[seed]).toEqual(trees.predict(rows, rowsOf(rows, seed)))
+  }
+  await run(1, rowsOf(1, 9), isAbandoned)
+  expect(observed.at(-1)).toBe(1)
+})
+
+test('a failure is told to all whose rows were in the call, and to no other', async () => {
+  let calls = 0
+  const { run } = open(500, (rows, values) => {
+    calls += 1
+    if (calls === 1) throw new Error('broken')
+    return trees.predict(rows, values)
+  })
+  const bad = [
+    refusal(Promise.resolve(run(40, rowsOf(40, 1), isAbandoned))),
+    refusal(Promise.resolve(run(20, rowsOf(20, 2), isAbandoned))),
+  ]
+  const good = run(30, rowsOf(30, 3), isAbandoned)
+  for (const each of bad) expect(await each).toMatchObject({ message: 'broken' })
+  expect(await good).toEqual(trees.predict(30, rowsOf(30, 3)))
 })
 
 test('at 0 nothing is evaluated in place', async () => {

@@ -1,4 +1,4 @@
-import { beginSpan, type Tracing } from '../platform/tracing/tracing.ts'
+import { type BegunSpan, beginSpan, type Tracing } from '../platform/tracing/tracing.ts'
 import type { Batcher, IsAbandoned, Timings } from './batcher.ts'
 
 /** Answers rows for one model: at once, or when its turn comes. */
@@ -9,9 +9,27 @@ export type RunModel = (
   isUrgent?: boolean,
 ) => Float64Array | Promise<Float64Array>
 
+/** Rows that go down the trees together; further ones gain nothing. */
+const TOGETHER_ROWS = 64
+/** Requests that came at once are answered for so long; then others get their turn. */
+const TURN_MS = 4
+
+interface Asked {
+  rows: number
+  values: Float64Array
+  askedAt: number
+  span: BegunSpan | undefined
+  resolve: (answers: Float64Array) => void
+  reject: (error: unknown) => void
+}
+
 /**
  * Trees are evaluated where they are asked for as long as that takes less than to hand rows to another
  * thread; what would hold up other requests goes there.
+ *
+ * Requests that were read in one turn of the event loop are answered together at its end: their rows share
+ * a walk down each tree, and their answers leave one after the other, which wakes a client once and not for
+ * each.
  */
 export function inPlace(
   options: {
@@ -19,6 +37,9 @@ export function inPlace(
     /** For one request; 0 sends everything to the threads. */
     microsecondsMax: number
     nsPerRow: number
+    /** Of what is asked, and of what is answered. */
+    inputWidth: number
+    outputWidth: number
     tracing: Tracing
     /** Hears the size of each call. */
     observe: (rows: number) => void
@@ -27,16 +48,65 @@ export function inPlace(
   run: (rows: number, values: Float64Array) => Float64Array,
   batcher: Batcher,
 ): RunModel {
-  const { key, tracing, observe, timings } = options
+  const { key, inputWidth, outputWidth, tracing, observe, timings } = options
   const rowsMax = Math.floor((options.microsecondsMax * 1000) / options.nsPerRow)
+  let waiting: Asked[] = []
+
+  function takeTurn(): void {
+    const startedAt = performance.now()
+    let from = 0
+    while (from < waiting.length && performance.now() - startedAt < TURN_MS) {
+      let to = from
+      let rows = 0
+      while (to < waiting.length && (to === from || rows + waiting[to]!.rows <= TOGETHER_ROWS)) {
+        rows += waiting[to]!.rows
+        to += 1
+      }
+      answer(waiting.slice(from, to), rows)
+      from = to
+    }
+    waiting = waiting.slice(from)
+    if (waiting.length > 0) setImmediate(takeTurn)
+  }
+
+  function answer(asked: readonly Asked[], rows: number): void {
+    const startedAt = performance.now()
+    observe(rows)
+    try {
+      const answers = run(rows, valuesOf(asked, rows))
+      timings.ran(rows, performance.now() - startedAt)
+      let at = 0
+      for (const { rows: count, askedAt, span, resolve } of asked) {
+        timings.queued(startedAt - askedAt)
+        span?.end({ 'model.key': key, 'batch.rows': rows })
+        resolve(asked.length === 1 ? answers : answers.slice(at, at + count * outputWidth))
+        at += count * outputWidth
+      }
+    } catch (error) {
+      for (const { span, reject } of asked) {
+        span?.end({ 'model.key': key, 'batch.rows': rows }, error)
+        reject(error)
+      }
+    }
+  }
+
+  function valuesOf(asked: readonly Asked[], rows: number): Float64Array {
+    if (asked.length === 1) return asked[0]!.values
+    const values = new Float64Array(rows * inputWidth)
+    let at = 0
+    for (const each of asked) {
+      values.set(each.values, at)
+      at += each.values.length
+    }
+    return values
+  }
+
   return (rows, values, isAbandoned, isUrgent) => {
     if (rows > rowsMax) return batcher.predict(rows, values, isAbandoned, isUrgent)
-    observe(rows)
-    const span = beginSpan(tracing, `run ${key}`, 'internal')
-    const startedAt = performance.now()
-    const answers = run(rows, values)
-    timings.ran(rows, performance.now() - startedAt)
-    span?.end({ 'model.key': key, 'batch.rows': rows })
-    return answers
+    return new Promise((resolve, reject) => {
+      if (waiting.length === 0) setImmediate(takeTurn)
+      const span = beginSpan(tracing, `run ${key}`, 'internal')
+      waiting.push({ rows, values, askedAt: performance.now(), span, resolve, reject })
+    })
   }
 }

@@ -53,6 +53,7 @@ export async function createServedModel(
   const { key, inputWidth } = file
   const observe = (rows: number) => metrics.batch(rows)
   const batchers: Batcher[] = []
+  const place = { key, microsecondsMax: inPlaceUsMax, inputWidth, tracing, observe }
 
   function batcherFor(task: Task, outputWidth: number, timings: Timings): Batcher {
     const model = { key, inputWidth, outputWidth }
@@ -63,18 +64,18 @@ export async function createServedModel(
 
   function explanationOf({ explanation }: TreePredictor): ServedModel['explanation'] {
     const { outputs, explain } = explanation
-    const batcher = batcherFor('explain', outputs.length * (inputWidth + 1), UNCOUNTED)
+    const outputWidth = outputs.length * (inputWidth + 1)
+    const batcher = batcherFor('explain', outputWidth, UNCOUNTED)
     const run = whenPrepared(explanation, batcher, () => {
       const nsPerRow = explanation.nsPerRow()
-      const place = { key, nsPerRow, microsecondsMax: inPlaceUsMax, tracing, observe }
-      return inPlace({ ...place, timings: UNCOUNTED }, explain, batcher)
+      return inPlace({ ...place, nsPerRow, outputWidth, timings: UNCOUNTED }, explain, batcher)
     })
     return { outputs, run: inPlaceUsMax === 0 ? runBy(batcher) : run }
   }
 
-  const batcher = batcherFor('predict', file.outputWidth, metrics)
+  const { outputWidth } = file
+  const batcher = batcherFor('predict', outputWidth, metrics)
   const trees = openTreePredictor(await Bun.file(file.path).bytes())
-  const place = { key, microsecondsMax: inPlaceUsMax, tracing, observe, timings: metrics }
   return {
     manifest,
     digest,
@@ -82,7 +83,11 @@ export async function createServedModel(
     run:
       trees === undefined
         ? runBy(batcher)
-        : inPlace({ ...place, nsPerRow: trees.nsPerRow }, trees.predict, batcher),
+        : inPlace(
+            { ...place, nsPerRow: trees.nsPerRow, outputWidth, timings: metrics },
+            trees.predict,
+            batcher,
+          ),
     explanation: trees && explanationOf(trees),
     metrics,
     queuedRows: () => batchers.reduce((sum, { queuedRows }) => sum + queuedRows, 0),
