@@ -142,13 +142,16 @@ export class Batcher {
     const { pool, tracing } = this.#options
     const watch = tracing.driver === 'none' ? undefined : () => this.#watch(slices)
     pool
-      .run(() => {
-        this.#isAsking = false
-        slices = this.#take()
-        sentAt = performance.now()
-        if (this.#queue.length > 0 || this.#alone.length > 0) this.#ask()
-        return slices.length === 0 ? undefined : this.#batchOf(slices)
-      }, watch)
+      .run(
+        () => {
+          this.#isAsking = false
+          slices = this.#take()
+          sentAt = performance.now()
+          if (this.#queue.length > 0 || this.#alone.length > 0) this.#ask()
+          return slices.length === 0 ? undefined : this.#batchOf(slices)
+        },
+        { watch },
+      )
       .then(
         (outputs) => outputs && this.#deliver(slices, outputs, performance.now() - sentAt),
         (error: unknown) => this.#fail(slices, error),

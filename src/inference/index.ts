@@ -136,7 +136,7 @@ async function openPool(config: Config, start: ModelFile[], log: Log): Promise<I
     const { pool } = await Pool.open<ModelFile[], undefined, Batch, Float64Array>({
       name: 'inference',
       script: new URL('inference.worker.ts', import.meta.url),
-      start,
+      start: () => start,
       threads: config.WORKERS,
       // Each model asks for one thread at a time.
       queueMax: start.length + 1,

@@ -19,7 +19,7 @@ async function openPool(threads: number) {
   const { pool } = await Pool.open<ModelFile[], undefined, Batch, Float64Array>({
     name: 'inference',
     script: new URL('inference.worker.ts', import.meta.url),
-    start: [model],
+    start: () => [model],
     threads,
     queueMax: 100,
     runTimeoutMs: 10_000,

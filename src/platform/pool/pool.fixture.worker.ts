@@ -15,6 +15,8 @@ export interface FixtureStart {
     gates: number
     /** Counts up while the thread lives. */
     beats: number
+    /** Counts up with each job that asks for it. */
+    counts: number
   }
 }
 
@@ -26,6 +28,7 @@ export type FixtureJob =
   | { type: 'fail'; reason: string }
   /** Ends the thread by an error that nobody catches. */
   | { type: 'throw' }
+  | { type: 'count' }
   | { type: 'exit' }
   /** Answers, and ends the thread after that. */
   | { type: 'exitLater' }
@@ -70,6 +73,9 @@ serveWorker<FixtureStart, number, FixtureJob, FixtureResult>({
           throw new Error('outside of the job')
         }, 0)
         return new Promise(() => {})
+      case 'count':
+        Atomics.add(start.memory, start.cells.counts + thread, 1)
+        return { thread, value: undefined }
       case 'exit':
         return process.exit(0)
       case 'exitLater':

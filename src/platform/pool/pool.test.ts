@@ -15,8 +15,9 @@ const cells = {
   hangs: 3,
   gates: FIRST_GATE,
   beats: FIRST_GATE + THREADS_MAX,
+  counts: FIRST_GATE + 2 * THREADS_MAX,
 }
-const CELLS = FIRST_GATE + 2 * THREADS_MAX
+const CELLS = FIRST_GATE + 3 * THREADS_MAX
 
 const closing: (() => Promise<void>)[] = []
 afterEach(async () => {
@@ -41,7 +42,7 @@ async function openPool({ refusals = 0, hangs = false, ...options }: Settings = 
   const { pool, ready } = await Pool.open<FixtureStart, number, FixtureJob, FixtureResult>({
     name: 'fixture',
     script: new URL('pool.fixture.worker.ts', import.meta.url),
-    start: { memory, cells },
+    start: () => ({ memory, cells }),
     threads: 1,
     queueMax: 10,
     runTimeoutMs: 5000,
@@ -68,6 +69,10 @@ async function openPool({ refusals = 0, hangs = false, ...options }: Settings = 
     refuse: (times: number) => Atomics.store(memory, cells.refusals, times),
     attempts: () => Atomics.load(memory, cells.attempts),
     released: () => Atomics.load(memory, cells.released),
+    counts: () =>
+      Array.from({ length: Atomics.load(memory, cells.attempts) }, (_, thread) =>
+        Atomics.load(memory, cells.counts + thread),
+      ),
     beats: (thread: number) => Atomics.load(memory, cells.beats + thread),
   }
 }
@@ -153,12 +158,9 @@ describe('jobs', () => {
     const times: { startedAt: number; endedAt: number }[] = []
     const askedAt = epochMs()
     const watch = () => (time: (typeof times)[number]) => void times.push(time)
-    await pool.run(() => ({ type: 'echo', value: 'a' }), watch)
-    await refusal(pool.run(() => ({ type: 'fail', reason: 'no' }), watch))
-    await pool.run(
-      () => ({ type: 'echo', value: 'b' }),
-      () => undefined,
-    )
+    await pool.run(() => ({ type: 'echo', value: 'a' }), { watch })
+    await refusal(pool.run(() => ({ type: 'fail', reason: 'no' }), { watch }))
+    await pool.run(() => ({ type: 'echo', value: 'b' }), { watch: () => undefined })
     expect(times.length).toBe(2)
     for (const { startedAt, endedAt } of times) {
       expect(startedAt).toBeGreaterThanOrEqual(askedAt)
@@ -173,6 +175,74 @@ describe('jobs', () => {
     expect(await refusal(pool.run(() => unsendable))).toMatchObject({ name: 'DataCloneError' })
     expect(await echo('next')).toBe('next')
     expect(attempts()).toBe(1)
+  })
+})
+
+describe('a job in the background', () => {
+  test('waits for all that are not, whenever they come, and has a queue of its own', async () => {
+    const { pool, openGates, run } = await openPool({ queueMax: 2 })
+    const order: string[] = []
+    const ask = (value: string, isBackground: boolean) =>
+      pool.run(() => ({ type: 'echo', value }), { isBackground }).then(() => order.push(value))
+    const blocked = run({ type: 'block' })
+    const answered = [
+      ask('later', true),
+      ask('last', true),
+      ask('first', false),
+      ask('next', false),
+    ]
+    expect(await refusal(ask('no more', true))).toMatchObject({ failure: 'full' })
+    openGates()
+    await blocked
+    await Promise.all(answered)
+    expect(order).toEqual(['first', 'next', 'later', 'last'])
+  })
+})
+
+describe('a job for each thread', () => {
+  test('runs once on each, before what waits for any, while the others go on', async () => {
+    const { pool, echo, openGate, counts } = await openPool({ threads: 3 })
+    const blocked = [0, 1, 2].map(() => pool.run(() => ({ type: 'block' })))
+    const each = pool.runOnEach({ type: 'count' })
+    openGate(1)
+    openGate(2)
+    expect(await echo('others go on')).toBe('others go on')
+    expect(counts()[0]).toBe(0)
+    openGate(0)
+    await Promise.all([each, ...blocked])
+    expect(counts()).toEqual([1, 1, 1])
+  })
+
+  test('says what the first thread says that refuses, and nothing of one that ends', async () => {
+    const { pool } = await openPool({ threads: 2 })
+    expect(await refusal(pool.runOnEach({ type: 'fail', reason: 'no room' }))).toMatchObject({
+      failure: 'failed',
+      message: 'no room',
+    })
+    await pool.runOnEach({ type: 'exit' })
+    await until(() => pool.threads === 2)
+  })
+
+  test('waits for a thread that is starting, and is not missed by one that was stuck', async () => {
+    const { pool, run, openGates, counts, attempts } = await openPool({ runTimeoutMs: 50 })
+    await refusal(run({ type: 'block' }))
+    // The first is stuck, and its replacement on its way.
+    await until(() => attempts() === 2)
+    await pool.runOnEach({ type: 'count' })
+    expect(counts()).toEqual([0, 1])
+    openGates()
+    await until(() => pool.stuckThreads === 0)
+    expect(await run({ type: 'echo', value: 'next' })).toEqual({ thread: 1, value: 'next' })
+  })
+
+  test('is refused where the pool closes', async () => {
+    const { pool, run, openGates } = await openPool()
+    const running = run({ type: 'block' })
+    const each = refusal(pool.runOnEach({ type: 'count' }))
+    const closed = pool.close()
+    expect(await each).toMatchObject({ failure: 'closed' })
+    openGates()
+    await Promise.all([running, closed])
   })
 })
 
@@ -347,7 +417,7 @@ describe('closing', () => {
     const script = `
       import { Pool } from '${import.meta.dir}/pool.ts'
       const script = new URL('file://${import.meta.dir}/pool.fixture.worker.ts')
-      const start = { memory: new Int32Array(new SharedArrayBuffer(256)), cells: ${JSON.stringify(cells)} }
+      const start = () => ({ memory: new Int32Array(new SharedArrayBuffer(256)), cells: ${JSON.stringify(cells)} })
       const { pool } = await Pool.open({ name: '', script, start, threads: 1, queueMax: 1, runTimeoutMs: 9000 })
       await pool.close()
       console.log('closed')`

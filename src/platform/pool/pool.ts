@@ -8,8 +8,8 @@ export interface PoolOptions<Start> {
   name: string
   /** A module that calls `serveWorker`. */
   script: URL
-  /** Sent to each thread before its first job. */
-  start: Start
+  /** Sent to each thread before its first job: what it is to know as of then. */
+  start: () => Start
   threads: number
   /** Jobs that may wait for a thread. */
   queueMax: number
@@ -24,8 +24,16 @@ interface Ticket<Job, Result> {
   /** Asked for when a thread is free, so that what goes out is as full as it can be. */
   take: () => Job | undefined
   watch: (() => ((time: RunTime) => void) | undefined) | undefined
+  timeoutMs: number
   resolve: (result: Result | undefined) => void
   reject: (error: unknown) => void
+}
+
+/** When a job goes: a background one after all that are not. */
+export interface RunOptions {
+  isBackground?: boolean
+  /** Asked, after `take`, who wants to hear when the job ran; it is timed for them only. */
+  watch?: (() => ((time: RunTime) => void) | undefined) | undefined
 }
 
 /** Waits before the first, second, … replacement in a row that does not start. */
@@ -46,8 +54,15 @@ export class Pool<Start, Ready, Job, Result> {
   readonly #options: PoolOptions<Start>
   readonly #members = new Set<Thread<Start, Ready, Job, Result>>()
   readonly #idle: Thread<Start, Ready, Job, Result>[] = []
+  /** Each with the time of its start. */
+  readonly #arriving = new Map<Thread<Start, Ready, Job, Result>, Promise<unknown>>()
   readonly #stuck = new Set<Thread<Start, Ready, Job, Result>>()
+  /** Stuck ones that have missed a job for each thread, so that they serve no more. */
+  readonly #outdated = new WeakSet<Thread<Start, Ready, Job, Result>>()
   readonly #waiting: Ticket<Job, Result>[] = []
+  readonly #background: Ticket<Job, Result>[] = []
+  /** Jobs for one thread each, which go before those for any. */
+  readonly #own = new Map<Thread<Start, Ready, Job, Result>, Ticket<Job, Result>[]>()
   readonly #running = new Set<Promise<void>>()
   /** Replacements on their way. */
   #starting = 0
@@ -91,20 +106,50 @@ export class Pool<Start, Ready, Job, Result> {
    * Waits for a free thread, then runs what `take` returns; `undefined` when there is nothing to do
    * any more.
    *
-   * @param watch is asked, after `take`, who wants to hear when the job ran; it is timed for them only
    * @throws {PoolError} `full`, `failed`, `crashed`, `timeout` or `closed`.
    */
-  run(
-    take: () => Job | undefined,
-    watch?: () => ((time: RunTime) => void) | undefined,
-  ): Promise<Result | undefined> {
+  run(take: () => Job | undefined, options: RunOptions = {}): Promise<Result | undefined> {
+    const { isBackground = false, watch } = options
+    const waiting = isBackground ? this.#background : this.#waiting
     return new Promise((resolve, reject) => {
       if (this.#isClosed) return reject(new PoolError('closed', 'the pool is closed'))
-      if (this.#waiting.length >= this.#options.queueMax) {
+      if (waiting.length >= this.#options.queueMax) {
         return reject(new PoolError('full', `${this.#options.queueMax} jobs are waiting`))
       }
-      this.#waiting.push({ take, watch, resolve, reject })
+      const timeoutMs = this.#options.runTimeoutMs
+      waiting.push({ take, watch, timeoutMs, resolve, reject })
       return this.#dispatch()
+    })
+  }
+
+  /**
+   * Runs a job once on each thread, one thread after the other, so that the others go on meanwhile. A
+   * thread that ends on the way has no part in it: what takes its place starts from `start`.
+   *
+   * @throws {PoolError} `failed` as the first thread that says so, `timeout`, `closed`.
+   */
+  async runOnEach(job: Job): Promise<void> {
+    for (const thread of this.#stuck) this.#outdated.add(thread)
+    for (const thread of [...this.#members, ...this.#arriving.keys()]) {
+      await this.#arriving.get(thread)?.catch(() => {})
+      if (this.#isClosed) throw new PoolError('closed', 'the pool is closed')
+      if (!this.#members.has(thread)) continue
+      try {
+        await this.#runOn(thread, job)
+      } catch (error) {
+        if (!(error instanceof PoolError) || error.failure !== 'crashed') throw error
+      }
+    }
+  }
+
+  #runOn(thread: Thread<Start, Ready, Job, Result>, job: Job): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const own = this.#own.get(thread) ?? []
+      // What is done to each thread prepares it, as its start does, and may take as long.
+      const { startTimeoutMs: timeoutMs = START_TIMEOUT_MS } = this.#options
+      const ticket = { take: () => job, watch: undefined, timeoutMs, resolve, reject }
+      this.#own.set(thread, [...own, ticket])
+      this.#dispatch()
     })
   }
 
@@ -114,7 +159,9 @@ export class Pool<Start, Ready, Job, Result> {
    */
   async close(): Promise<void> {
     this.#isClosed = true
-    for (const ticket of this.#waiting.splice(0)) {
+    const own = [...this.#own.values()].flat()
+    this.#own.clear()
+    for (const ticket of [...this.#waiting.splice(0), ...this.#background.splice(0), ...own]) {
       ticket.reject(new PoolError('closed', 'the pool is closed'))
     }
     await Promise.all(this.#running)
@@ -127,19 +174,39 @@ export class Pool<Start, Ready, Job, Result> {
   }
 
   #dispatch(): void {
-    while (this.#idle.length > 0 && this.#waiting.length > 0) {
-      const ticket = this.#waiting.shift()!
-      // Before `take`, which may ask for another thread.
-      const thread = this.#idle.pop()!
-      const job = this.#take(ticket)
-      if (job === undefined) {
-        this.#idle.push(thread)
-        continue
-      }
-      const running = this.#run(thread, job, ticket)
-      this.#running.add(running)
-      void running.finally(() => this.#running.delete(running))
+    for (const [thread, [ticket]] of this.#own) {
+      const position = this.#idle.indexOf(thread)
+      if (ticket === undefined || position === -1) continue
+      this.#idle.splice(position, 1)
+      this.#forgetOwn(thread, ticket)
+      this.#begin(thread, ticket)
     }
+    while (this.#idle.length > 0 && this.#waiting.length + this.#background.length > 0) {
+      const ticket = (this.#waiting.shift() ?? this.#background.shift())!
+      // Before `take`, which may ask for another thread.
+      this.#begin(this.#idle.pop()!, ticket)
+    }
+  }
+
+  #begin(thread: Thread<Start, Ready, Job, Result>, ticket: Ticket<Job, Result>): void {
+    const job = this.#take(ticket)
+    if (job === undefined) return void this.#idle.push(thread)
+    const running = this.#run(thread, job, ticket)
+    this.#running.add(running)
+    void running.finally(() => this.#running.delete(running))
+  }
+
+  #forgetOwn(thread: Thread<Start, Ready, Job, Result>, ticket: Ticket<Job, Result>): void {
+    const left = (this.#own.get(thread) ?? []).filter((other) => other !== ticket)
+    if (left.length === 0) this.#own.delete(thread)
+    else this.#own.set(thread, left)
+  }
+
+  /** What was for this thread alone is not done by another. */
+  #refuseOwn(thread: Thread<Start, Ready, Job, Result>): void {
+    const own = this.#own.get(thread) ?? []
+    this.#own.delete(thread)
+    for (const ticket of own) ticket.reject(new PoolError('crashed', 'the worker ended'))
   }
 
   /** `undefined` when the ticket has been answered without a job. */
@@ -161,10 +228,10 @@ export class Pool<Start, Ready, Job, Result> {
   ): Promise<void> {
     const { promise: answered, resolve: answer } = Promise.withResolvers<void>()
     const timer = setTimeout(() => {
-      ticket.reject(new PoolError('timeout', `no answer in ${this.#options.runTimeoutMs} ms`))
+      ticket.reject(new PoolError('timeout', `no answer in ${ticket.timeoutMs} ms`))
       this.#setAside(thread)
       answer()
-    }, this.#options.runTimeoutMs)
+    }, ticket.timeoutMs)
 
     const finished = thread
       .run(job, ticket.watch?.())
@@ -186,6 +253,7 @@ export class Pool<Start, Ready, Job, Result> {
     this.#options.log.error({ pool: this.#options.name }, 'a worker thread is stuck')
     this.#members.delete(thread)
     this.#stuck.add(thread)
+    this.#refuseOwn(thread)
     this.#replace()
   }
 
@@ -194,7 +262,11 @@ export class Pool<Start, Ready, Job, Result> {
    * otherwise.
    */
   #admit(thread: Thread<Start, Ready, Job, Result>): void {
-    if (this.#isClosed || this.#members.size >= this.#options.threads) return void thread.release()
+    const isFull = this.#members.size >= this.#options.threads
+    if (this.#isClosed || isFull || this.#outdated.has(thread)) {
+      void thread.release()
+      return this.#replace()
+    }
     this.#members.add(thread)
     this.#offer(thread)
   }
@@ -203,7 +275,9 @@ export class Pool<Start, Ready, Job, Result> {
     const thread = new Thread<Start, Ready, Job, Result>(this.#options.script)
     try {
       const { start, startTimeoutMs = START_TIMEOUT_MS } = this.#options
-      const ready = await thread.start(start, startTimeoutMs)
+      const starting = thread.start(start(), startTimeoutMs)
+      this.#arriving.set(thread, starting)
+      const ready = await starting.finally(() => this.#arriving.delete(thread))
       this.#failedStarts = 0
       void thread.gone.then(() => this.#lose(thread))
       this.#admit(thread)
@@ -220,6 +294,7 @@ export class Pool<Start, Ready, Job, Result> {
     if (!this.#members.delete(thread) && !wasStuck) return
     const position = this.#idle.indexOf(thread)
     if (position !== -1) this.#idle.splice(position, 1)
+    this.#refuseOwn(thread)
     this.#options.log.error({ pool: this.#options.name }, 'a worker thread ended')
     this.#replace()
   }
