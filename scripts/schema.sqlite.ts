@@ -1,5 +1,6 @@
 // What `scripts/migrations` compares with the migrations that are there, for SQLite.
 import { authTables } from '../src/auth/tables.ts'
+import { inferenceTables } from '../src/inference/tables.ts'
 import { sqliteKit } from '../src/platform/database/columns.ts'
 import { jobTables } from '../src/platform/jobs/tables.ts'
 import { outboxTables } from '../src/platform/outbox/tables.ts'
@@ -23,5 +24,6 @@ export const {
   tickets,
   totp,
 } = authTables(sqliteKit)
+export const { adoptedModels, models, modelVersions } = inferenceTables(sqliteKit)
 export const { jobs, schedules } = jobTables(sqliteKit)
 export const { outbox, relays } = outboxTables(sqliteKit)

@@ -28,6 +28,7 @@ export async function openApp(platform: Platform) {
   const inference = await openInference({
     ...platform,
     access: auth.access,
+    ownership: auth.ownership,
     identity: auth.identity,
   })
   const system = createSystem({
@@ -58,6 +59,7 @@ export async function openApp(platform: Platform) {
     /** Begins what goes on beside the requests. @returns how to log in for the first time, once. */
     async start() {
       const firstLogin = await auth.start()
+      await inference.start(await auth.administratorId())
       await outbox.start()
       await jobs.start()
       return firstLogin

@@ -32,6 +32,9 @@ const ofApiKey = z.object({
   ...act,
 })
 
+const ofModel = z.object({ name: z.string(), ...act })
+const ofModelVersion = ofModel.extend({ version: z.int() })
+
 /** Everything that can happen and that others may hear of: event type → what it carries. */
 export const events = {
   'auth.login': ofSession.extend({ methods: z.array(z.enum(loginMethods)) }),
@@ -150,6 +153,18 @@ export const events = {
   /** All that were left: the password alone lets its owner in. */
   'auth.second_factors_removed': ofUser,
   'auth.keys_rotated': z.object({ key_id: z.string(), is_compromised: z.boolean(), ...act }),
+  'models.version_added': ofModelVersion,
+  'models.version_removed': ofModelVersion,
+  /** Which versions answer from now on, and which one is asked beside them. */
+  'models.traffic_changed': ofModel.extend({
+    split: z.array(
+      z.object({ version: z.union([z.int(), z.literal('latest')]), weight: z.number() }),
+    ),
+    shadow: z.int().nullable(),
+  }),
+  'models.loaded': ofModel,
+  'models.unloaded': ofModel,
+  'models.removed': ofModel,
   /** Told on the way, so not through the outbox: the job itself says how it stands. */
   'jobs.updated': z.object({
     id: z.string(),

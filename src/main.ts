@@ -39,7 +39,7 @@ async function start(): Promise<void> {
       storage: platform.storage.driver,
       rate_limits: platform.limits.driver,
       tracing: platform.tracing.driver,
-      models: app.modelNames,
+      models: app.modelNames(),
       workers: config.WORKERS,
       'event.duration': Math.round((performance.now() - startedAt) * 1e6),
     },

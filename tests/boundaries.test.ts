@@ -76,7 +76,10 @@ test('every import was read', async () => {
   const all = await imports()
   expect(all.length).toBeGreaterThan(100)
   expect(all).toContainEqual({ from: 'main.ts', to: 'app.ts' })
-  expect(all).toContainEqual({ from: 'inference/index.ts', to: 'inference/inference.worker.ts' })
+  expect(all).toContainEqual({
+    from: 'inference/inference.worker.ts',
+    to: 'inference/load-model.ts',
+  })
 })
 
 test('only a few files know the framework, the environment and the console', async () => {

@@ -1,4 +1,4 @@
-import type { Access } from '../gateway/access.ts'
+import type { Access, Ownership } from '../gateway/access.ts'
 import {
   type Authenticate,
   type FindIdentity,
@@ -27,11 +27,14 @@ export interface Auth {
   /** A refusal as the pages for people tell it. */
   refusalPage: (problem: Problem) => Response
   access: Access
+  ownership: Ownership
   identity: FindIdentity
   /** Creates the administrator on the first start, and says how to log in when it made up a password. */
   start(): Promise<{ username: string; password: string } | undefined>
   /** Resolves when what is written beside the requests is written. */
   stop(): Promise<void>
+  /** Of the first administrator that may log in, once there is one. */
+  administratorId(): Promise<string | null>
   /** A token for the first administrator, always by the key in the database. */
   administratorToken(): Promise<string>
   /**
@@ -101,6 +104,7 @@ export function createAuth(deps: AuthDeps): Auth {
     tellRefused: parts.refusedAccess.tell,
     refusalPage,
     access: parts.access,
+    ownership: parts.ownership,
     identity: parts.grantees.identity,
     async start() {
       await parts.keys.signing()
@@ -114,6 +118,7 @@ export function createAuth(deps: AuthDeps): Auth {
       await parts.keyUses.settled()
       await parts.refusedAccess.settled()
     },
+    administratorId: async () => (await administrators.first())?.id ?? null,
     administratorToken: async () => sessions.openFor(await firstAdministrator()),
     async resetAdministrator(name) {
       const password = randomPassword()

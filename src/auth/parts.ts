@@ -25,6 +25,7 @@ import { createBrowserEntry } from './browser-entry.ts'
 import { createAccess } from './grants/access.ts'
 import { accountGrantees, allGrantees, serviceAccountGrantees } from './grants/grantees.ts'
 import { createGrants } from './grants/grants.ts'
+import { createOwnership } from './grants/ownership.ts'
 import { createKeyStore } from './keys/key-store.ts'
 import { createKeys } from './keys/keys.ts'
 import { createSecrets } from './keys/secrets.ts'
@@ -92,6 +93,7 @@ export function createAuthParts(deps: AuthDeps) {
     serviceAccountGrantees(given),
   ])
   const grants = createGrants({ ...given, access, grantees })
+  const ownership = createOwnership({ ...given, access, grantees })
 
   const machines = createMachineParts({ ...given, tokens, keys, rights, grants, forget })
   const sessionCredentialOf = createSessionTokens({ ...given, keys, rights })
@@ -186,6 +188,7 @@ export function createAuthParts(deps: AuthDeps) {
     tickets,
     tokens,
     access,
+    ownership,
     grantees,
     verified,
     verifiedCookies,

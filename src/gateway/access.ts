@@ -1,5 +1,6 @@
 import type { AnyColumn, SQL } from 'drizzle-orm'
 
+import type { Reads, Writes } from '../platform/database/database.ts'
 import type { Principal } from './principal.ts'
 import type { Scope } from './scopes.ts'
 
@@ -47,6 +48,31 @@ export interface Access {
   /** At once for a resource that was asked for a moment ago; what was changed elsewhere counts within two seconds. */
   mayAccess(principal: Principal, action: Action, resource: Resource): boolean | Promise<boolean>
   accessible(principal: Principal, action: Action, kind: string): Accessible
+}
+
+/** Whose a resource is. */
+export interface Owner {
+  id: string
+  kind: 'user' | 'service_account'
+  name: string
+}
+
+/** Whose resources are: for the feature that makes and removes them. Auth provides it, beside `Access`. */
+export interface Ownership {
+  /** Within the write that makes a resource. An owner that it has already stays. */
+  begin(
+    tx: Writes,
+    resource: Resource,
+    share: { ownerId: string | null; team: TeamAccess },
+  ): Promise<void>
+  /** Within the write that removes it. */
+  end(tx: Writes, resource: Resource): Promise<void>
+  /** After the commit of either. */
+  forget(resource: Resource): void
+  /** Of those resources that have an owner who is still here. */
+  ownersOf(kind: string, ids: readonly string[]): Promise<ReadonlyMap<string, Owner>>
+  /** The ids of what somebody owns. */
+  ownedBy(reads: Reads, kind: string, ownerId: string): Promise<string[]>
 }
 
 /** Whether somebody reaches everything, whoever owns it, and decides who else may. */

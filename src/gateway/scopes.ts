@@ -2,7 +2,7 @@
 export const scopes = {
   predict: 'Ask a model for predictions',
   'models:read': 'See models and their figures',
-  'models:write': 'Decide who may use the models that one owns',
+  'models:write': 'Upload models, and change those that one may write',
   'users:read': 'See users',
   'users:write': 'Create, import, change and remove users, and reset their passwords',
   'service-accounts:read': 'See service accounts and what their keys are called',

@@ -36,7 +36,7 @@ function open() {
       failed: () => void (counted.failed += 1),
     },
   } as unknown as ServedModel
-  const answers = createAnswers({ cache, cacheTtlSeconds: 60 })
+  const answers = createAnswers({ askShadow() {}, cache, cacheTtlSeconds: 60 })
   const ask = (value: number, isAbandoned: IsAbandoned = () => false) =>
     answers(
       model,

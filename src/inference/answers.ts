@@ -3,6 +3,7 @@ import type { IsAbandoned } from './batcher.ts'
 import type { Matrix } from './features.ts'
 import { type Manifest, outputWidth } from './manifest.ts'
 import type { ServedModel } from './served-model.ts'
+import type { AskShadow } from './shadows.ts'
 
 /** Who waits for an answer. */
 interface Waiting {
@@ -22,15 +23,23 @@ export type Answers = (
   waiting: Waiting,
 ) => Promise<Float64Array>
 
-export function createAnswers(deps: { cache: Cache; cacheTtlSeconds: number }): Answers {
-  const { cache, cacheTtlSeconds } = deps
+export function createAnswers(deps: {
+  cache: Cache
+  cacheTtlSeconds: number
+  askShadow: AskShadow
+}): Answers {
+  const { cache, cacheTtlSeconds, askShadow } = deps
   /** Of rows that are asked for by several at once, the one call and all who wait for it. */
   const underway = new Map<string, { waiting: Waiting[]; outputs: Promise<Float64Array> }>()
 
-  async function run({ run, metrics }: ServedModel, { rows, values }: Matrix, waiting: Waiting) {
+  async function run(model: ServedModel, matrix: Matrix, waiting: Waiting) {
+    const { metrics } = model
     const startedAt = performance.now()
     try {
-      return await run(rows, values, waiting.isAbandoned, waiting.isUrgent)
+      const { rows, values } = matrix
+      const outputs = await model.run(rows, values, waiting.isAbandoned, waiting.isUrgent)
+      askShadow(model, matrix, outputs)
+      return outputs
     } catch (error) {
       metrics.failed((performance.now() - startedAt) / 1000)
       throw error

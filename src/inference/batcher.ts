@@ -6,10 +6,10 @@ import {
   beginSpan,
   type Tracing,
 } from '../platform/tracing/tracing.ts'
-import type { Batch, ModelFile, Task } from './inference.worker.ts'
+import type { Batch, InferenceJob, ModelFile, Task, ThreadStart } from './inference.worker.ts'
 import { inferenceProblems } from './problems.ts'
 
-export type InferencePool = Pool<ModelFile[], undefined, Batch, Float64Array>
+export type InferencePool = Pool<ThreadStart, undefined, InferenceJob, Float64Array>
 
 export interface BatcherOptions {
   pool: InferencePool
@@ -17,6 +17,8 @@ export interface BatcherOptions {
   task: Task
   batchRowsMax: number
   queueRowsMax: number
+  /** Whether it gives way to all that are not. */
+  isBackground?: boolean
   tracing: Tracing
   /** Hears the size of each batch that goes out. */
   observe: (rows: number) => void
@@ -139,7 +141,7 @@ export class Batcher {
     this.#isAsking = true
     let slices: Slice[] = []
     let sentAt = 0
-    const { pool, tracing } = this.#options
+    const { pool, tracing, isBackground = false } = this.#options
     const watch = tracing.driver === 'none' ? undefined : () => this.#watch(slices)
     pool
       .run(
@@ -150,7 +152,7 @@ export class Batcher {
           if (this.#queue.length > 0 || this.#alone.length > 0) this.#ask()
           return slices.length === 0 ? undefined : this.#batchOf(slices)
         },
-        { watch },
+        { watch, isBackground },
       )
       .then(
         (outputs) => outputs && this.#deliver(slices, outputs, performance.now() - sentAt),

@@ -150,7 +150,7 @@ function createColumn(input: ModelInput): Column {
     case 'number':
       return { name, width, isSeries: false, write: writeNumber }
     case 'category':
-      return { name, width, isSeries: false, write: categoryWriter(input.categories) }
+      return { name, width, isSeries: false, write: categoryWriter(input) }
     case 'series':
       return { name, width, isSeries: true, write: seriesWriter(width) }
   }
@@ -173,8 +173,11 @@ function writeNumber(value: unknown, into: Float64Array, at: number): Fault | un
   return undefined
 }
 
-function categoryWriter(categories: readonly string[]): Column['write'] {
-  const codes = new Map(categories.map((category, code) => [category, code]))
+function categoryWriter({
+  categories,
+  codes: given,
+}: Extract<ModelInput, { type: 'category' }>): Column['write'] {
+  const codes = new Map(categories.map((category, at) => [category, given?.[at] ?? at]))
   const shown = categories
     .slice(0, CATEGORIES_SHOWN_MAX)
     .map((category) => JSON.stringify(category))
@@ -185,7 +188,8 @@ function categoryWriter(categories: readonly string[]): Column['write'] {
       into[at] = Number.NaN
       return undefined
     }
-    const code = typeof value === 'string' ? codes.get(value) : undefined
+    const isName = typeof value === 'string' || typeof value === 'number'
+    const code = isName ? codes.get(String(value)) : undefined
     if (code === undefined) return wrong(`${expected}, got ${nameOf(value)}`)
     into[at] = code
     return undefined

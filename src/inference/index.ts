@@ -1,45 +1,64 @@
+import { join } from 'node:path'
+
 import type { Registry } from 'prom-client'
 
-import type { Access } from '../gateway/access.ts'
-import type { FindIdentity } from '../gateway/principal.ts'
+import type { Events } from '../events.ts'
+import type { Access, Ownership } from '../gateway/access.ts'
+import type { Actor, FindIdentity } from '../gateway/principal.ts'
 import type { Route } from '../gateway/route.ts'
+import type { Bus } from '../platform/bus/bus.ts'
 import type { Cache } from '../platform/cache/cache.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Config } from '../platform/config.ts'
 import type { Database } from '../platform/database/database.ts'
 import type { Jobs } from '../platform/jobs/jobs.ts'
 import type { Log } from '../platform/log.ts'
-import { Pool, PoolError } from '../platform/pool/pool.ts'
-import { StartError } from '../platform/start-error.ts'
+import type { Outbox } from '../platform/outbox/outbox.ts'
+import { openPartials } from '../platform/storage/partial.ts'
 import type { Storage } from '../platform/storage/storage.ts'
 import type { Tracing } from '../platform/tracing/tracing.ts'
+import { createAdmission } from './admission/admission.ts'
 import { createAnswers } from './answers.ts'
 import { createBatchJobs } from './batch-jobs.ts'
-import type { InferencePool } from './batcher.ts'
 import { createInferenceMetrics } from './inference-metrics.ts'
-import type { Batch, ModelFile } from './inference.worker.ts'
-import { inputWidth, outputWidth } from './manifest.ts'
+import { createModelCards } from './model-cards.ts'
+import { openModelThreads } from './model-threads.ts'
+import { modelVersionRoutes } from './model-versions.routes.ts'
 import { modelRoutes } from './models.routes.ts'
 import { openInferenceRoutes } from './open-inference.routes.ts'
 import { createInfer } from './open-inference/infer.ts'
 import { predictionRoutes } from './predictions.routes.ts'
 import { createPredictions } from './predictions.ts'
+import { inferenceProblems } from './problems.ts'
 import { createReadableModels } from './readable-models.ts'
-import { type ModelEntry, readModels } from './registry.ts'
+import { createAdoption } from './registry/adoption.ts'
+import { createLiveModels } from './registry/live-models.ts'
+import { createLoader, fileOf } from './registry/loader.ts'
+import { readModelFolder } from './registry/model-folder.ts'
+import { createModelUses } from './registry/model-uses.ts'
+import { createModels } from './registry/models.ts'
+import { createRemovals } from './registry/removals.ts'
+import { createUploads } from './registry/uploads.ts'
 import { rowPredictionRoutes } from './row-predictions.routes.ts'
-import { createServedModel, type ServedModel } from './served-model.ts'
+import { createShadows } from './shadows.ts'
+import { trafficRoutes } from './traffic.routes.ts'
 
 export interface Inference {
   routes: Route[]
-  modelNames: string[]
-  /** Rejects when no thread is there to run the models. */
+  modelNames(): string[]
+  /** Rejects when no thread is there to run the models, or one does not load. */
   requireReady(): Promise<void>
+  /** Adopts what is new in the folder of models, for this owner, and loads what serves. */
+  start(ownerId: string | null): Promise<void>
   stop(): Promise<void>
 }
 
+/** How often the database is looked at for changes that no event told of. */
+const POLL_MS = 2_000
+
 /**
- * What the model says: reads the models, loads each in every worker thread and checks that its
- * shapes are what the manifest says.
+ * What the model says: reads the folder of models, and loads what is new there in every worker thread,
+ * which checks that its shapes are what the manifest says.
  *
  * @throws {StartError} naming the file of the model that can't serve.
  */
@@ -50,61 +69,114 @@ export async function openInference(deps: {
   log: Log
   metrics: Registry
   database: Database
+  bus: Bus<Events>
+  outbox: Outbox<Events>
   jobs: Jobs
   storage: Storage
   tracing: Tracing
   access: Access
+  ownership: Ownership
   identity: FindIdentity
 }): Promise<Inference> {
-  const { config, cache, clock, log, tracing } = deps
-  const entries = (await readModels(config.MODELS_DIR)).map((entry) => ({
-    ...entry,
-    file: fileOf(entry),
-  }))
-  const pool = await openPool(
-    config,
-    entries.map(({ file }) => file),
-    log,
+  const { config, cache, clock, log, jobs, bus, storage } = deps
+  const models = createModels({ ...deps, quotaBytes: config.MODELS_PER_OWNER_BYTES_MAX })
+  const adoption = createAdoption({ ...deps, models })
+  const candidates = await adoption.candidates(await readModelFolder(config.MODELS_DIR))
+  const candidateFiles = candidates.map((entry) => fileOf(entry, `adopted ${entry.digest}`))
+  const threads = await openModelThreads(
+    { threads: config.WORKERS, runTimeoutMs: config.PREDICT_RUN_TIMEOUT_MS, log },
+    candidateFiles,
   )
-  const metrics = createInferenceMetrics(deps.metrics)
 
-  const models = new Map<string, ServedModel>()
-  for (const entry of entries) {
-    const { name, version } = entry.manifest
-    const model = await createServedModel(entry, entry.file, {
-      pool,
-      tracing,
-      metrics: metrics.forModel(name, version),
-      batchRowsMax: config.PREDICT_BATCH_ROWS_MAX,
-      queueRowsMax: config.PREDICT_QUEUE_ROWS_MAX,
-      inPlaceUsMax: config.PREDICT_IN_PLACE_US_MAX,
-    })
-    models.set(name, model)
-  }
-  metrics.watch({
-    queuedRows: () => models.values().reduce((sum, model) => sum + model.queuedRows(), 0),
-    threads: () => pool.threads,
-    stuckThreads: () => pool.stuckThreads,
+  const metrics = createInferenceMetrics(deps.metrics)
+  const loader = createLoader({
+    ...deps,
+    threads,
+    metrics,
+    batchRowsMax: config.PREDICT_BATCH_ROWS_MAX,
+    queueRowsMax: config.PREDICT_QUEUE_ROWS_MAX,
+    inPlaceUsMax: config.PREDICT_IN_PLACE_US_MAX,
   })
-  const readable = createReadableModels({ models, access: deps.access })
-  const answers = createAnswers({ cache, cacheTtlSeconds: config.PREDICTION_CACHE_TTL_SECONDS })
+  const live = createLiveModels({
+    models,
+    storage,
+    loader,
+    log,
+    askedMax: config.MODEL_VERSIONS_ASKED_MAX,
+  })
+  const servedModels = () => live.all().flatMap(({ versions }) => [...versions.values()])
+  metrics.watch({
+    queuedRows: () => servedModels().reduce((sum, model) => sum + model.queuedRows(), 0),
+    threads: () => threads.pool.threads,
+    stuckThreads: () => threads.pool.stuckThreads,
+  })
+
+  const exists = async (name: string) => (await models.find(name)) !== undefined
+  const readable = createReadableModels({ live, access: deps.access, exists })
+  const answers = createAnswers({
+    cache,
+    cacheTtlSeconds: config.PREDICTION_CACHE_TTL_SECONDS,
+    askShadow: createShadows({ log }),
+  })
   const rowsMax = config.PREDICT_ROWS_MAX
   const predictions = createPredictions({ models: readable, answers, rowsMax })
-
   const batchJobs = createBatchJobs({ ...deps, predictions })
+  const admission = createAdmission({
+    timeoutMs: config.MODEL_ADMISSION_TIMEOUT_MS,
+    memoryBytesMax: config.MODEL_ADMISSION_MEMORY_BYTES_MAX,
+    queueMax: config.MODEL_ADMISSIONS_MAX,
+    log,
+  })
+  const uploads = createUploads({ ...deps, models, live, admission })
+  const removals = createRemovals({ models, live, storage, clock })
+  const uses = createModelUses({ live, models, log })
+
+  const strays = { type: 'models.remove_strays', key: 'models.remove_strays', payload: {} }
+  jobs.handle(strays.type, { run: () => removals.removeStrays() })
+  jobs.schedule(strays.type, '13 4 * * *', strays)
+
+  async function setLoaded(name: string, isLoaded: boolean, actor: Actor): Promise<void> {
+    await models.setLoaded(name, isLoaded, actor)
+    await live.sync(name)
+    if (!isLoaded || live.get(name)?.faults.size === 0) return
+    throw inferenceProblems.notLoaded({ detail: `"${name}" can't be loaded.` })
+  }
 
   async function requireReady(): Promise<void> {
-    if (pool.threads === 0) throw new Error('no thread runs the models')
+    if (threads.pool.threads === 0) throw new Error('no thread runs the models')
   }
+
+  let stopHearing = () => {}
+  let poll: Timer | undefined
+  /** Until the next look. */
+  const syncQuietly = (sync: Promise<void>) =>
+    sync.catch((error: unknown) => log.warn({ error }, 'the models could not be looked at'))
 
   return {
     routes: [
       ...openInferenceRoutes({
         models: readable,
         infer: createInfer({ answers, rowsMax }),
+        setLoaded,
         requireReady,
       }),
-      ...modelRoutes({ models: readable, modelsLoaded: models.size, cache, clock }),
+      ...modelRoutes({
+        models: readable,
+        cards: createModelCards({ models, ownership: deps.ownership }),
+        live,
+        uploads,
+        removals,
+        partials: openPartials(join(config.DATA_DIR, 'uploads')),
+        limits: {
+          modelBytesMax: config.MODEL_BYTES_MAX,
+          jsonBytesMax: config.MODEL_EXAMPLES_BYTES_MAX,
+        },
+        uploadTimeoutMs: config.STORAGE_UPLOAD_TIMEOUT_MS,
+        cache,
+        clock,
+      }),
+      ...modelVersionRoutes({ readable, models, live, removals }),
+      ...trafficRoutes({ readable, models, live }),
       ...rowPredictionRoutes({
         models: readable,
         answers,
@@ -118,34 +190,25 @@ export async function openInference(deps: {
         batchesMax: config.PREDICT_BATCHES_MAX,
       }),
     ],
-    modelNames: [...models.keys()],
+    modelNames: () => live.all().map(({ name }) => name),
     requireReady,
-    stop: () => pool.close(),
-  }
-}
-
-const fileOf = ({ manifest, path }: ModelEntry): ModelFile => ({
-  key: `${manifest.name}/${manifest.version}`,
-  path,
-  inputWidth: inputWidth(manifest),
-  outputWidth: outputWidth(manifest),
-})
-
-async function openPool(config: Config, start: ModelFile[], log: Log): Promise<InferencePool> {
-  try {
-    const { pool } = await Pool.open<ModelFile[], undefined, Batch, Float64Array>({
-      name: 'inference',
-      script: new URL('inference.worker.ts', import.meta.url),
-      start: () => start,
-      threads: config.WORKERS,
-      // Each model asks for one thread at a time.
-      queueMax: start.length + 1,
-      runTimeoutMs: config.PREDICT_RUN_TIMEOUT_MS,
-      log,
-    })
-    return pool
-  } catch (cause) {
-    if (!(cause instanceof PoolError)) throw cause
-    throw new StartError(`A model can't be served: ${cause.message}`, { cause })
+    async start(ownerId) {
+      for (const entry of candidates) await adoption.adopt(entry, ownerId)
+      await live.syncAll()
+      for (const { key } of candidateFiles) await threads.unload(key)
+      stopHearing = bus.subscribe(async ({ type, data }) => {
+        if (type.startsWith('models.') && 'name' in data) await syncQuietly(live.sync(data.name))
+      })
+      poll = setInterval(() => void syncQuietly(live.syncAll()), POLL_MS)
+      poll.unref()
+      uses.start()
+    },
+    async stop() {
+      stopHearing()
+      clearInterval(poll)
+      await live.stop()
+      await uses.stop()
+      await threads.close()
+    },
   }
 }

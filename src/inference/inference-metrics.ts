@@ -7,6 +7,7 @@ import { add, addRun, createModelStats, type ModelStats } from './model-stats.ts
 const LATENCY_BUCKETS_SECONDS = [
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5,
 ]
+const DIFFERENCE_BUCKETS = [1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.05, 0.1, 0.5, 1]
 const BATCH_BUCKETS_ROWS = [1, 2, 4, 8, 16, 32, 64, 128]
 
 /** What is measured of one model. */
@@ -20,8 +21,14 @@ export interface ModelMetrics extends Timings {
   batch(rows: number): void
   /** A request that was not answered. */
   failed(seconds: number): void
+  /** Of rows that this version was asked for as a shadow. */
+  shadowed(result: ShadowResult, rows: number): void
+  shadowDifference(difference: number): void
   stats: ModelStats
 }
+
+/** How a shadow's rows compare with what was answered. */
+type ShadowResult = 'same' | 'different' | 'failed' | 'incomparable'
 
 export function createInferenceMetrics(registry: Registry) {
   const labelNames = ['model', 'version'] as const
@@ -67,6 +74,20 @@ export function createInferenceMetrics(registry: Registry) {
     registry,
   })
 
+  const shadowRows = tallyCounter({
+    name: 'prediction_shadow_rows_total',
+    help: 'Rows that a shadow version was asked for, and how they compare with what was answered.',
+    labelNames: [...labelNames, 'result'],
+    registry,
+  })
+  const shadowDifference = tallyHistogram({
+    name: 'prediction_shadow_difference',
+    help: 'How far a row of a shadow version is from what was answered: of a probability, or a share of a number.',
+    labelNames,
+    buckets: DIFFERENCE_BUCKETS,
+    registry,
+  })
+
   return {
     /** Reads the queues and the pool at each scrape. */
     watch(read: { queuedRows: () => number; threads: () => number; stuckThreads: () => number }) {
@@ -92,10 +113,16 @@ export function createInferenceMetrics(registry: Registry) {
       const batches = batch(labels)
       const waits = queue(labels)
       const runs = compute(labels)
+      const differences = shadowDifference(labels)
       const stats = createModelStats()
       return {
         stats,
-        count: (rows) => counter.inc(rows),
+        count(rows) {
+          counter.inc(rows)
+          stats.rows += rows
+        },
+        shadowed: (result, rows) => shadowRows({ ...labels, result }).inc(rows),
+        shadowDifference: (difference) => differences.observe(difference),
         latency(seconds) {
           timer.observe(seconds)
           add(stats.success, seconds * 1000)

@@ -5,21 +5,25 @@ import { openLog } from '../platform/log.ts'
 import { Pool } from '../platform/pool/pool.ts'
 import { createNoTracing } from '../platform/tracing/none.ts'
 import { Batcher } from './batcher.ts'
-import type { Batch, ModelFile } from './inference.worker.ts'
+import type { Batch, InferenceJob, ModelFile, ThreadStart } from './inference.worker.ts'
 
 const FIXTURES = join(import.meta.dir, '..', '..', 'tests', 'fixtures', 'models')
 const model: ModelFile = {
   key: 'classification/1',
   path: join(FIXTURES, 'classification', '1', 'model.onnx'),
+  inputs: [
+    { name: 'x1', type: 'number' },
+    { name: 'x2', type: 'number' },
+  ],
   inputWidth: 2,
   outputWidth: 2,
 }
 
 async function openPool(threads: number) {
-  const { pool } = await Pool.open<ModelFile[], undefined, Batch, Float64Array>({
+  const { pool } = await Pool.open<ThreadStart, undefined, InferenceJob, Float64Array>({
     name: 'inference',
     script: new URL('inference.worker.ts', import.meta.url),
-    start: () => [model],
+    start: () => ({ files: [model], isStrict: true }),
     threads,
     queueMax: 100,
     runTimeoutMs: 10_000,

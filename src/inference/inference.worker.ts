@@ -1,14 +1,10 @@
 import { serveWorker } from '../platform/pool/worker.ts'
-import { openOnnxSession } from './onnx-session.ts'
-import { requireWidths } from './require-widths.ts'
-import { openTreePredictor } from './trees/tree-predictor.ts'
+import { type LoadedModel, loadModel, type ModelShape } from './load-model.ts'
 
 /** A model that the worker is to hold. */
-export interface ModelFile {
+export interface ModelFile extends ModelShape {
   key: string
   path: string
-  inputWidth: number
-  outputWidth: number
 }
 
 /** What is asked of a model: its answers, or why they are what they are. */
@@ -22,52 +18,69 @@ export interface Batch {
   values: Float64Array
 }
 
-interface Loaded {
-  predict(rows: number, values: Float64Array): Float64Array | Promise<Float64Array>
-  explanation?: { explain(rows: number, values: Float64Array): Float64Array }
-  release?(): Promise<void>
+/** What a thread does: rows, or models that come and go. */
+export type InferenceJob = Batch | { load: ModelFile } | { unload: string }
+
+/** What a thread is to have before its first job. */
+export interface ThreadStart {
+  files: ModelFile[]
+  /** Whether it does not start without one of them. */
+  isStrict: boolean
 }
 
-const TRIAL_ROWS = 2
+const NOTHING = new Float64Array()
 
-const models = new Map<string, Loaded>()
+const models = new Map<string, LoadedModel>()
+/** Why a model is not there. */
+const faults = new Map<string, unknown>()
 
-serveWorker<ModelFile[], undefined, Batch, Float64Array>({
-  async start(files) {
-    for (const file of files) models.set(file.key, await load(file))
+serveWorker<ThreadStart, undefined, InferenceJob, Float64Array>({
+  async start({ files, isStrict }) {
+    for (const file of files) {
+      try {
+        await load(file)
+      } catch (error) {
+        if (isStrict) throw error
+        faults.set(file.key, error)
+      }
+    }
     return undefined
   },
-  async run({ key, task, rows, values }) {
-    const model = models.get(key)
-    if (model === undefined) throw new Error(`no model ${key}`)
-    if (task === 'predict') return model.predict(rows, values)
-    if (model.explanation === undefined) throw new Error(`${key} explains nothing`)
-    return model.explanation.explain(rows, values)
+  async run(job) {
+    if ('load' in job) await load(job.load)
+    else if ('unload' in job) await unload(job.unload)
+    else return answer(job)
+    return NOTHING
   },
   async release() {
-    for (const model of models.values()) await model.release?.()
-    models.clear()
+    for (const key of models.keys()) await unload(key)
   },
 })
 
-/** Loads a model, and runs it once: that checks the shapes and warms it up. */
-async function load(file: ModelFile): Promise<Loaded> {
-  const { path, inputWidth } = file
+async function load(file: ModelFile): Promise<void> {
+  const { key, path } = file
+  if (models.has(key)) return
   try {
-    const model = await open(file)
-    // More than one row: a model that was exported for a single one is found now.
-    await model.predict(TRIAL_ROWS, new Float64Array(TRIAL_ROWS * inputWidth))
-    return model
+    models.set(key, await loadModel(await Bun.file(path).bytes(), file))
   } catch (error) {
-    throw new Error(`${path} ${error instanceof Error ? error.message : String(error)}`, {
-      cause: error,
-    })
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new Error(`${path} ${reason}`, { cause: error })
   }
 }
 
-async function open(file: ModelFile): Promise<Loaded> {
-  const trees = openTreePredictor(await Bun.file(file.path).bytes())
-  if (trees === undefined) return openOnnxSession(file)
-  requireWidths(trees, file)
-  return trees
+async function unload(key: string): Promise<void> {
+  const model = models.get(key)
+  models.delete(key)
+  faults.delete(key)
+  await model?.release?.()
+  // What the model was made of would stay until this thread needs the memory for something else.
+  Bun.gc(false)
+}
+
+function answer({ key, task, rows, values }: Batch): Float64Array | Promise<Float64Array> {
+  const model = models.get(key)
+  if (model === undefined) throw faults.get(key) ?? new Error(`no model ${key}`)
+  if (task === 'predict') return model.predict(rows, values)
+  if (model.explanation === undefined) throw new Error(`${key} explains nothing`)
+  return model.explanation.explain(rows, values)
 }

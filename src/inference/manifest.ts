@@ -8,6 +8,10 @@ const input = z.discriminatedUnion('type', [
     ...described,
     type: z.literal('category'),
     categories: z.array(z.string()).min(1).refine(differ, 'expected categories that differ'),
+    codes: z.array(z.number()).optional().meta({
+      description:
+        'What stands for each category in the model; unless given 0, 1, … in their order',
+    }),
   }),
   z.strictObject({
     ...described,
@@ -20,10 +24,15 @@ const input = z.discriminatedUnion('type', [
   }),
 ])
 
+export const modelName = z
+  .string()
+  .regex(
+    /^[a-z0-9][a-z0-9_-]{0,63}$/,
+    'expected up to 64 lower-case letters, digits, - and _, a letter or digit first',
+  )
+
 const common = {
-  name: z
-    .string()
-    .regex(/^[a-z0-9][a-z0-9_-]{0,63}$/, 'expected lower-case letters, digits, - and _'),
+  name: modelName,
   version: z.string().regex(/^[0-9A-Za-z][\w.-]{0,31}$/),
   title: z.string(),
   description: z.string(),
@@ -32,16 +41,24 @@ const common = {
   outputs: z
     .array(z.strictObject({ ...described, type: z.enum(['number', 'category', 'series']) }))
     .min(1),
-  training_data: z.strictObject({
-    name: z.string(),
-    source: z.string(),
-    rows: z.int().min(1),
-    licence: z.string(),
-  }),
+  training_data: z
+    .strictObject({
+      name: z.string(),
+      source: z.string().optional(),
+      rows: z.int().min(1).optional(),
+      licence: z.string().optional(),
+    })
+    .optional(),
   metrics: z.record(z.string(), z.number()).meta({ description: 'On held-out data' }),
-  licence: z.string(),
+  licence: z.string().optional(),
   cache: z.boolean().meta({ description: 'Whether predictions are remembered' }),
-  example: z.record(z.string(), z.unknown()).meta({ description: 'One row, as a caller sends it' }),
+  max_batch_rows: z.int().min(1).max(100_000).optional().meta({
+    description: 'Rows that go to the model in one call; as the server is set unless given',
+  }),
+  example: z
+    .record(z.string(), z.unknown())
+    .optional()
+    .meta({ description: 'One row, as a caller sends it' }),
 }
 
 /**
@@ -76,6 +93,14 @@ export const manifestSchema = z
     path: ['inputs'],
     message: 'expected one series for a forecast, and no input named "horizon"',
   })
+  .superRefine(({ inputs }, context) => {
+    for (const [index, input] of inputs.entries()) {
+      if (input.type !== 'category' || input.codes === undefined) continue
+      if (input.codes.length === input.categories.length) continue
+      const message = `expected ${input.categories.length} codes, one a category`
+      context.addIssue({ code: 'custom', path: ['inputs', index, 'codes'], message })
+    }
+  })
 
 export type Manifest = z.output<typeof manifestSchema>
 export type ModelInput = Manifest['inputs'][number]
@@ -105,4 +130,12 @@ export function outputWidth(manifest: Manifest): number {
     case 'forecast':
       return manifest.horizon.max
   }
+}
+
+/** Whose form a model file has. */
+export const formats = ['onnx', 'lightgbm', 'xgboost'] as const
+
+export function formatOf({ file }: Manifest): (typeof formats)[number] {
+  if (file.endsWith('.onnx')) return 'onnx'
+  return file.endsWith('.txt') ? 'lightgbm' : 'xgboost'
 }

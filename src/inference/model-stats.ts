@@ -10,6 +10,8 @@ const NS_PER_MS = 1e6
 export interface ModelStats {
   /** When it was asked last, in milliseconds since the Unix epoch; 0 for never. */
   lastInference: number
+  /** Rows that were answered, from the cache or not. */
+  rows: number
   /** Rows, and calls of the model; what came from the cache counts in neither. */
   inferenceCount: number
   executionCount: number
@@ -27,6 +29,7 @@ const none = (): Duration => ({ count: 0, ns: 0 })
 
 export const createModelStats = (): ModelStats => ({
   lastInference: 0,
+  rows: 0,
   inferenceCount: 0,
   executionCount: 0,
   success: none(),

@@ -11,17 +11,12 @@ export interface OnnxSession {
 const OPTIONS = { intraOpNumThreads: 1, interOpNumThreads: 1 } as const
 
 /** @throws {Error} with what of its shapes or types is not as expected. */
-export async function openOnnxSession({
-  path,
-  inputWidth,
-  outputWidth,
-}: {
-  path: string
+export async function openOnnxSession(
+  bytes: Uint8Array,
   /** Columns of the one input, and of the first output. */
-  inputWidth: number
-  outputWidth: number
-}): Promise<OnnxSession> {
-  const session = await InferenceSession.create(path, OPTIONS)
+  { inputWidth, outputWidth }: { inputWidth: number; outputWidth: number },
+): Promise<OnnxSession> {
+  const session = await InferenceSession.create(bytes, OPTIONS)
   const [input] = session.inputMetadata
   const [output] = session.outputMetadata
   if (input === undefined || output === undefined || session.inputNames.length !== 1) {

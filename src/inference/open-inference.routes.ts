@@ -1,10 +1,11 @@
 import { z } from '@hono/zod-openapi'
 
 import packageJson from '../../package.json' with { type: 'json' }
-import type { Principal } from '../gateway/principal.ts'
+import type { Actor, Principal } from '../gateway/principal.ts'
 import type { Problem } from '../gateway/problem.ts'
 import { problems } from '../gateway/problems.ts'
-import { type Route, route } from '../gateway/route.ts'
+import { actorOf, type Route, route } from '../gateway/route.ts'
+import { formatOf } from './manifest.ts'
 import type { Duration, ModelStats } from './model-stats.ts'
 import { inferRequestSchema } from './open-inference/infer-request.ts'
 import type { Infer, InferAnswer } from './open-inference/infer.ts'
@@ -12,6 +13,7 @@ import { inputTensors, outputTensors } from './open-inference/model-tensors.ts'
 import { DATATYPE_BYTES } from './open-inference/tensor.ts'
 import { inferenceProblems } from './problems.ts'
 import type { ReadableModels } from './readable-models.ts'
+import type { LiveModel } from './registry/live-models.ts'
 import type { ServedModel } from './served-model.ts'
 
 const JSON_LENGTH = 'inference-header-content-length'
@@ -74,10 +76,16 @@ const statistics = z.object({
 
 const failures = [
   inferenceProblems.unknownModel,
+  inferenceProblems.notLoaded,
   inferenceProblems.overloaded,
   inferenceProblems.unavailable,
   inferenceProblems.runTimeout,
 ]
+
+interface Asked {
+  name: string
+  version?: string | undefined
+}
 
 /** The protocol has one form for all that went wrong, and 400 for whatever of a request does not fit. */
 function refusal({ kind, options }: Problem) {
@@ -91,28 +99,32 @@ function refusal({ kind, options }: Problem) {
   return { status: kind.status === 422 ? 400 : kind.status, body: { error } }
 }
 
+/**
+ * Loads or unloads a model, here at once and on the other instances a moment later.
+ *
+ * @throws {Problem} 503 where it does not load.
+ */
+type SetLoaded = (name: string, isLoaded: boolean, actor: Actor) => Promise<void>
+
+/** A version is what was uploaded: of Triton's parameters none changes what a load does. */
+const repositoryRequest = z.strictObject({
+  parameters: z.strictObject({ unload_dependents: z.boolean().optional() }).optional(),
+})
+
 /** The Open Inference Protocol, version 2, as Triton, KServe and MLServer speak it. */
 export function openInferenceRoutes(deps: {
   models: ReadableModels
   infer: Infer
+  setLoaded: SetLoaded
   /** Rejects when no model can be run. */
   requireReady(): Promise<void>
 }): Route[] {
-  const { models, infer, requireReady } = deps
+  const { models, infer, setLoaded, requireReady } = deps
   const common = { tag: 'inference', refusal } as const
   const health = { ...common, method: 'get', access: 'open', rate: 'none' } as const
   const reading = { ...common, method: 'get', access: 'models:read' } as const
 
-  async function served(
-    reader: Principal,
-    { name, version }: { name: string; version?: string | undefined },
-  ): Promise<ServedModel> {
-    const model = await models.get(reader, name)
-    if (version === undefined || version === model.manifest.version) return model
-    throw inferenceProblems.unknownModel({
-      detail: `There is no version ${version} of "${name}". There is ${model.manifest.version}.`,
-    })
-  }
+  const look = (reader: Principal, { name, version }: Asked) => models.look(reader, name, version)
 
   const isReady = () =>
     requireReady().then(
@@ -209,7 +221,7 @@ export function openInferenceRoutes(deps: {
         },
       },
       async (_, { principal }) => ({
-        body: { model_stats: (await models.list(principal)).map(statsOf) },
+        body: { model_stats: (await models.list(principal)).flatMap(loadedOf).map(statsOf) },
       }),
     ),
     route(
@@ -239,14 +251,40 @@ export function openInferenceRoutes(deps: {
           },
         },
       },
-      async (_, { principal }) => ({
-        body: (await models.list(principal)).map(({ manifest: { name, version } }) => ({
-          name,
-          version,
-          state: 'READY',
-          reason: '',
-        })),
+      async ({ body: { ready } }, { principal }) => ({
+        body: (await models.list(principal))
+          .flatMap(indexOf)
+          .filter(({ state }) => ready !== true || state === READY),
       }),
+    ),
+    ...(['load', 'unload'] as const).map((verb) =>
+      route(
+        {
+          ...common,
+          method: 'post',
+          access: 'models:write',
+          path: `/v2/repository/models/{name}/${verb}`,
+          pathParameters: aModel,
+          summary: verb === 'load' ? 'Load a model' : 'Unload a model',
+          description:
+            verb === 'load'
+              ? 'Those versions that traffic leads to. What was loaded goes on serving meanwhile, and where the load fails.'
+              : 'All its versions. Requests that are under way are answered; later ones are refused, on every instance.',
+          body: { schema: repositoryRequest, example: {}, isOptional: true },
+          answers: { 200: { description: 'It is so', schema: z.object({}), example: {} } },
+          problems: [
+            inferenceProblems.unknownModel,
+            inferenceProblems.conflict,
+            inferenceProblems.notLoaded,
+            problems.unavailable,
+          ],
+        },
+        async ({ path: { name } }, context) => {
+          await models.requireWrite(context.principal, name)
+          await setLoaded(name, verb === 'load', actorOf(context))
+          return { body: {} }
+        },
+      ),
     ),
     ...either.flatMap(({ path, pathParameters, of }) => [
       route(
@@ -258,15 +296,16 @@ export function openInferenceRoutes(deps: {
           description:
             'A tensor an input, with a row a row; or all of them as one, `features` [rows, columns].',
           answers: { 200: { description: 'Metadata', schema: metadata, example: metadataExample } },
-          problems: [inferenceProblems.unknownModel],
+          problems: [inferenceProblems.unknownModel, inferenceProblems.notLoaded],
         },
         async ({ path: asked }, { principal }) => {
-          const { manifest } = await served(principal, asked)
+          const { manifest } = await look(principal, asked)
+          const { versions } = await models.get(principal, asked.name)
           return {
             body: {
               name: manifest.name,
-              versions: [manifest.version],
-              platform: platformOf(manifest.file),
+              versions: [...versions.keys()].map(String),
+              platform: PLATFORMS[formatOf(manifest)],
               inputs: inputTensors(manifest),
               outputs: outputTensors(manifest),
             },
@@ -286,10 +325,10 @@ export function openInferenceRoutes(deps: {
               example: { name: 'regression', ready: true },
             },
           },
-          problems: [inferenceProblems.unknownModel],
+          problems: [inferenceProblems.unknownModel, inferenceProblems.notLoaded],
         },
         async ({ path: asked }, { principal }) => {
-          const { manifest } = await served(principal, asked)
+          const { manifest } = await look(principal, asked)
           return { body: { name: manifest.name, ready: await isReady() } }
         },
       ),
@@ -306,10 +345,10 @@ export function openInferenceRoutes(deps: {
               example: { model_stats: [] },
             },
           },
-          problems: [inferenceProblems.unknownModel],
+          problems: [inferenceProblems.unknownModel, inferenceProblems.notLoaded],
         },
         async ({ path: asked }, { principal }) => ({
-          body: { model_stats: [statsOf(await served(principal, asked))] },
+          body: { model_stats: [statsOf(await look(principal, asked))] },
         }),
       ),
       route(
@@ -332,16 +371,41 @@ export function openInferenceRoutes(deps: {
           problems: [...failures, problems.invalidRequest],
         },
         async ({ path: asked, body }, context) => {
-          const model = await served(context.principal, asked)
           const jsonLength = context.request.headers.get(JSON_LENGTH)
           const bytes = new Uint8Array(await new Response(body).arrayBuffer())
-          return render(
-            await infer({ body: bytes, jsonLength, model }, () => context.isAbandoned()),
-          )
+          const model = await models.borrow(context.principal, asked.name, asked.version)
+          try {
+            return render(
+              await infer({ body: bytes, jsonLength, model }, () => context.isAbandoned()),
+            )
+          } finally {
+            model.giveBack()
+          }
         },
       ),
     ]),
   ]
+}
+
+/** As the protocol spells them. */
+const PLATFORMS = { onnx: 'onnx_onnxv1', lightgbm: 'lightgbm', xgboost: 'xgboost' } as const
+const READY = 'READY'
+
+const loadedOf = ({ versions }: LiveModel) => [...versions.values()]
+
+/** As Triton has it: what is not there is unavailable, and why. */
+function indexOf({ name, versions, faults }: LiveModel) {
+  const ready = Array.from(versions.keys(), (version) => ({ version, state: READY, reason: '' }))
+  const failed = Array.from(faults.keys(), (version) => ({
+    version,
+    state: 'UNAVAILABLE',
+    reason: 'it could not be loaded',
+  }))
+  const all = [...ready, ...failed]
+  if (all.length === 0) return [{ name, version: '', state: 'UNAVAILABLE', reason: 'unloaded' }]
+  return all
+    .toSorted((a, b) => a.version - b.version)
+    .map(({ version, ...rest }) => ({ name, version: String(version), ...rest }))
 }
 
 function render({ document, binary }: InferAnswer) {
@@ -353,12 +417,6 @@ function render({ document, binary }: InferAnswer) {
       [JSON_LENGTH]: String(json.byteLength),
     },
   })
-}
-
-/** By which format the file is of. */
-function platformOf(file: string): string {
-  if (file.endsWith('.onnx')) return 'onnx_onnxv1'
-  return file.endsWith('.txt') ? 'lightgbm' : 'xgboost'
 }
 
 function statsOf({ manifest, metrics }: ServedModel) {

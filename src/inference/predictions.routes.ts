@@ -36,6 +36,9 @@ const features = (
 const request = z.strictObject({
   model_type: scalar(z.string()).openapi({ description: "The model's name" }),
   features,
+  model_version: scalar(z.string())
+    .optional()
+    .openapi({ description: 'By its number; whichever traffic leads to unless given' }),
   explain: scalar(z.boolean()).optional().openapi({
     description:
       'Also answer what each input adds to the sum that the model makes its answer of, of each row (TreeSHAP). Of trees only.',
@@ -107,6 +110,7 @@ const RESPOND_ASYNC = /(^|,)\s*respond-async\s*($|[,;])/i
 
 const failures = [
   inferenceProblems.unknownModel,
+  inferenceProblems.notLoaded,
   inferenceProblems.overloaded,
   inferenceProblems.unavailable,
   inferenceProblems.runTimeout,

@@ -26,6 +26,8 @@ export interface PredictionRequest {
   model_type: string
   features: Features
   explain?: boolean | undefined
+  /** Whichever traffic leads to, unless given. */
+  model_version?: string | undefined
 }
 
 export interface Predictions {
@@ -59,28 +61,43 @@ export function createPredictions(deps: {
 }): Predictions {
   const { models, answers, rowsMax } = deps
 
+  /** What it answers has borrowed the model. */
   async function check(
-    { model_type: name, features, explain = false }: PredictionRequest,
+    { model_type: name, model_version, features, explain = false }: PredictionRequest,
     reader: Principal,
     path: readonly PropertyKey[] = [],
   ): Promise<Checked> {
-    const model = await models.get(reader, name)
-    if (explain && model.explanation === undefined) throw invalid([unexplained(path)])
-    const matrix = model.encode(features, rowsMax)
-    if (!Array.isArray(matrix)) return { model, matrix, explain }
-    throw invalid(matrix.map((fault) => within(fault, ...path, 'features')))
+    const model = await models.borrow(reader, name, model_version)
+    try {
+      if (explain && model.explanation === undefined) throw invalid([unexplained(path)])
+      const matrix = model.encode(features, rowsMax)
+      if (!Array.isArray(matrix)) return { model, matrix, explain }
+      throw invalid(matrix.map((fault) => within(fault, ...path, 'features')))
+    } catch (error) {
+      model.giveBack()
+      throw error
+    }
   }
 
-  async function checkAll(requests: readonly PredictionRequest[], reader: Principal) {
+  async function withAll<T>(
+    requests: readonly PredictionRequest[],
+    reader: Principal,
+    work: (checked: readonly Checked[]) => Promise<T>,
+  ): Promise<T> {
     const checked: Checked[] = []
-    for (const [index, request] of requests.entries()) {
-      checked.push(await check(request, reader, ['batches', index]))
+    try {
+      for (const [index, request] of requests.entries()) {
+        checked.push(await check(request, reader, ['batches', index]))
+      }
+      const rows = checked.reduce((sum, { matrix }) => sum + matrix.rows, 0)
+      if (rows > rowsMax) {
+        const detail = `has ${rows} rows, at most ${rowsMax} go in one request`
+        throw invalid([{ path: ['batches'], detail }])
+      }
+      return await work(checked)
+    } finally {
+      for (const { model } of checked) model.giveBack()
     }
-    const rows = checked.reduce((sum, { matrix }) => sum + matrix.rows, 0)
-    if (rows <= rowsMax) return checked
-    throw invalid([
-      { path: ['batches'], detail: `has ${rows} rows, at most ${rowsMax} go in one request` },
-    ])
   }
 
   async function compute(
@@ -97,15 +114,18 @@ export function createPredictions(deps: {
 
   return {
     async predict(request, reader, isAbandoned) {
-      return compute(await check(request, reader), isAbandoned)
+      const checked = await check(request, reader)
+      try {
+        return await compute(checked, isAbandoned)
+      } finally {
+        checked.model.giveBack()
+      }
     },
-    async requireFit(requests, reader) {
-      await checkAll(requests, reader)
-    },
-    async predictBatch(requests, reader, isAbandoned) {
-      const checked = await checkAll(requests, reader)
-      return Promise.all(checked.map((each) => compute(each, isAbandoned)))
-    },
+    requireFit: (requests, reader) => withAll(requests, reader, async () => {}),
+    predictBatch: (requests, reader, isAbandoned) =>
+      withAll(requests, reader, (checked) =>
+        Promise.all(checked.map((each) => compute(each, isAbandoned))),
+      ),
   }
 }
 

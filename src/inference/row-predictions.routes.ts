@@ -25,6 +25,10 @@ const query = z.strictObject({
     .literal('inputs')
     .optional()
     .openapi({ description: 'Put the columns that were sent before the answer' }),
+  version: z
+    .string()
+    .optional()
+    .openapi({ description: 'By its number; whichever traffic leads to unless given' }),
 })
 
 const csvExample = 'carat,cut\r\n0.31,Ideal\r\n'
@@ -71,17 +75,18 @@ export function rowPredictionRoutes(deps: {
         problems: [
           problems.invalidRequest,
           inferenceProblems.unknownModel,
+          inferenceProblems.notLoaded,
           inferenceProblems.notAcceptable,
           inferenceProblems.overloaded,
           inferenceProblems.unavailable,
           inferenceProblems.runTimeout,
         ],
       },
-      async ({ path: { name }, query: { include }, body }, context) => {
+      async ({ path: { name }, query: { include, version }, body }, context) => {
         const { headers } = context.request
         const given = typeOf(headers.get('content-type'))
         const wanted = preferred(headers.get('accept'), given)
-        const model = await models.get(context.principal, name)
+        const model = await models.borrow(context.principal, name, version)
         const withInputs = include === 'inputs'
         let writer: RowWriter | undefined
         const writerFor = (columns: readonly string[]) =>
@@ -93,11 +98,23 @@ export function rowPredictionRoutes(deps: {
           rows,
           () => context.isAbandoned(),
         )
-        const stream = await streamOf(pieces)
+        const stream = await streamOf(givenBack(model, pieces))
         return new Response(stream, { headers: { 'content-type': writerFor(names).mediaType } })
       },
     ),
   ]
+}
+
+/** However it ends. */
+async function* givenBack(
+  model: ServedModel,
+  pieces: AsyncGenerator<string>,
+): AsyncGenerator<string> {
+  try {
+    yield* pieces
+  } finally {
+    model.giveBack()
+  }
 }
 
 /** The columns of a table are known once its header has come. */

@@ -5,16 +5,21 @@ import { inPlace, type RunModel } from './in-place.ts'
 import type { ModelMetrics } from './inference-metrics.ts'
 import type { ModelFile, Task } from './inference.worker.ts'
 import type { Manifest } from './manifest.ts'
-import type { ModelEntry } from './registry.ts'
 import { openTreePredictor, type TreePredictor } from './trees/tree-predictor.ts'
 
-/** A model that serves. */
+/** A version of a model that serves. */
 export interface ServedModel {
+  /** Of the version. */
+  id: string
   manifest: Manifest
   /** Of the model file. */
   digest: string
   encode: Encoder
   run: RunModel
+  /** The same, after all that somebody waits for. */
+  runInBackground: RunModel
+  /** Asked for the same rows beside this one, and heard by nobody. */
+  shadow: ServedModel | undefined
   /** Of trees, which can say why. */
   explanation:
     | {
@@ -27,6 +32,11 @@ export interface ServedModel {
   metrics: ModelMetrics
   /** That wait for a thread. */
   queuedRows(): number
+  /** Whoever is about to ask it borrows it, so that it is not unloaded meanwhile, and gives it back. */
+  borrow(): void
+  giveBack(): void
+  /** Resolves when nobody has it. */
+  idle(): Promise<void>
 }
 
 /** What is computed beforehand takes the request thread no longer at a time. */
@@ -35,9 +45,29 @@ const SLICE_MS = 2
 /** Explanations are no inferences: the statistics do not count them. */
 const UNCOUNTED: Timings = { queued() {}, ran() {} }
 
+/** Counts who has a model, and tells when nobody has it any more. */
+function createUses(): Pick<ServedModel, 'borrow' | 'giveBack' | 'idle'> {
+  let users = 0
+  let waiting: (() => void)[] = []
+  return {
+    borrow() {
+      users += 1
+    },
+    giveBack() {
+      users -= 1
+      if (users > 0) return
+      for (const resolve of waiting) resolve()
+      waiting = []
+    },
+    async idle() {
+      if (users > 0) await new Promise<void>((resolve) => waiting.push(resolve))
+    },
+  }
+}
+
 /** @throws {UnreadableModel} */
 export async function createServedModel(
-  { manifest, digest }: ModelEntry,
+  { id, manifest, digest }: Pick<ServedModel, 'id' | 'manifest' | 'digest'>,
   file: ModelFile,
   deps: {
     pool: InferencePool
@@ -55,9 +85,17 @@ export async function createServedModel(
   const batchers: Batcher[] = []
   const place = { key, microsecondsMax: inPlaceUsMax, inputWidth, tracing, observe }
 
-  function batcherFor(task: Task, outputWidth: number, timings: Timings): Batcher {
+  const batchRowsMax = manifest.max_batch_rows ?? deps.batchRowsMax
+
+  function batcherFor(
+    task: Task,
+    outputWidth: number,
+    timings: Timings,
+    isBackground = false,
+  ): Batcher {
     const model = { key, inputWidth, outputWidth }
-    const batcher = new Batcher({ ...deps, model, task, observe, timings })
+    const options = { ...deps, batchRowsMax, model, task, observe, timings, isBackground }
+    const batcher = new Batcher(options)
     batchers.push(batcher)
     return batcher
   }
@@ -77,8 +115,12 @@ export async function createServedModel(
   const batcher = batcherFor('predict', outputWidth, metrics)
   const trees = openTreePredictor(await Bun.file(file.path).bytes())
   return {
+    id,
     manifest,
     digest,
+    ...createUses(),
+    shadow: undefined,
+    runInBackground: runBy(batcherFor('predict', outputWidth, metrics, true)),
     encode: createEncoder(manifest),
     run:
       trees === undefined

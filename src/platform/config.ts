@@ -314,6 +314,28 @@ export const settings = z
     BODY_BYTES_MAX: count(MEBIBYTE).describe('Largest request body, in bytes'),
     REQUEST_TIMEOUT_MS: count(30_000).describe('Longest time for one request, then 504'),
 
+    MODEL_BYTES_MAX: count(256 * MEBIBYTE, { max: 5 * GIBIBYTE }).describe(
+      'Largest model file, in bytes',
+    ),
+    MODEL_EXAMPLES_BYTES_MAX: count(16 * MEBIBYTE).describe(
+      'Largest manifest, and largest set of examples, of an uploaded model, in bytes',
+    ),
+    MODELS_PER_OWNER_BYTES_MAX: count(10 * GIBIBYTE, { max: 1e15 }).describe(
+      'Models that one owner may have, in bytes of all their versions',
+    ),
+    MODEL_ADMISSION_TIMEOUT_MS: count(60_000).describe(
+      'Longest time to load an uploaded model and to run it once; then it is refused',
+    ),
+    MODEL_ADMISSION_MEMORY_BYTES_MAX: count(2 * GIBIBYTE, {
+      min: 256 * MEBIBYTE,
+      max: 1e15,
+    }).describe('Memory that it may take for that, with the runtime, in bytes'),
+    MODEL_ADMISSIONS_MAX: count(8).describe(
+      'Uploaded models that may wait to be tried; above it 503',
+    ),
+    MODEL_VERSIONS_ASKED_MAX: count(8).describe(
+      'Versions that are kept in memory since somebody asked for them by number; the one asked longest ago makes room',
+    ),
     PREDICT_BATCHES_MAX: count(1_000).describe('Batches in one batch request'),
     PREDICT_ROWS_MAX: count(10_000).describe('Rows in one prediction request'),
     PREDICT_STREAM_BYTES_MAX: count(GIBIBYTE, { max: 100 * GIBIBYTE }).describe(

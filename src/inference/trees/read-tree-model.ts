@@ -22,6 +22,13 @@ export function readTreeModel(bytes: Uint8Array): TreeModel | undefined {
 }
 
 function decode(bytes: Uint8Array): string {
+  const text = decoded(bytes)
+  // Bun decodes to nothing where there is no memory for a text.
+  if (text === '') throw new RangeError('out of memory for the text of a model')
+  return text
+}
+
+function decoded(bytes: Uint8Array): string {
   try {
     return utf8.decode(bytes)
   } catch (cause) {

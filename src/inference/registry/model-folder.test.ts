@@ -11,17 +11,18 @@ import {
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 
-import { refusal } from '../../tests/support/refusal.ts'
-import { createAuth } from '../auth/index.ts'
-import { parseConfig } from '../platform/config.ts'
-import { openLog } from '../platform/log.ts'
-import { openPlatform } from '../platform/platform.ts'
-import { StartError } from '../platform/start-error.ts'
-import { openInference } from './index.ts'
-import { readModels } from './registry.ts'
+import { refusal } from '../../../tests/support/refusal.ts'
+import { createAuth } from '../../auth/index.ts'
+import { parseConfig } from '../../platform/config.ts'
+import { openLog } from '../../platform/log.ts'
+import { openPlatform } from '../../platform/platform.ts'
+import { StartError } from '../../platform/start-error.ts'
+import { openInference } from '../index.ts'
+import { readModelFolder } from './model-folder.ts'
 
 const FIXTURE = join(
   import.meta.dir,
+  '..',
   '..',
   '..',
   'tests',
@@ -48,7 +49,7 @@ function addModel(name: string, version: string, changes: object = {}): string {
 }
 
 async function versionsRead() {
-  const entries = await readModels(directory)
+  const entries = await readModelFolder(directory)
   return entries.map(({ manifest: { name, version } }) => `${name}/${version}`)
 }
 
@@ -56,7 +57,7 @@ describe('the models of a folder', () => {
   test('are read by name, each with its manifest and the path of its file', async () => {
     addModel('zebra', '1')
     const folder = addModel('ant', '1', { title: 'Of ants' })
-    const [ant, zebra] = await readModels(directory)
+    const [ant, zebra] = await readModelFolder(directory)
     expect(ant).toMatchObject({
       manifest: { name: 'ant', title: 'Of ants', classes: ['negative', 'positive'] },
       path: join(folder, 'model.onnx'),
@@ -193,7 +194,7 @@ describe('a model that can’t be read is named:', () => {
   ])('%s', async (_, breakIt, expected) => {
     addModel('ant', '1')
     breakIt()
-    const error = await refusal(readModels(directory))
+    const error = await refusal(readModelFolder(directory))
     expect(error).toBeInstanceOf(StartError)
     expect((error as Error).message).toContain(expected())
   })
@@ -241,8 +242,8 @@ describe('a manifest that does not fit its model keeps the server from starting:
       openLog({ LOG_LEVEL: 'silent' }, { write() {} }).log,
     )
     try {
-      const { access, identity } = createAuth(platform)
-      return await openInference({ ...platform, access, identity })
+      const { access, ownership, identity } = createAuth(platform)
+      return await openInference({ ...platform, access, ownership, identity })
     } finally {
       await platform.close()
       rmSync(DATA_DIR, { recursive: true })

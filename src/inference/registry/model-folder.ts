@@ -2,9 +2,9 @@ import { existsSync, statSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { StartError } from '../platform/start-error.ts'
-import { createEncoder } from './features.ts'
-import { type Manifest, manifestSchema } from './manifest.ts'
+import { StartError } from '../../platform/start-error.ts'
+import { createEncoder } from '../features.ts'
+import { type Manifest, manifestSchema } from '../manifest.ts'
 
 /** A model on disk: its manifest, where its file is, and a digest of what is in it. */
 export interface ModelEntry {
@@ -18,7 +18,7 @@ export interface ModelEntry {
  *
  * @throws {StartError} naming the file that can't be read or does not say what it must.
  */
-export async function readModels(directory: string): Promise<ModelEntry[]> {
+export async function readModelFolder(directory: string): Promise<ModelEntry[]> {
   if (!isFolder(directory)) {
     throw new StartError(
       `There is no folder ${directory}. Set MODELS_DIR to the one with the models.`,
@@ -72,6 +72,7 @@ async function readManifest(path: string): Promise<Manifest> {
 
 /** What a manifest shows to callers must be what its model takes. */
 function refuseBadExample(manifest: Manifest, path: string): void {
+  if (manifest.example === undefined) return
   const encoded = createEncoder(manifest)(manifest.example, 1)
   if (!Array.isArray(encoded)) return
   const faults = encoded.map(

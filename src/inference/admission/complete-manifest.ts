@@ -1,0 +1,140 @@
+import type { Fault } from '../../gateway/problems.ts'
+import {
+  inputWidth,
+  type Manifest,
+  manifestSchema,
+  type ModelInput,
+  outputWidth,
+  widthOf,
+} from '../manifest.ts'
+import { inputsOf, type Signature } from './signature.ts'
+
+/** What an upload says of its model, as JSON; what it leaves out the file says, as far as it can. */
+export type GivenManifest = Record<string, unknown>
+
+/**
+ * The manifest of an upload: what was given, and the rest from the file.
+ *
+ * @returns faults where the two do not fit, or too little is known.
+ */
+export function completeManifest(
+  given: GivenManifest,
+  decided: { name: string; version: string; file: string },
+  signature: Signature,
+): Manifest | Fault[] {
+  const kind = given['kind'] ?? kindOf(signature)
+  if (typeof kind !== 'string') {
+    const detail =
+      'is missing, and the file does not say it: expected classification, regression or forecast'
+    return [{ path: ['kind'], detail }]
+  }
+  if (given['inputs'] === undefined) {
+    const faults = unnamed(signature)
+    if (faults.length > 0) return faults
+  }
+  const parsed = manifestSchema.safeParse({
+    title: decided.name,
+    description: '',
+    inputs: inputsOf(signature),
+    outputs: [{ name: 'prediction', type: OUTPUT_TYPES[kind] }],
+    metrics: {},
+    cache: false,
+    ...(kind === 'classification' ? { classes: classesOf(signature) } : {}),
+    ...given,
+    ...decided,
+    kind,
+  })
+  if (!parsed.success) {
+    return parsed.error.issues.map(({ path, message }) => ({ path, detail: message }))
+  }
+  return fitted(parsed.data, signature)
+}
+
+const OUTPUT_TYPES: Record<string, string> = {
+  classification: 'category',
+  regression: 'number',
+  forecast: 'series',
+}
+
+function kindOf({ kind, classes, outputWidth: width }: Signature): Manifest['kind'] | undefined {
+  if (kind !== undefined) return kind
+  if (classes !== undefined) return 'classification'
+  return width === 1 ? 'regression' : undefined
+}
+
+function classesOf({ classes, outputWidth: width = 0 }: Signature): string[] {
+  return classes === undefined
+    ? Array.from({ length: width }, (_, position) => String(position))
+    : [...classes]
+}
+
+/** Text has to be known beforehand: what a model has not seen it can't answer for. */
+const unnamed = ({ inputs }: Signature): Fault[] =>
+  inputs
+    .filter(({ isText, categories }) => isText && categories === undefined)
+    .map(({ name }) => ({
+      path: ['inputs'],
+      detail: `is missing: "${name}" takes text, so its categories have to be given`,
+    }))
+
+function fitted(manifest: Manifest, signature: Signature): Manifest | Fault[] {
+  const inputs = inOrder(manifest.inputs, signature)
+  if (!isInputs(inputs)) return inputs
+  const sorted = { ...manifest, inputs }
+  const faults = [...widthFaults(sorted, signature), ...categoryFaults(inputs, signature)]
+  return faults.length > 0 ? faults : sorted
+}
+
+const isInputs = (found: ModelInput[] | Fault[]): found is ModelInput[] =>
+  found.every((each) => 'type' in each)
+
+/** Where the file names its columns they count, and in its order. */
+function inOrder(inputs: ModelInput[], signature: Signature): ModelInput[] | Fault[] {
+  const names = signature.inputs.map(({ name }) => name)
+  if (names.some((name) => name === undefined)) return inputs
+  const faults: Fault[] = []
+  for (const [index, { name }] of inputs.entries()) {
+    if (names.includes(name)) continue
+    faults.push({ path: ['inputs', index, 'name'], detail: `the model has no feature "${name}"` })
+  }
+  const sorted = names.flatMap((name) => {
+    const found = inputs.find((input) => input.name === name)
+    if (found === undefined) {
+      faults.push({ path: ['inputs'], detail: `has no "${name}", which is a feature of the model` })
+    }
+    return found ?? []
+  })
+  return faults.length > 0 ? faults : sorted
+}
+
+function widthFaults(manifest: Manifest, signature: Signature): Fault[] {
+  const taken = signature.inputs.reduce((sum, { width }) => sum + width, 0)
+  const faults: Fault[] = []
+  const given = inputWidth(manifest)
+  if (given !== taken) {
+    faults.push({ path: ['inputs'], detail: `are ${given} columns where the model takes ${taken}` })
+  }
+  const answered = outputWidth(manifest)
+  const { outputWidth: values } = signature
+  if (values !== undefined && values !== answered) {
+    const what = manifest.kind === 'classification' ? 'classes' : 'kind'
+    const detail = `means ${answered} values a row where the model answers ${values}`
+    faults.push({ path: [what], detail })
+  }
+  return faults
+}
+
+/** The codes that the file gave its categories are in their order. */
+function categoryFaults(inputs: readonly ModelInput[], signature: Signature): Fault[] {
+  const faults: Fault[] = []
+  let column = 0
+  for (const [index, input] of inputs.entries()) {
+    const known = signature.inputs[column]
+    column += widthOf(input)
+    if (known?.categories === undefined || input.type !== 'category') continue
+    if (Bun.deepEquals(input.categories, known.categories)) continue
+    const detail = `are not those of the model, in its order: ${JSON.stringify(known.categories)}`
+    faults.push({ path: ['inputs', index, 'categories'], detail })
+  }
+  return faults
+}

@@ -1,0 +1,151 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { treeFixture, treeFixtures } from '../../../tests/support/uploads.ts'
+import type { ModelInput } from '../manifest.ts'
+import { readTreeModel } from '../trees/read-tree-model.ts'
+import { judge } from './judge.ts'
+import { inputsOf } from './signature.ts'
+import { treeSignature } from './tree-signature.ts'
+
+let directory: string
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'quintet-judge-'))
+})
+afterAll(() => rmSync(directory, { recursive: true }))
+
+/** Saved by a library, and refused with this reason. */
+const REFUSED: Readonly<Record<string, RegExp>> = {
+  'lightgbm-linear-tree': /linear_tree/,
+  'xgboost-linear': /gblinear/,
+  'xgboost-vector-leaf': /multi_output_tree/,
+  'xgboost-quantiles': /means 1 values a row where the model answers 3/,
+}
+
+async function judged(name: string, change: (predictions: unknown[]) => void = () => {}) {
+  const { file, inputs, predictions } = await treeFixture(name)
+  const path = join(directory, name)
+  await Bun.write(path, file)
+  const examples = await examplesOf(file, inputs, predictions).catch(() => undefined)
+  if (examples !== undefined) change(examples.predictions)
+  return judge({ path, name: 'any', manifest: {}, examples })
+}
+
+type Cell = number | string | null
+
+async function examplesOf(file: Uint8Array, rows: Cell[][], answers: Cell[][]) {
+  const model = readTreeModel(file)!
+  const signature = treeSignature(model)
+  const columns = inputsOf(signature)
+  const features = rows.map((row) =>
+    Object.fromEntries(row.map((cell, at) => [columns[at]!.name, cellOf(columns[at]!, cell)])),
+  )
+  const isLabel = model.objective === 'multi:softmax'
+  const predictions = answers.map((answer): unknown => {
+    if (isLabel) return String(answer[0])
+    return answer.length === 1 ? answer[0] : answer
+  })
+  return { features, predictions }
+}
+
+/** What a file does not know by name counts as missing, and so it does to its library. */
+function cellOf(input: ModelInput, cell: Cell): Cell {
+  if (input.type !== 'category' || cell === null) return cell
+  const { categories } = input
+  if (categories.includes(String(cell))) return String(cell)
+  return typeof cell === 'number' ? (categories[Math.trunc(cell)] ?? null) : null
+}
+
+const taken = treeFixtures.filter((name) => REFUSED[name] === undefined)
+
+test.each(taken)('%s is taken in, with its library’s own predictions', async (name) => {
+  const verdict = await judged(name)
+  expect(verdict).toMatchObject({ isAdmitted: true, manifest: { name: 'any' } })
+})
+
+test.each(Object.entries(REFUSED))('%s is refused with the reason', async (name, reason) => {
+  const verdict = await judged(name)
+  expect(verdict).toMatchObject({ isAdmitted: false })
+  expect(JSON.stringify(verdict)).toMatch(reason)
+})
+
+describe('a prediction that differs', () => {
+  test.each([
+    ['lightgbm-binary', 2e-6],
+    ['lightgbm-multiclass', 2e-6],
+    ['lightgbm-regression', 2e-5],
+    ['xgboost-tweedie', 2e-4],
+  ])('of %s by %d is found', async (name, by) => {
+    const verdict = await judged(name, (predictions) => {
+      const [first] = predictions
+      predictions[0] = Array.isArray(first)
+        ? [first[0] + by, ...first.slice(1)]
+        : Number(first) + by
+    })
+    expect(verdict).toMatchObject({
+      isAdmitted: false,
+      of: 'examples',
+      faults: [{ path: ['predictions', 0] }],
+    })
+  })
+
+  test('by its label is found', async () => {
+    const verdict = await judged('xgboost-softmax', (predictions) => {
+      predictions[3] = predictions[3] === '0' ? '1' : '0'
+    })
+    expect(verdict).toMatchObject({ faults: [{ path: ['predictions', 3] }] })
+  })
+
+  test('by a row is found', async () => {
+    const verdict = await judged('lightgbm-binary', (predictions) => void predictions.pop())
+    expect(JSON.stringify(verdict)).toMatch(/are \d+ where features has \d+ rows/)
+  })
+})
+
+describe('a manifest', () => {
+  const judgeWith = async (name: string, manifest: Record<string, unknown>) => {
+    const path = join(directory, name)
+    await Bun.write(path, (await treeFixture(name)).file)
+    return judge({ path, name: 'any', manifest, examples: undefined })
+  }
+  const pandas = async () => {
+    const verdict = await judgeWith('lightgbm-pandas', {})
+    if (!verdict.isAdmitted) throw new Error('it was')
+    return verdict.manifest.inputs
+  }
+
+  test('gets the names of features and categories from the file', async () => {
+    expect((await pandas()).find(({ name }) => name === 'island')).toEqual({
+      name: 'island',
+      type: 'category',
+      categories: ['Biscoe', 'Dream', 'Torgersen', 'a "b", c', 'é'],
+    })
+  })
+
+  test('may list the inputs in any order: that of the file counts', async () => {
+    const inputs = await pandas()
+    const verdict = await judgeWith('lightgbm-pandas', { inputs: inputs.toReversed() })
+    expect(verdict).toMatchObject({ isAdmitted: true, manifest: { inputs } })
+  })
+
+  test('with other categories than the file’s is refused', async () => {
+    const inputs = (await pandas()).map((input) =>
+      input.name === 'island' && input.type === 'category'
+        ? { ...input, categories: input.categories.toReversed() }
+        : input,
+    )
+    expect(JSON.stringify(await judgeWith('lightgbm-pandas', { inputs }))).toMatch(
+      /are not those of the model/,
+    )
+  })
+
+  test('may say what the file does not, and what the server decides counts for nothing', async () => {
+    const given = { version: '99', file: '../../x', title: 'Any', cache: true, max_batch_rows: 4 }
+    expect(await judgeWith('lightgbm-binary', given)).toMatchObject({
+      isAdmitted: true,
+      manifest: { version: '1', file: 'model.txt', title: 'Any', cache: true, max_batch_rows: 4 },
+    })
+  })
+})

@@ -1,0 +1,241 @@
+import type { Log } from '../../platform/log.ts'
+import type { Storage } from '../../platform/storage/storage.ts'
+import type { ServedModel } from '../served-model.ts'
+import type { Loader } from './loader.ts'
+import { type ModelRecord, type Models, markOf, type VersionRow } from './models.ts'
+import { type Traffic, versionsOf } from './traffic.ts'
+
+/** A model as this process has it in memory. */
+export interface LiveModel {
+  name: string
+  /** Those that answer, in the order of the split, each with the place below which it does. */
+  split: readonly { served: ServedModel; below: number }[]
+  shadow: ServedModel | undefined
+  /** All that are in memory. */
+  versions: ReadonlyMap<number, ServedModel>
+  /** Why a version is not, though it should be. */
+  faults: ReadonlyMap<number, string>
+}
+
+/** What this process has of the models in the database, kept as they are there. */
+export interface LiveModels {
+  get(name: string): LiveModel | undefined
+  all(): LiveModel[]
+  /**
+   * Makes a model in memory what it is in the database. What does not load is told in `faults`, and what
+   * served before goes on serving; requests that are under way keep what they have.
+   */
+  sync(name: string): Promise<void>
+  /** The same for each that has changed since. */
+  syncAll(): Promise<void>
+  /** Loads a version that no traffic leads to, for who asks for it by its number. */
+  ask(name: string, version: number): Promise<ServedModel | undefined>
+  stop(): Promise<void>
+}
+
+/** Of models that could not be loaded: a disk or an object storage may be back. */
+const RETRY_MS = 30_000
+
+interface Held {
+  row: VersionRow
+  served: ServedModel
+  /** Takes it out of the threads, and lets the copy of its file go. */
+  unload: () => Promise<void>
+}
+
+interface Known {
+  mark: string
+  live: LiveModel
+  /** When it was last found that not all of it can be loaded. */
+  failedAt: number | undefined
+}
+
+export function createLiveModels(deps: {
+  models: Models
+  storage: Storage
+  loader: Loader
+  log: Log
+  /** Versions that are in memory only since somebody asked for them by number; the one asked longest ago goes. */
+  askedMax: number
+}): LiveModels {
+  const { models, storage, loader, log, askedMax } = deps
+  const known = new Map<string, Known>()
+  const held = new Map<string, Held>()
+  /** Ids of versions that were asked for by number, the one asked last at the end. */
+  const asked = new Map<string, string>()
+  const turns = new Map<string, Promise<unknown>>()
+
+  /** One change of a model at a time. */
+  function inTurn<T>(name: string, work: () => Promise<T>): Promise<T> {
+    const result = (turns.get(name) ?? Promise.resolve()).then(work)
+    const settled: Promise<unknown> = Promise.allSettled([result]).finally(() => {
+      if (turns.get(name) === settled) turns.delete(name)
+    })
+    turns.set(name, settled)
+    return result
+  }
+
+  async function hold(row: VersionRow): Promise<ServedModel> {
+    const already = held.get(row.id)
+    if (already !== undefined) return already.served
+    const copy = await storage.localCopy(fileKey(row))
+    if (copy === undefined) throw new Error('its file is not in the storage')
+    try {
+      const { served, unload } = await loader.load({ ...row, path: copy.path })
+      held.set(row.id, { row, served, unload: () => unload().finally(() => copy.release()) })
+      return served
+    } catch (error) {
+      copy.release()
+      throw error
+    }
+  }
+
+  /** Once nobody uses it any more. */
+  async function letGo({ row, served, unload }: Held): Promise<void> {
+    held.delete(row.id)
+    asked.delete(row.id)
+    await served.idle()
+    await unload().catch((error: unknown) => log.warn({ error }, 'a model did not unload'))
+  }
+
+  /** @returns the version, or why there is none. */
+  async function tried(row: VersionRow): Promise<ServedModel | string> {
+    try {
+      return await hold(row)
+    } catch (error) {
+      const { modelName: model, version } = row
+      log.error({ error, model, version }, 'a model can’t be loaded')
+      return error instanceof Error ? error.message : String(error)
+    }
+  }
+
+  async function loadWanted(record: ModelRecord) {
+    const faults = new Map<number, string>()
+    const versions = new Map<number, ServedModel>()
+    const load = async (row: VersionRow): Promise<boolean> => {
+      const served = versions.get(row.version) ?? (await tried(row))
+      if (typeof served === 'string') faults.set(row.version, served)
+      else versions.set(row.version, served)
+      return typeof served !== 'string'
+    }
+    const named = new Set(versionsOf(record.traffic, undefined))
+    for (const row of record.versions) if (named.has(row.version)) await load(row)
+    let latest: number | undefined
+    if (record.traffic.split.some(({ version }) => version === 'latest')) {
+      // Of what does not load the one before is the latest that there is.
+      for (const row of record.versions.toReversed()) {
+        if (!(await load(row))) continue
+        latest = row.version
+        break
+      }
+    }
+    return { versions, faults, latest }
+  }
+
+  async function reconcile(name: string): Promise<void> {
+    const record = await models.find(name)
+    const before = known.get(name)?.live
+    if (record === undefined) known.delete(name)
+    else known.set(name, await reconciled(record, before))
+    for (const { served } of known.get(name)?.live.split ?? []) {
+      served.shadow = known.get(name)?.live.shadow
+    }
+    const kept = new Set(known.get(name)?.live.versions.values())
+    const unused = [...held.values()].filter(
+      ({ row, served }) => row.modelName === name && !kept.has(served),
+    )
+    for (const each of unused) void letGo(each)
+  }
+
+  async function reconciled(record: ModelRecord, before: LiveModel | undefined): Promise<Known> {
+    const mark = markOf(record)
+    const { name } = record
+    if (!record.isLoaded) {
+      const live = { name, split: [], shadow: undefined, versions: new Map(), faults: new Map() }
+      return { mark, live, failedAt: undefined }
+    }
+    const { versions, faults, latest } = await loadWanted(record)
+    const split = splitOf(record.traffic, versions, latest)
+    // A failed load keeps the old one serving.
+    const isKept = split.length === 0 && before !== undefined
+    const shown = isKept ? before : { split, shadow: shadowOf(record.traffic, versions) }
+    const all = new Map([...askedOf(record), ...(isKept ? before.versions : []), ...versions])
+    const live = { name, split: shown.split, shadow: shown.shadow, versions: all, faults }
+    return { mark, live, failedAt: faults.size > 0 ? performance.now() : undefined }
+  }
+
+  /** Those that are there still. */
+  const askedOf = ({ versions }: ModelRecord) =>
+    versions.flatMap(({ id, version }) => {
+      const found = asked.has(id) ? held.get(id) : undefined
+      return found === undefined ? [] : [[version, found.served] as const]
+    })
+
+  async function syncAll(): Promise<void> {
+    const marks = await models.marks()
+    const isRipe = (failedAt: number | undefined) =>
+      failedAt !== undefined && performance.now() - failedAt > RETRY_MS
+    const changed = [...new Set([...marks.keys(), ...known.keys()])].filter((name) => {
+      const found = known.get(name)
+      return found?.mark !== marks.get(name) || isRipe(found?.failedAt)
+    })
+    await Promise.all(changed.map((name) => inTurn(name, () => reconcile(name))))
+  }
+
+  /** Makes room for one more. */
+  async function forgetOldest(): Promise<void> {
+    if (asked.size < askedMax) return
+    const [id, name] = asked.entries().next().value!
+    asked.delete(id)
+    void inTurn(name, () => reconcile(name))
+  }
+
+  return {
+    get: (name) => known.get(name)?.live,
+    all: () => Array.from(known.values(), ({ live }) => live),
+    sync: (name) => inTurn(name, () => reconcile(name)),
+    syncAll,
+    ask: (name, version) =>
+      inTurn(name, async () => {
+        const found = known.get(name)?.live.versions.get(version)
+        if (found !== undefined) return found
+        const record = await models.find(name)
+        const row = record?.versions.find((each) => each.version === version)
+        if (record?.isLoaded !== true || row === undefined) return undefined
+        await forgetOldest()
+        asked.set(row.id, name)
+        try {
+          await hold(row)
+        } catch (error) {
+          asked.delete(row.id)
+          throw error
+        }
+        await reconcile(name)
+        return known.get(name)?.live.versions.get(version)
+      }),
+    async stop() {
+      await Promise.all(turns.values())
+    },
+  }
+}
+
+export const fileKey = ({ id, manifest }: Pick<VersionRow, 'id' | 'manifest'>) =>
+  `models/${id}/${manifest.file}`
+
+function splitOf(
+  { split }: Traffic,
+  versions: ReadonlyMap<number, ServedModel>,
+  latest: number | undefined,
+): LiveModel['split'] {
+  const answering = split.flatMap(({ version, weight }) => {
+    const number = version === 'latest' ? latest : version
+    const served = number === undefined ? undefined : versions.get(number)
+    return served === undefined || weight === 0 ? [] : { served, weight }
+  })
+  const total = answering.reduce((all, { weight }) => all + weight, 0)
+  let sum = 0
+  return answering.map(({ served, weight }) => ({ served, below: (sum += weight) / total }))
+}
+
+const shadowOf = ({ shadow }: Traffic, versions: ReadonlyMap<number, ServedModel>) =>
+  shadow === null ? undefined : versions.get(shadow)

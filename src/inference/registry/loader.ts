@@ -1,0 +1,72 @@
+import type { Tracing } from '../../platform/tracing/tracing.ts'
+import type { createInferenceMetrics } from '../inference-metrics.ts'
+import type { ModelFile } from '../inference.worker.ts'
+import { inputWidth, type Manifest, outputWidth } from '../manifest.ts'
+import type { ModelThreads } from '../model-threads.ts'
+import { createServedModel, type ServedModel } from '../served-model.ts'
+
+/** A version of a model, and where its file is on this machine. */
+export interface Loadable {
+  id: string
+  manifest: Manifest
+  digest: string
+  path: string
+}
+
+/** Loads versions of models into the threads, and into this process what has a place here. */
+export interface Loader {
+  /** @returns the model, and how to take it out again. */
+  load(version: Loadable): Promise<{ served: ServedModel; unload: () => Promise<void> }>
+}
+
+export function createLoader(deps: {
+  threads: ModelThreads
+  metrics: ReturnType<typeof createInferenceMetrics>
+  tracing: Tracing
+  batchRowsMax: number
+  queueRowsMax: number
+  inPlaceUsMax: number
+}): Loader {
+  const { threads, metrics } = deps
+  const keys = new Set<string>()
+
+  /** What is loaded anew while the same is still on its way out has another one. */
+  function newKey({ manifest: { name, version } }: Loadable): string {
+    const plain = `${name}/${version}`
+    let key = plain
+    for (let again = 2; keys.has(key); again += 1) key = `${plain}~${again}`
+    keys.add(key)
+    return key
+  }
+
+  return {
+    async load(version) {
+      const key = newKey(version)
+      const unload = async () => {
+        await threads.unload(key)
+        keys.delete(key)
+      }
+      const file = fileOf(version, key)
+      const { name, version: number } = version.manifest
+      try {
+        await threads.load(file)
+        const ofModel = { pool: threads.pool, metrics: metrics.forModel(name, number) }
+        return { served: await createServedModel(version, file, { ...deps, ...ofModel }), unload }
+      } catch (error) {
+        await unload()
+        throw error
+      }
+    },
+  }
+}
+
+export const fileOf = (
+  { manifest, path }: Pick<Loadable, 'manifest' | 'path'>,
+  key: string,
+): ModelFile => ({
+  key,
+  path,
+  inputs: manifest.inputs,
+  inputWidth: inputWidth(manifest),
+  outputWidth: outputWidth(manifest),
+})

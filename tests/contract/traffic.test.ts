@@ -1,0 +1,339 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+
+import { type Harness, openHarness } from '../support/harness.ts'
+import { type Row, testRequests } from '../support/request-table.ts'
+import { until } from '../support/until.ts'
+import { upload } from '../support/uploads.ts'
+
+const MODELS = '/api/v1/models'
+const LATEST = { split: [{ version: 'latest', weight: 1 }], shadow: null }
+
+/** A model of one leaf, which says one number. */
+const constant = (value: number) =>
+  [
+    'tree',
+    'version=v4',
+    'num_class=1',
+    'num_tree_per_iteration=1',
+    'label_index=0',
+    'max_feature_idx=0',
+    'objective=regression',
+    'feature_names=x',
+    'feature_infos=[0:1]',
+    '',
+    'Tree=0',
+    'num_leaves=1',
+    'num_cat=0',
+    'leaf_value=' + String(value),
+    '',
+    'end of trees',
+    '',
+  ].join('\n')
+
+let harness: Harness
+let ada: string
+let viewer: string
+const people: string[] = []
+beforeAll(async () => {
+  harness = await openHarness({ MODEL_VERSIONS_ASKED_MAX: '1' })
+  await harness.addAccount({ username: 'ada', role: 'editor' })
+  ada = await harness.logIn('ada')
+  await harness.addAccount({ username: 'viewer' })
+  viewer = await harness.logIn('viewer')
+  for (let at = 0; at < 20; at += 1) {
+    await harness.addAccount({ username: `person-${at}` })
+    people.push(await harness.logIn(`person-${at}`))
+  }
+  for (const value of [1, 2, 3, 4]) await add('said', value)
+})
+afterAll(() => harness.close())
+
+async function add(name: string, value: number) {
+  const added = await upload(
+    harness,
+    { model: constant(value), manifest: { name } },
+    { token: ada, query: '?team=read' },
+  )
+  expect(added).toMatchObject({ status: 201, body: { fault: null } })
+}
+
+async function says(name: string, token = ada, version?: string): Promise<[unknown, unknown]> {
+  const response = await harness.request({
+    path: '/api/v1/predict',
+    body: { model_type: name, features: [{ x: 1 }], ...(version && { model_version: version }) },
+    token,
+  })
+  const { predictions, model_version, status } = (await response.json()) as {
+    predictions?: number[]
+    model_version?: string
+    status?: number
+  }
+  return [predictions?.[0], model_version ?? status]
+}
+
+const lead = (name: string, traffic: object, token = ada) =>
+  harness.request({ method: 'PUT', path: `${MODELS}/${name}/traffic`, body: traffic, token })
+
+const put = (name: string, body: unknown, rest: Partial<Row> & Pick<Row, 'status'>): Row => ({
+  name,
+  as: 'ada',
+  method: 'PUT',
+  path: `${MODELS}/said/traffic`,
+  body,
+  ...rest,
+})
+const to = (...versions: unknown[]) => ({ split: versions.map((version) => ({ version })) })
+
+describe('refused is', () => {
+  testRequests(
+    () => harness,
+    [
+      put('who has not said who they are', to(1), { as: '', status: 401 }),
+      put('who may only read it', to(1), { as: 'viewer', status: 403 }),
+      put('a model that there is not', to(1), { path: `${MODELS}/none/traffic`, status: 404 }),
+      put('nothing', {}, { status: 422, contains: ['#/split'] }),
+      put('an empty split', { split: [] }, { status: 422, contains: ['at least one version'] }),
+      put('eleven versions', to(...Array.from({ length: 11 }, () => 1)), {
+        status: 422,
+        contains: ['at most 10 versions'],
+      }),
+      put('a version that there is not', to(1, 9), {
+        status: 422,
+        contains: ['#/split/1/version: there is no version 9'],
+      }),
+      put('a version twice', to(1, 1), { status: 422, contains: ['stands twice'] }),
+      put('a text for a version', to('newest'), { status: 422, contains: ['or latest'] }),
+      put(
+        'weights that lead nowhere',
+        { split: [{ version: 1, weight: 0 }] },
+        {
+          status: 422,
+          contains: ['every weight is 0'],
+        },
+      ),
+      put('a weight below zero', { split: [{ version: 1, weight: -1 }] }, { status: 422 }),
+      put(
+        'a shadow that there is not',
+        { ...to(1), shadow: 9 },
+        {
+          status: 422,
+          contains: ['#/shadow: there is no version 9'],
+        },
+      ),
+      put(
+        'a shadow that answers',
+        { ...to(1), shadow: 1 },
+        {
+          status: 422,
+          contains: ['answers already'],
+        },
+      ),
+      put('what there is not', { ...to(1), owner_id: 'x' }, { status: 422 }),
+      {
+        name: 'a version that there is not, asked for',
+        as: 'ada',
+        path: '/api/v1/predict',
+        body: { model_type: 'said', features: [{ x: 1 }], model_version: '9' },
+        status: 404,
+        contains: ['There is no version 9'],
+      },
+      {
+        name: 'a version that is no number',
+        as: 'ada',
+        path: '/api/v1/predict',
+        body: { model_type: 'said', features: [{ x: 1 }], model_version: '../1' },
+        status: 404,
+      },
+      {
+        name: 'to remove what answers',
+        as: 'ada',
+        method: 'DELETE',
+        path: `${MODELS}/said/versions/4`,
+        status: 409,
+        contains: ['Traffic of said leads to version 4'],
+      },
+      {
+        name: 'to remove what is loaded',
+        as: 'ada',
+        method: 'DELETE',
+        path: `${MODELS}/said`,
+        status: 409,
+      },
+      {
+        name: 'to remove what somebody may only read',
+        as: 'viewer',
+        method: 'DELETE',
+        path: `${MODELS}/said`,
+        status: 403,
+      },
+      {
+        name: 'to remove a version that there is not',
+        as: 'ada',
+        method: 'DELETE',
+        path: `${MODELS}/said/versions/99`,
+        status: 404,
+      },
+      {
+        name: 'to load by a configuration',
+        as: 'ada',
+        path: '/v2/repository/models/said/load',
+        body: { parameters: { config: '{}' } },
+        status: 400,
+        ownError: /config/,
+      },
+      {
+        name: 'to unload what somebody may only read',
+        as: 'viewer',
+        path: '/v2/repository/models/said/unload',
+        body: {},
+        status: 403,
+        ownError: /models:write/,
+      },
+    ],
+    () => ({ ada, viewer }),
+  )
+})
+
+describe('traffic', () => {
+  test('leads to the latest version at first, and to each as it comes', async () => {
+    const response = await harness.request({ path: `${MODELS}/said/traffic`, token: viewer })
+    expect(await response.json()).toEqual(LATEST)
+    expect(await says('said')).toEqual([4, '4'])
+    await add('said', 5)
+    expect(await says('said')).toEqual([5, '5'])
+  })
+
+  test('may be pinned, whatever comes', async () => {
+    expect((await lead('said', to(2))).status).toBe(200)
+    expect(await says('said')).toEqual([2, '2'])
+    await add('said', 6)
+    expect(await says('said')).toEqual([2, '2'])
+    await harness.published()
+    expect(harness.events.findLast(({ type }) => type === 'models.traffic_changed')).toMatchObject({
+      data: { name: 'said', split: [{ version: 2, weight: 1 }], shadow: null },
+    })
+  })
+
+  test('may be split: each person keeps theirs while its share grows', async () => {
+    const split = async (weight: number) => {
+      const versions = [
+        { version: 2, weight: 100 - weight },
+        { version: 3, weight },
+      ]
+      expect((await lead('said', { split: versions })).status).toBe(200)
+      return Promise.all(people.map(async (token) => (await says('said', token))[0]))
+    }
+    const [few, again, more, all] = [
+      await split(30),
+      await split(30),
+      await split(60),
+      await split(100),
+    ]
+    expect(again).toEqual(few)
+    expect(few.filter((value) => value === 3).length).toBeWithin(1, 14)
+    for (const [at, value] of few.entries()) if (value === 3) expect(more[at]).toBe(3)
+    expect(new Set(all)).toEqual(new Set([3]))
+  })
+
+  test('leaves other versions to who asks for them by number', async () => {
+    await lead('said', to('latest'))
+    expect(await says('said', viewer, '1')).toEqual([1, '1'])
+    expect(await says('said', viewer, '2')).toEqual([2, '2'])
+    expect(await says('said', viewer, '1')).toEqual([1, '1'])
+    const infer = await harness.request({
+      path: '/v2/models/said/versions/3/infer',
+      body: { inputs: [{ name: 'x', datatype: 'FP64', shape: [1], data: [1] }] },
+      token: viewer,
+    })
+    expect(await infer.json()).toMatchObject({ model_version: '3', outputs: [{ data: [3] }] })
+    const rows = await harness.request({
+      path: `${MODELS}/said/predict?version=2`,
+      headers: { 'content-type': 'text/csv' },
+      body: 'x\\n1\\n',
+      token: viewer,
+    })
+    expect(await rows.text()).toContain('2')
+    // No more than one of them stays in memory.
+    await until(async () => {
+      const card = await harness.request({ path: `${MODELS}/said`, token: viewer })
+      const { versions } = (await card.json()) as { versions: { is_loaded: boolean }[] }
+      return versions.filter((version) => version.is_loaded).length === 2
+    })
+  })
+
+  test('has a shadow asked for the same rows, whose differences are measured', async () => {
+    await lead('said', { ...to(2), shadow: 3 })
+    for (let at = 0; at < 5; at += 1) expect(await says('said')).toEqual([2, '2'])
+    const figure = async (name: string) => {
+      const text = await harness.platform.metrics.metrics()
+      return Number(new RegExp(`^${name} (.*)$`, 'm').exec(text)?.[1])
+    }
+    const rows = 'prediction_shadow_rows_total{model="said",version="3",result="different"}'
+    await until(async () => (await figure(RegExp.escape(rows))) === 5)
+    const near = 'prediction_shadow_difference_bucket{le="0.1",model="said",version="3"}'
+    const half = 'prediction_shadow_difference_bucket{le="0.5",model="said",version="3"}'
+    expect(await figure(RegExp.escape(near))).toBe(0)
+    expect(await figure(RegExp.escape(half))).toBe(5)
+  })
+})
+
+describe('a model', () => {
+  const repository = (verb: string, name = 'said') =>
+    harness.request({ path: `/v2/repository/models/${name}/${verb}`, body: {}, token: ada })
+
+  test('answers nobody once it is unloaded, and again once it is loaded', async () => {
+    await lead('said', to(2))
+    expect((await repository('unload')).status).toBe(200)
+    expect(await says('said')).toEqual([undefined, 503])
+    expect(await says('said', ada, '3')).toEqual([undefined, 404])
+    const index = await harness.request({
+      path: '/v2/repository/index',
+      method: 'POST',
+      token: ada,
+    })
+    expect(await index.json()).toContainEqual({
+      name: 'said',
+      version: '',
+      state: 'UNAVAILABLE',
+      reason: 'unloaded',
+    })
+    expect((await repository('load')).status).toBe(200)
+    expect(await says('said')).toEqual([2, '2'])
+  })
+
+  test('is removed with its versions, files and grants', async () => {
+    const files = async () =>
+      (await harness.platform.storage.list({ prefix: 'models/' })).files.length
+    await add('short-lived', 1)
+    await add('short-lived', 2)
+    const before = await files()
+    await repository('unload', 'short-lived')
+    const remove = () =>
+      harness.request({ method: 'DELETE', path: `${MODELS}/short-lived`, token: ada })
+    expect([(await remove()).status, (await remove()).status]).toEqual([204, 404])
+    expect(await files()).toBe(before - 2)
+    await add('short-lived', 3)
+    expect(await says('short-lived')).toEqual([3, '1'])
+  })
+
+  test('of which a version does not load goes on as it was, and says so', async () => {
+    await add('broken', 1)
+    await lead('broken', to(1))
+    await add('broken', 2)
+    const { storage } = harness.platform
+    const { files } = await storage.list({ prefix: 'models/' })
+    const newest = files.toSorted((a, b) => (a.key < b.key ? 1 : -1))[0]!
+    await storage.put(newest.key, Buffer.from('nothing'))
+    expect((await lead('broken', to(2))).status).toBe(200)
+    expect(await says('broken')).toEqual([1, '1'])
+    const card = await harness.request({ path: `${MODELS}/broken`, token: ada })
+    expect(await card.json()).toMatchObject({
+      versions: [
+        { version: 1, is_loaded: true, fault: null },
+        { version: 2, is_loaded: false, fault: expect.any(String) },
+      ],
+    })
+    expect((await repository('load', 'broken')).status).toBe(503)
+    expect(await says('broken')).toEqual([1, '1'])
+  })
+})
