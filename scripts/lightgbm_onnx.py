@@ -51,13 +51,16 @@ def regressor(booster: Booster) -> ModelProto:
     return model([tree_ensemble([booster], "features", "value")], booster.num_feature(), 1)
 
 
-def forecaster(boosters: list[Booster]) -> ModelProto:
+def forecaster(boosters: list[Booster], offsets: np.ndarray | None = None) -> ModelProto:
     """[rows, steps] values ahead of a history, which is right-aligned and padded with NaN on the left.
 
     Booster k gives step k + 1 as a difference from the level, the last value that is not missing. Its features are the
     history as differences from that level. A history without any value answers NaN.
+
+    With offsets [length + 1, bounds * steps] the bounds of intervals follow, all steps of one after the other: what is
+    added to the values, by how many values of the history are known.
     """
-    length = boosters[0].num_feature()
+    length, steps = boosters[0].num_feature(), len(boosters)
     nodes = [
         helper.make_node("IsNaN", ["features"], ["missing"]),
         helper.make_node("Where", ["missing", "start", "positions"], ["present"]),
@@ -68,7 +71,19 @@ def forecaster(boosters: list[Booster]) -> ModelProto:
         helper.make_node("Add", ["level", "steps"], ["values"]),
     ]
     constants = {"start": np.array(0), "positions": np.arange(length)[None], "across": np.array([1])}
-    return model(nodes, length, len(boosters), **constants)
+    if offsets is None:
+        return model(nodes, length, steps, **constants)
+    bounds = offsets.shape[1] // steps
+    nodes += [
+        helper.make_node("Not", ["missing"], ["known"]),
+        helper.make_node("Cast", ["known"], ["ones"], to=TensorProto.INT64),
+        helper.make_node("ReduceSum", ["ones", "across"], ["count"], keepdims=0),
+        helper.make_node("Gather", ["offsets", "count"], ["distances"], axis=0),
+        helper.make_node("Concat", ["values"] * bounds, ["repeated"], axis=1),
+        helper.make_node("Add", ["repeated", "distances"], ["bounds"]),
+        helper.make_node("Concat", ["values", "bounds"], ["answers"], axis=1),
+    ]
+    return model(nodes, length, steps + offsets.shape[1], offsets=offsets, **constants)
 
 
 def model(nodes: list[NodeProto], width: int, columns: int, **constants: np.ndarray) -> ModelProto:

@@ -28,7 +28,7 @@ SEED = 1
 REPEATABLE = {"seed": SEED, "deterministic": True, "force_row_wise": True, "num_threads": 1, "verbose": -1}
 GOLDEN_ROWS = 20
 MANIFEST_KEYS = (
-    "name version kind title description file inputs outputs classes horizon "
+    "name version kind title description file inputs outputs classes horizon frequency intervals "
     "training_data metrics licence cache example"
 ).split()
 
@@ -106,7 +106,9 @@ def carbon_dioxide() -> None:
         "kind": "forecast",
         "title": "Atmospheric CO2",
         "description": "Continues a history of monthly CO2 concentrations by up to 24 months. Made for histories of "
-        f"{window} months (only the last {window} count); shorter ones and gaps are answered too, less exactly.",
+        f"{window} months (only the last {window} count); shorter ones and gaps are answered too, less exactly. "
+        "The intervals are as wide as what the model got wrong on years that it had not seen. Growth has quickened since: "
+        "they hold less often than they say, see the metrics.",
         "inputs": [
             {
                 "name": "history",
@@ -117,6 +119,8 @@ def carbon_dioxide() -> None:
         ],
         "outputs": [{"name": "co2", "type": "series", "description": "Monthly mean CO2 to come, in ppm"}],
         "horizon": {"default": 12, "max": steps},
+        "frequency": "month",
+        "intervals": [0.8, 0.95],
         "training_data": {
             "name": "Mauna Loa CO2, monthly means of weekly averages, March 1958 to December 2001",
             "source": "PyPI statsmodels 0.15.0 (statsmodels.datasets.co2). Keeling and Whorf (2004), Atmospheric CO2 "
@@ -125,7 +129,7 @@ def carbon_dioxide() -> None:
             "licence": "public domain",
         },
     }
-    series = statsmodels_co2.load_pandas().data["co2"].resample("MS").mean().round(2).to_numpy()
+    series = statsmodels_co2.load_pandas().data["co2"].resample("MS").mean().round(2)
     train_series("models/forecast/1", manifest, series, window, steps, held_out)
 
 
@@ -276,16 +280,58 @@ def scores_of_numbers(predictions: np.ndarray, target: np.ndarray) -> dict:
 # Series: a history in, its continuation out
 
 
-def train_series(folder: str, manifest: dict, series: np.ndarray, window: int, steps: int, held_out: int) -> None:
-    """One booster a step ahead, none of which has seen the last `held_out` values.
+def train_series(folder: str, manifest: dict, dated: pd.Series, window: int, steps: int, held_out: int) -> None:
+    """One booster a step ahead, none of which has seen the last `held_out` values, and intervals around what they say."""
+    series, levels = dated.to_numpy(), manifest["intervals"]
+    cut = len(series) - held_out
+    boosters = boosters_of(series[:cut], window, steps)
+    offsets = offsets_of(series[:cut], window, steps, held_out, levels)
+
+    def predict(histories: np.ndarray) -> np.ndarray:
+        return values_of(boosters, histories)
+
+    def predict_all(histories: np.ndarray) -> np.ndarray:
+        values, known = predict(histories), np.isfinite(histories).sum(axis=1)
+        return np.hstack([values, np.tile(values, 2 * len(levels)) + offsets[known]])
+
+    rng = np.random.default_rng(SEED)
+    proto = forecaster(boosters, offsets)
+    everything, futures = windows(series, window, steps)
+    # At a level of zero a row's differences are its values, so that they fall on the thresholds exactly.
+    thresholds = on_thresholds(np.zeros_like(everything), boosters, rng)
+    thresholds[:, -1] = 0
+    verify(folder, proto, predict_all, np.vstack([everything, shortened(everything, rng), thresholds]), tolerance=1e-5)
+
+    tests = slice(cut - 1, len(series) - steps)
+    histories, futures = everything[tests], futures[tests]
+    short = last_of(histories, 4)
+    manifest["training_data"]["rows"] = len(series)
+    manifest["metrics"] = {
+        "mae": np.abs(predict(histories) - futures).mean(),
+        "mae_with_4_months_of_history": np.abs(predict(short) - futures).mean(),
+        "mae_of_last_year_repeated": np.abs(np.tile(histories[:, -12:], steps // 12) - futures).mean(),
+        "mae_of_last_value_repeated": np.abs(histories[:, -1:] - futures).mean(),
+        **coverage(predict_all(histories), futures, levels),
+        **coverage(predict_all(short), futures, levels, "_with_4_months_of_history"),
+        "rows": len(histories),
+    }
+    manifest["example"] = {
+        "history": series[-window:].tolist(),
+        "last_timestamp": f"{dated.index[-1]:%Y-%m-%d}",
+        "horizon": manifest["horizon"]["default"],
+    }
+    write(folder, {"model.onnx": onnx_bytes(proto)}, manifest, golden_series(histories, predict_all, steps, levels))
+
+
+def boosters_of(series: np.ndarray, window: int, steps: int) -> list[lgb.Booster]:
+    """A booster a step.
 
     Trees can't go beyond the values that they were trained on, and a trend always does: they learn differences from the
     last known value instead of levels.
     """
     rng = np.random.default_rng(SEED)
     gappy_copies = 4
-    cut = len(series) - held_out
-    histories, futures = windows(series[:cut], window, steps)
+    histories, futures = windows(series, window, steps)
     histories = np.vstack([histories, *(shortened(histories, rng) for _ in range(gappy_copies))])
     level, differences = from_level(histories)
     targets = np.tile(futures, (1 + gappy_copies, 1)) - level
@@ -294,31 +340,49 @@ def train_series(folder: str, manifest: dict, series: np.ndarray, window: int, s
     for target in targets.T:
         known = np.isfinite(target)
         boosters.append(lgb.train(settings, lgb.Dataset(differences[known], target[known]), 60))
+    return boosters
 
-    def predict(histories: np.ndarray) -> np.ndarray:
-        level, differences = from_level(histories)
-        return level + np.column_stack([booster.predict(differences) for booster in boosters])
 
-    proto = forecaster(boosters)
+def values_of(boosters: list[lgb.Booster], histories: np.ndarray) -> np.ndarray:
+    level, differences = from_level(histories)
+    return level + np.column_stack([booster.predict(differences) for booster in boosters])
+
+
+def offsets_of(series: np.ndarray, window: int, steps: int, held_out: int, levels: list[float]) -> np.ndarray:
+    """[window + 1, 2 * levels * steps]: how far the bounds lie from the values, by how much of a history is known.
+
+    They are quantiles of what models got wrong that were trained on less: four times the next `held_out` values are
+    kept from one, so that it stands as far from what it learnt as a caller does. Bounds never cross the value.
+    """
+    errors = [[] for _ in range(window + 1)]
     everything, futures = windows(series, window, steps)
-    # At a level of zero a row's differences are its values, so that they fall on the thresholds exactly.
-    thresholds = on_thresholds(np.zeros_like(everything), boosters, rng)
-    thresholds[:, -1] = 0
-    verify(folder, proto, predict, np.vstack([everything, shortened(everything, rng), thresholds]), tolerance=1e-5)
+    for cut in range(len(series) - 4 * held_out, len(series), held_out):
+        boosters = boosters_of(series[:cut], window, steps)
+        origins = slice(cut - 1, cut - 1 + held_out)
+        for known in range(1, window + 1):
+            values = values_of(boosters, last_of(everything[origins], known))
+            errors[known].append(futures[origins] - values)
+    # Without any value the answer is NaN, whatever is added.
+    errors[0] = errors[1]
+    tails = [tail for level in levels for tail in ((1 - level) / 2, (1 + level) / 2)]
+    rows = [np.nanquantile(np.vstack(each), tails, axis=0) for each in errors]
+    signs = np.array([(-1, 1)[tail > 0.5] for tail in tails])[:, None]
+    return np.vstack([(signs * np.maximum(signs * row, 0)).round(4).ravel() for row in rows])
 
-    tests = slice(cut - 1, len(series) - steps)
-    histories, futures = everything[tests], futures[tests]
-    short = np.where(np.arange(window) < window - 4, np.nan, histories)
-    manifest["training_data"]["rows"] = len(series)
-    manifest["metrics"] = {
-        "mae": np.abs(predict(histories) - futures).mean(),
-        "mae_with_4_months_of_history": np.abs(predict(short) - futures).mean(),
-        "mae_of_last_year_repeated": np.abs(np.tile(histories[:, -12:], steps // 12) - futures).mean(),
-        "mae_of_last_value_repeated": np.abs(histories[:, -1:] - futures).mean(),
-        "rows": len(histories),
+
+def coverage(answers: np.ndarray, futures: np.ndarray, levels: list[float], suffix: str = "") -> dict:
+    """The share of what came that lay within each interval."""
+    _, *bounds = np.split(answers, 1 + 2 * len(levels), axis=1)
+    return {
+        f"coverage_of_{100 * level:g}_percent_intervals{suffix}": ((low <= futures) & (futures <= high)).mean()
+        for level, low, high in zip(levels, bounds[::2], bounds[1::2])
     }
-    manifest["example"] = {"history": series[-window:].tolist(), "horizon": manifest["horizon"]["default"]}
-    write(folder, {"model.onnx": onnx_bytes(proto)}, manifest, golden_series(histories, predict))
+
+
+def last_of(histories: np.ndarray, known: int) -> np.ndarray:
+    """A copy in which each history has its last values only."""
+    length = histories.shape[1]
+    return np.where(np.arange(length) < length - known, np.nan, histories)
 
 
 def windows(series: np.ndarray, window: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
@@ -342,18 +406,25 @@ def from_level(histories: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return level, histories - level
 
 
-def golden_series(histories: np.ndarray, predict: Callable) -> dict:
-    golden = {"features": [], "predictions": []}
+def golden_series(histories: np.ndarray, predict: Callable, steps: int, levels: list[float]) -> dict:
+    golden = {"features": [], "predictions": [], "intervals": []}
     for number, history in enumerate(histories[np.linspace(0, len(histories) - 1, GOLDEN_ROWS).astype(int)]):
         length, horizon = (len(history), 24, 12, 4)[number % 4], (12, 24, 6, 1, 3)[number % 5]
-        row = np.where(np.arange(len(history)) < len(history) - length, np.nan, history)
+        row = last_of(history[None], length)[0]
         if number == 4:
             row[-9] = np.nan
         if number == 8:
             row[-1] = np.nan
         sent = [None if np.isnan(value) else tidy(value) for value in row[-length:]]
+        values, *bounds = predict(row[None]).reshape(-1, steps)[:, :horizon].tolist()
         golden["features"].append({"history": sent, "horizon": horizon})
-        golden["predictions"].append(predict(row[None])[0, :horizon].tolist())
+        golden["predictions"].append(values)
+        golden["intervals"].append(
+            [
+                {"level": level, "lower": lower, "upper": upper}
+                for level, lower, upper in zip(levels, bounds[::2], bounds[1::2])
+            ]
+        )
     return golden
 
 

@@ -86,6 +86,7 @@ test('the shell lines work as they stand', async () => {
     .filter(({ code }) => code !== `${SERVE}\n`)
     .map(({ code }) => code)
   const { output } = await run(['sh', '-eu'], script.join('\n'))
+  const [, shown] = /^### Forecasts$[\s\S]*?^```json\n([\s\S]*?)^```$/m.exec(readme)!
   const answers = output
     .split(/(?<=\})\s*(?=\{)/)
     .map((text) => JSON.parse(text) as Record<string, unknown>)
@@ -105,8 +106,14 @@ test('the shell lines work as they stand', async () => {
     { models: expect.any(Array) },
     { models: expect.any(Array) },
     { access_token: expect.any(String), expires_in: 3600, scope: 'models:read' },
+    { ...(JSON.parse(shown!) as object), timestamp: expect.any(String) },
     { id: '7', carat: '0.31', price: expect.any(Number) },
-    { model_name: 'forecast', outputs: [{ name: 'co2', shape: [1, 24] }] },
+    {
+      model_name: 'forecast',
+      outputs: ['co2', 'co2_lower_80', 'co2_upper_80', 'co2_lower_95', 'co2_upper_95'].map(
+        (name) => ({ name, shape: [1, 24] }),
+      ),
+    },
     {
       predictions: [expect.any(Number)],
       explanations: [[{ contributions: { carat: expect.any(Number) } }]],
@@ -139,7 +146,7 @@ testWith('python3', 'the Python lines work as they stand', async () => {
 
 describe('what is written', () => {
   test('there are blocks in each language', () => {
-    expect(['sh', 'r', 'python'].map((language) => blocksOf(language).length)).toEqual([12, 2, 2])
+    expect(['sh', 'r', 'python'].map((language) => blocksOf(language).length)).toEqual([13, 2, 2])
   })
 
   test('the table of settings is the schema’s (`bun scripts/settings.ts` writes it)', () => {

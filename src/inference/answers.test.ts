@@ -40,7 +40,7 @@ function open() {
   const ask = (value: number, isAbandoned: IsAbandoned = () => false) =>
     answers(
       model,
-      { rows: 1, values: Float64Array.of(value), horizons: undefined },
+      { rows: 1, values: Float64Array.of(value), horizons: undefined, timelines: undefined },
       { isAbandoned },
     )
   return { ask, calls, counted, kept }

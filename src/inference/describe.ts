@@ -1,5 +1,7 @@
+import { type Timeline, timesAhead } from './calendar/timeline.ts'
 import type { Matrix } from './features.ts'
-import type { Manifest } from './manifest.ts'
+import { type Interval, intervalPlaces } from './intervals.ts'
+import { type ForecastManifest, type Manifest, outputWidth } from './manifest.ts'
 
 /** What a model says, as callers read it. */
 export interface Described {
@@ -7,17 +9,17 @@ export interface Described {
   predictions: (string | number | number[])[]
   /** Of a classification: for each row the probability of each class. */
   probabilities?: Record<string, number>[]
+  /** Of a forecast where rows tell of times: for each row the time of each step, null for one that does not. */
+  timestamps?: (string[] | null)[]
+  /** Of a forecast that has them: for each row its intervals, the narrowest first. */
+  intervals?: Interval[][]
   model_version: string
 }
 
 /** @param outputs row by row, as the model gives them. */
-export function describe(
-  manifest: Manifest,
-  { rows, horizons }: Matrix,
-  outputs: Float64Array,
-): Described {
+export function describe(manifest: Manifest, matrix: Matrix, outputs: Float64Array): Described {
   const { version: model_version } = manifest
-  const width = rows === 0 ? 0 : outputs.length / rows
+  const width = matrix.rows === 0 ? 0 : outputs.length / matrix.rows
   switch (manifest.kind) {
     case 'classification': {
       const { classes } = manifest
@@ -38,11 +40,35 @@ export function describe(
     case 'regression':
       return { predictions: Array.from(outputs), model_version }
     case 'forecast':
-      return {
-        predictions: Array.from({ length: rows }, (_, row) =>
-          Array.from(outputs.subarray(row * width, row * width + (horizons?.[row] ?? width))),
-        ),
-        model_version,
-      }
+      return { ...forecastOf(manifest, matrix, outputs), model_version }
+  }
+}
+
+function forecastOf(
+  manifest: ForecastManifest,
+  { rows, horizons, timelines }: Matrix,
+  outputs: Float64Array,
+): Omit<Described, 'model_version'> {
+  const width = outputWidth(manifest)
+  const places = intervalPlaces(manifest)
+  const stepsOf = (row: number) => horizons?.[row] ?? manifest.horizon.max
+  function stepsFrom(row: number, place: number): number[] {
+    const start = row * width + place
+    return Array.from(outputs.subarray(start, start + stepsOf(row)))
+  }
+  const intervalsOf = (row: number): Interval[] =>
+    places.map(({ level, lower, upper }) => ({
+      level,
+      lower: stepsFrom(row, lower),
+      upper: stepsFrom(row, upper),
+    }))
+  const timesOf = (timeline: Timeline | undefined, row: number) =>
+    timeline === undefined ? null : timesAhead(timeline, stepsOf(row))
+
+  const each = Array.from({ length: rows }, (_, row) => row)
+  return {
+    predictions: each.map((row) => stepsFrom(row, 0)),
+    ...(timelines === undefined ? {} : { timestamps: timelines.map(timesOf) }),
+    ...(places.length === 0 ? {} : { intervals: each.map(intervalsOf) }),
   }
 }

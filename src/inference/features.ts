@@ -1,6 +1,15 @@
 import { type Fault, within } from '../gateway/problems.ts'
 import { unboxed } from '../gateway/scalar.ts'
-import { inputWidth, type Manifest, type ModelInput, widthOf } from './manifest.ts'
+import type { Timeline } from './calendar/timeline.ts'
+import {
+  createTimeReader,
+  type GivenTimes,
+  isFault,
+  timeColumns,
+  timesIn,
+} from './forecast-times.ts'
+import { FORECAST_NAMES, inputWidth, type Manifest, type ModelInput, widthOf } from './manifest.ts'
+import { nameOf } from './name-of.ts'
 
 /** Checked features, as a model takes them. */
 export interface Matrix {
@@ -9,6 +18,8 @@ export interface Matrix {
   values: Float64Array
   /** Of a forecast: how many steps each row asks for. */
   horizons: Int32Array | undefined
+  /** Of a forecast where rows tell of times: when the values of each are. */
+  timelines: (Timeline | undefined)[] | undefined
 }
 
 /** By column `{x: [1, 2]}`, or by row `[{x: 1}, {x: 2}]`; a single row may be `{x: 1}`. */
@@ -33,8 +44,12 @@ export function createEncoder(manifest: Manifest): Encoder {
   const width = inputWidth(manifest)
   const columns = inputs.map(createColumn)
   const names = new Set(inputs.map(({ name }) => name))
-  const horizon = manifest.kind === 'forecast' ? manifest.horizon : undefined
-  const isKnown = (name: string) => names.has(name) || (horizon !== undefined && name === 'horizon')
+  const forecast = manifest.kind === 'forecast' ? manifest : undefined
+  const horizon = forecast?.horizon
+  const readTimes = forecast && createTimeReader(forecast.frequency)
+  const history = columns.findIndex(({ isSeries }) => isSeries)
+  const isKnown = (name: string) =>
+    names.has(name) || (forecast !== undefined && FORECAST_NAMES.has(name))
   function strangers(record: Record<string, unknown>): Fault[] {
     const faults: Fault[] = []
     for (const name in record) {
@@ -48,6 +63,7 @@ export function createEncoder(manifest: Manifest): Encoder {
       rows,
       values: new Float64Array(rows * width),
       horizons: horizon && new Int32Array(rows).fill(horizon.default),
+      timelines: undefined,
     }
   }
 
@@ -70,6 +86,9 @@ export function createEncoder(manifest: Manifest): Encoder {
       }
       const fault = writeHorizon(matrix, index, unboxed(row['horizon']))
       if (fault !== undefined) faults.push({ path: [index, 'horizon'], detail: fault })
+      if (forecast === undefined) continue
+      const untimely = writeTimes(matrix, index, timesIn(row), row[columns[history]!.name])
+      if (untimely !== undefined) faults.push(within(untimely, index))
     }
     return faults.length > 0 ? faults : matrix
   }
@@ -115,7 +134,37 @@ export function createEncoder(manifest: Manifest): Encoder {
       const fault = writeHorizon(matrix, index, value)
       if (fault !== undefined) return [{ path: ['horizon'], detail: fault }]
     }
+    if (forecast !== undefined) faults.push(...encodeTimes(record, matrix, lists[history]!))
     return faults.length > 0 ? faults : matrix
+  }
+
+  function encodeTimes(
+    record: Record<string, unknown>,
+    matrix: Matrix,
+    histories: readonly unknown[],
+  ): Fault[] {
+    const times = timeColumns(record, matrix.rows)
+    if (isFault(times)) return [times]
+    for (let row = 0; row < matrix.rows; row++) {
+      const fault = writeTimes(matrix, row, times.of(row), histories[row])
+      if (fault !== undefined) return [times.placed(fault, row)]
+    }
+    return []
+  }
+
+  function writeTimes(
+    matrix: Matrix,
+    row: number,
+    given: GivenTimes,
+    values: unknown,
+  ): Fault | undefined {
+    if (readTimes === undefined) return undefined
+    const timeline = readTimes({ ...given, history: values, horizon: matrix.horizons![row]! })
+    if (timeline === undefined) return undefined
+    if (isFault(timeline)) return timeline
+    matrix.timelines ??= Array<Timeline | undefined>(matrix.rows).fill(undefined)
+    matrix.timelines[row] = timeline
+    return undefined
   }
 
   function writeHorizon({ horizons }: Matrix, index: number, value: unknown): string | undefined {
@@ -232,12 +281,3 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
 
 const isListOfLists = (value: unknown) =>
   Array.isArray(value) && (value.length === 0 || value.some((item) => Array.isArray(item)))
-
-function nameOf(value: unknown): string {
-  if (value === null || value === undefined) return 'nothing'
-  if (typeof value === 'string')
-    return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value)
-  if (Array.isArray(value)) return 'a list'
-  if (typeof value === 'object') return 'an object'
-  return JSON.stringify(value)
-}

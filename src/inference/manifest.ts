@@ -1,5 +1,8 @@
 import { z } from '@hono/zod-openapi'
 
+import { FREQUENCY } from './calendar/step.ts'
+import { TIME_NAMES } from './forecast-times.ts'
+
 const described = { name: z.string().min(1), description: z.string().optional() }
 
 const input = z.discriminatedUnion('type', [
@@ -61,13 +64,17 @@ const common = {
     .meta({ description: 'One row, as a caller sends it' }),
 }
 
+/** What a row may have beside the inputs of a forecast. */
+export const FORECAST_NAMES: ReadonlySet<string> = new Set(['horizon', ...TIME_NAMES])
+
 /**
  * What a model is: `models/<name>/<version>/manifest.json`.
  *
  * The model file takes one tensor `[rows, width]` and returns one tensor `[rows, values]`. `width` counts
  * the inputs in their order, a series with its `length`, right-aligned; a category arrives as its
  * position in `categories`, what is missing as NaN. `values` are the probabilities of `classes`, or
- * one number, or `horizon.max` numbers.
+ * one number, or `horizon.max` numbers, behind which for each of `intervals` stand as many lower and as
+ * many upper bounds.
  */
 export const manifestSchema = z
   .discriminatedUnion('kind', [
@@ -83,6 +90,18 @@ export const manifestSchema = z
       horizon: z
         .strictObject({ default: z.int().min(1), max: z.int().min(1).max(10_000) })
         .refine((horizon) => horizon.default <= horizon.max, 'expected a default up to max'),
+      frequency: z
+        .string()
+        .regex(FREQUENCY, 'expected a unit of time such as month, or several such as 30 minutes')
+        .optional()
+        .meta({ description: 'Between two values, for rows that only say when they end' }),
+      intervals: z
+        .array(z.number().gt(0).lt(1))
+        .min(1)
+        .max(100)
+        .refine(ascend, 'expected levels that ascend')
+        .optional()
+        .meta({ description: 'How probably a value lies within its bounds' }),
     }),
   ])
   .refine(({ inputs }) => differ(inputs.map(({ name }) => name)), {
@@ -91,7 +110,11 @@ export const manifestSchema = z
   })
   .refine((manifest) => manifest.kind !== 'forecast' || hasOneSeries(manifest), {
     path: ['inputs'],
-    message: 'expected one series for a forecast, and no input named "horizon"',
+    message: `expected one series for a forecast, and no input named ${[...FORECAST_NAMES].map((name) => `"${name}"`).join(', ')}`,
+  })
+  .refine(({ kind, outputs }) => kind !== 'forecast' || outputs.every(isOwnName), {
+    path: ['outputs'],
+    message: 'expected no output of a forecast named "timestamps" or "intervals"',
   })
   .superRefine(({ inputs }, context) => {
     for (const [index, input] of inputs.entries()) {
@@ -103,15 +126,22 @@ export const manifestSchema = z
   })
 
 export type Manifest = z.output<typeof manifestSchema>
+export type ForecastManifest = Extract<Manifest, { kind: 'forecast' }>
 export type ModelInput = Manifest['inputs'][number]
 
 function differ(names: readonly string[]): boolean {
   return new Set(names).size === names.length
 }
 
+function ascend(levels: readonly number[]): boolean {
+  return levels.every((level, at) => at === 0 || level > levels[at - 1]!)
+}
+
+const isOwnName = ({ name }: { name: string }) => name !== 'timestamps' && name !== 'intervals'
+
 const hasOneSeries = ({ inputs }: { inputs: { type: string; name: string }[] }) =>
   inputs.filter(({ type }) => type === 'series').length === 1 &&
-  inputs.every(({ name }) => name !== 'horizon')
+  inputs.every(({ name }) => !FORECAST_NAMES.has(name))
 
 /** Columns that an input takes in the model's tensor. */
 export const widthOf = (input: ModelInput) => (input.type === 'series' ? input.length : 1)
@@ -128,7 +158,7 @@ export function outputWidth(manifest: Manifest): number {
     case 'regression':
       return 1
     case 'forecast':
-      return manifest.horizon.max
+      return manifest.horizon.max * (1 + 2 * (manifest.intervals?.length ?? 0))
   }
 }
 

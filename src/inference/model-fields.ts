@@ -42,6 +42,14 @@ const manifestFields = {
   description: z.string(),
   inputs: z.array(z.looseObject({ name: z.string(), type: z.string() })),
   outputs: z.array(z.looseObject({ name: z.string(), type: z.string() })),
+  frequency: z
+    .string()
+    .optional()
+    .meta({ description: 'Of a forecast: from one value to the next, such as `month`' }),
+  intervals: z
+    .array(z.number())
+    .optional()
+    .meta({ description: 'Of a forecast: the levels of its intervals, such as 0.95' }),
 }
 
 export const cardSchema = z

@@ -361,7 +361,7 @@ export function openInferenceRoutes(deps: {
           pathParameters: pathParameters as typeof aVersion,
           summary: `Ask ${of}`,
           description:
-            'JSON as the Open Inference Protocol has it, flat or nested; or JSON and the bytes of tensors behind it, with the header `Inference-Header-Content-Length`. In floats null is a missing value.',
+            'JSON as the Open Inference Protocol has it, flat or nested; or JSON and the bytes of tensors behind it, with the header `Inference-Header-Content-Length`. In floats null is a missing value. A forecast takes `last_timestamp` [rows] or `timestamps` [rows, values] as `BYTES` too, and then answers `timestamps` [rows, steps].',
           answers: {
             200: { description: 'The outputs', schema: answer, example: answerExample },
           },

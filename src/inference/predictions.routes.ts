@@ -29,7 +29,7 @@ const features = (
       { type: 'array', description: 'By row: an object for each row', items: { type: 'object' } },
     ],
     description:
-      'By column or by row. null is a missing value, and so is an absent key of a row. Categories go by name.',
+      'By column or by row. null is a missing value, and so is an absent key of a row. Categories go by name. A forecast takes `horizon` beside its inputs, how many steps; and either `last_timestamp`, when its history ends, or `timestamps`, a list as long as the history, evenly spaced: ISO 8601 such as `2026-01-31` or `2026-01-31T12:00:00Z`, UTC unless said, or seconds or milliseconds since 1970.',
   })
   .openapi('Features')
 
@@ -45,13 +45,26 @@ const request = z.strictObject({
   }),
 })
 
-const value = z.union([z.string(), z.number(), z.array(z.number().nullable())]).nullable()
+const steps = z.array(z.number().nullable())
+const interval = z.object({
+  level: z.number().openapi({ description: 'How probably the truth lies within its bounds' }),
+  lower: steps,
+  upper: steps,
+})
+const value = z.union([z.string(), z.number(), steps]).nullable()
 const prediction = z.object({
   predictions: z.array(value).openapi({
     description:
       'One a row: the label of a classification, the number of a regression, an array over the horizon of a forecast',
   }),
   probabilities: z.array(z.record(z.string(), z.number())).optional(),
+  timestamps: z.array(z.array(z.iso.datetime()).nullable()).optional().openapi({
+    description:
+      'Of a forecast, where `last_timestamp` or `timestamps` tells of times: for each row the time of each step, null for a row that does not tell',
+  }),
+  intervals: z.array(z.array(interval)).optional().openapi({
+    description: 'Of a forecast whose model has them: for each row its intervals, over its horizon',
+  }),
   explanations: z
     .array(
       z.array(
@@ -101,6 +114,26 @@ const penguinPrediction = {
   probabilities: [
     { Adelie: 0.98, Chinstrap: 0.01, Gentoo: 0.01 },
     { Adelie: 0.01, Chinstrap: 0.01, Gentoo: 0.98 },
+  ],
+  model_version: '1',
+  timestamp: '2026-01-02T03:04:05.678Z',
+}
+
+const carbonDioxide = {
+  history: [
+    370.18, 371.32, 372.06, 372.78, 373.8, 373.06, 371.3, 369.42, 367.88, 368.05, 369.38, 371.02,
+  ],
+  last_timestamp: '2001-12-01',
+  horizon: 2,
+}
+const carbonDioxidePrediction = {
+  predictions: [[371.93, 372.68]],
+  timestamps: [['2002-01-01T00:00:00.000Z', '2002-02-01T00:00:00.000Z']],
+  intervals: [
+    [
+      { level: 0.8, lower: [371.56, 372.25], upper: [372.42, 373.41] },
+      { level: 0.95, lower: [371.36, 371.9], upper: [372.83, 373.9] },
+    ],
   ],
   model_version: '1',
   timestamp: '2026-01-02T03:04:05.678Z',
@@ -165,7 +198,10 @@ export function predictionRoutes(deps: {
           schema: batchRequest(batchesMax),
           example: {
             batch_id: 'b-1',
-            batches: [{ model_type: 'classification', features: penguin }],
+            batches: [
+              { model_type: 'classification', features: penguin },
+              { model_type: 'forecast', features: [carbonDioxide] },
+            ],
           },
         },
         answers: {
@@ -174,7 +210,7 @@ export function predictionRoutes(deps: {
             schema: batchPrediction,
             example: {
               batch_id: 'b-1',
-              results: [penguinPrediction],
+              results: [penguinPrediction, carbonDioxidePrediction],
               processed_at: '2026-01-02T03:04:05.678Z',
             },
           },

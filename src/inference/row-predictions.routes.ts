@@ -52,7 +52,7 @@ export function rowPredictionRoutes(deps: {
         tag: 'predictions',
         summary: 'Predict a table',
         description:
-          'One row of answers a row, as JSON, NDJSON or CSV, whichever `Accept` prefers; without it in the form in which they were sent. CSV and NDJSON are read and answered as they come in: of any length, and a fault after the first 500 rows breaks the answer off. In CSV an empty cell and `NA` are missing values, all inputs of the model must be columns, and further columns are left alone.',
+          'One row of answers a row, as JSON, NDJSON or CSV, whichever `Accept` prefers; without it in the form in which they were sent. CSV and NDJSON are read and answered as they come in: of any length, and a fault after the first 500 rows breaks the answer off. In CSV an empty cell and `NA` are missing values, all inputs of the model must be columns, and further columns are left alone. Rows of a forecast may tell of times; then `timestamps` stands beside the answer, in place of those that were sent, and so does `intervals` where the model has them: in CSV a column a step, such as `co2.1`, `co2.timestamp.1` and `co2.lower_80.1`, of times where the model has a `frequency`.',
         pathParameters: z.object({ name: z.string().openapi({ example: 'regression' }) }),
         query,
         body: 'stream',

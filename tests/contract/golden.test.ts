@@ -11,6 +11,8 @@ interface Golden {
   features: Record<string, unknown>[]
   predictions: (string | number | number[])[]
   probabilities?: Record<string, number>[]
+  /** Around LightGBM's predictions, as the script adds them up. */
+  intervals?: { level: number; lower: number[]; upper: number[] }[][]
 }
 
 let harness: Harness
@@ -58,6 +60,24 @@ test.each(['classification', 'regression'])('%s answers the same by column', asy
     await predict(name, features),
   ]
   expect(byColumn.predictions).toEqual(byRow.predictions)
+})
+
+test('a forecast has the intervals that were made for it', async () => {
+  const golden = (await Bun.file(join(MODELS_DIR, 'forecast', '1', 'golden.json')).json()) as Golden
+  const served = await predict('forecast', golden.features)
+  const [given, expected] = [served, golden].map(({ intervals }) =>
+    intervals!.map((row) => row.map((each) => [each.level, ...each.lower, ...each.upper])),
+  )
+  for (const [row, levels] of expected!.entries()) {
+    expect(levels).toHaveLength(2)
+    for (const [at, numbers] of levels.entries()) {
+      expect(given![row]![at]).toHaveLength(numbers.length)
+      for (const [position, value] of numbers.entries()) {
+        const error = Math.abs(given![row]![at]![position]! - value) / value
+        expect(error).toBeLessThanOrEqual(RELATIVE_ERROR_MAX)
+      }
+    }
+  }
 })
 
 async function predict(name: string, features: unknown): Promise<Golden> {

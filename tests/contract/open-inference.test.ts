@@ -5,6 +5,7 @@ import { type Row, testRequests } from '../support/request-table.ts'
 
 const POINTS = '/v2/models/classification/infer'
 const DIAMONDS = '/v2/models/regression/infer'
+const FORECAST = '/v2/models/forecast/infer'
 const JSON_LENGTH = 'inference-header-content-length'
 const ROWS_MAX = 50
 
@@ -375,13 +376,105 @@ describe('the same is answered', () => {
     })
   })
 
-  test('over the horizon of a forecast', async () => {
+  test('over the horizon of a forecast, with its intervals', async () => {
     const history = Array.from({ length: 36 }, (_, month) => 370 + month / 6)
-    const inputs = [x('history', history, { shape: [1, 36] })]
-    const answer = await infer({ inputs }, '/v2/models/forecast/infer', shipped)
-    expect(answer.outputs[0]!.shape).toEqual([1, 24])
-    expect(answer.outputs[0]!.data).toHaveLength(24)
+    const inputs = [
+      x('history', [...history, ...history.map((value) => value + 1)], { shape: [2, 36] }),
+    ]
+    const answer = await infer({ inputs }, FORECAST, shipped)
+    expect(answer.outputs.map(({ name }) => name)).toEqual([
+      'co2',
+      'co2_lower_80',
+      'co2_upper_80',
+      'co2_lower_95',
+      'co2_upper_95',
+    ])
+    const predicted = await shipped.request({
+      path: '/api/v1/predict',
+      body: {
+        model_type: 'forecast',
+        features: { history: [history, history.map((value) => value + 1)], horizon: 24 },
+      },
+      token: shipped.adminToken,
+    })
+    const { predictions, intervals } = (await predicted.json()) as {
+      predictions: number[][]
+      intervals: { lower: number[]; upper: number[] }[][]
+    }
+    const bounds = [0, 1].flatMap((level) =>
+      (['lower', 'upper'] as const).map((bound) => intervals.flatMap((row) => row[level]![bound])),
+    )
+    expect(answer.outputs.map(({ data }) => data)).toEqual([predictions.flat(), ...bounds])
+    for (const { datatype, shape } of answer.outputs) {
+      expect({ datatype, shape }).toEqual({ datatype: 'FP64', shape: [2, 24] })
+    }
+    const one = [{ name: 'co2_upper_95' }]
+    const alone = await infer({ inputs, outputs: one }, FORECAST, shipped)
+    expect(alone.outputs).toEqual([outputOf(answer, 'co2_upper_95')])
+    const told = await shipped.request({ path: '/v2/models/forecast', token: shipped.adminToken })
+    expect(await told.json()).toMatchObject({
+      outputs: answer.outputs.map(({ name }) => ({ name, datatype: 'FP64', shape: [-1, 24] })),
+    })
   })
+
+  test('with the times of a forecast, where the request tells of some', async () => {
+    const history = x('history', [370, 371, 372, 371, 372, 373], { shape: [2, 3] })
+    const last = (data: unknown[], more: object = {}) =>
+      x('last_timestamp', data, { datatype: 'BYTES', shape: [2], ...more })
+    const days = ['2026-01-01', '2026-01-02', '2026-01-03']
+    const epochs = [...days, ...days].map((day) => Date.parse(day) / 1000)
+    const timesOf = async (tensor: object) => {
+      const answer = await infer({ inputs: [history, tensor] }, FORECAST, shipped)
+      const { datatype, shape, data } = outputOf(answer, 'timestamps')
+      expect({ datatype, shape }).toEqual({ datatype: 'BYTES', shape: [2, 24] })
+      expect(answer.outputs).toHaveLength(6)
+      return [data[0], data[1], data[24]]
+    }
+    const monthly = ['2026-02-28', '2026-03-31', '2026-03-28'].map((day) => `${day}T00:00:00.000Z`)
+    const daily = ['2026-01-04', '2026-01-05', '2026-01-04'].map((day) => `${day}T00:00:00.000Z`)
+    expect(await timesOf(last(['2026-01-31', '2026-02-28']))).toEqual(monthly)
+    expect(await timesOf(last(['2026-01-31', '2026-02-28'], { shape: [2, 1] }))).toEqual(monthly)
+    const all = { datatype: 'BYTES', shape: [2, 3] }
+    expect(await timesOf(x('timestamps', [...days, ...days], all))).toEqual(daily)
+    expect(await timesOf(x('timestamps', epochs, { datatype: 'INT64', shape: [2, 3] }))).toEqual(
+      daily,
+    )
+    const outputs = [{ name: 'timestamps' }]
+    const request = { inputs: [history, last(['2026-01-31', '2026-02-28'])], outputs }
+    expect((await infer(request, FORECAST, shipped)).outputs).toHaveLength(1)
+  })
+
+  const forecast = (name: string, tensor: object[], outputs: object[], error: string): Row => ({
+    name,
+    as: 'admin',
+    path: FORECAST,
+    body: { inputs: [x('history', [370, 371, 372], { shape: [1, 3] }), ...tensor], outputs },
+    status: 400,
+    ownError: error,
+  })
+  testRequests(
+    () => shipped,
+    [
+      forecast(
+        'but no time that is none',
+        [x('last_timestamp', ['soon'], { datatype: 'BYTES' })],
+        [{ name: 'co2' }],
+        '#/last_timestamp/0: expected a time such as',
+      ),
+      forecast(
+        'but no times that are not regular',
+        [
+          x('timestamps', ['2026-01-01', '2026-01-02', '2026-01-04'], {
+            datatype: 'BYTES',
+            shape: [1, 3],
+          }),
+        ],
+        [{ name: 'co2' }],
+        '#/timestamps/0/2: expected 2026-01-03T00:00:00.000Z',
+      ),
+      forecast('but no times of none', [], [{ name: 'timestamps' }], 'no output "timestamps"'),
+    ],
+  )
 
   test('within the time that the request allows, and before others', async () => {
     const parameters = { timeout: 5_000_000, priority: 1 }

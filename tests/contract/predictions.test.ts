@@ -397,6 +397,19 @@ describe('bodies that R wrote', () => {
     expect(await predictions(harness, 'forecast_by_column')).toEqual(byRow)
   })
 
+  test.each([
+    // Of a day alone nobody can tell that it stands for the end of its month.
+    ['forecast_by_last_date', ['2026-05-30', '2026-06-30', '2026-07-30']],
+    ['forecast_by_dates', ['2026-05-31', '2026-06-30', '2026-07-31']],
+    ['forecast_by_times', ['2026-05-31', '2026-06-30', '2026-07-31']],
+  ])('a forecast with dates: %s', async (name, days) => {
+    const body = await rBody(name)
+    const response = await harness.request({ path: PREDICT, body, token: harness.adminToken })
+    expect(await response.json()).toMatchObject({
+      timestamps: [days.map((day) => `${day}T00:00:00.000Z`)],
+    })
+  })
+
   test('several batches', async () => {
     const response = await fixture.request({
       path: BATCH,

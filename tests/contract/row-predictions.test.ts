@@ -113,6 +113,16 @@ describe('refused', () => {
         422,
         '#/1/cut',
       ),
+      {
+        ...refused(
+          'a time that is none, in a row of a forecast',
+          '{"history":[1]}\n{"history":[1],"last_timestamp":"soon"}\n',
+          NDJSON,
+          422,
+          '#/1/last_timestamp: expected a time such as',
+        ),
+        path: CO2,
+      },
       { ...refused('a series as a cell', 'history\n1\n', CSV, 422, 'send NDJSON'), path: CO2 },
       refused('a line that is no JSON', `${JSON.stringify(diamond)}\n{`, NDJSON, 422, 'Row 2'),
       refused('a line that is no row', `${JSON.stringify(diamond)}\n[1]\n`, NDJSON, 422, '#/1'),
@@ -172,11 +182,59 @@ describe('a table', () => {
     ])
 
     const history = { history: [371.3, 372.1, 372.8], horizon: 2 }
+    const numbers = [expect.any(Number), expect.any(Number)]
     const steps = await answered(CO2, `${JSON.stringify(history)}\n`, NDJSON)
-    expect(JSON.parse(steps)).toEqual({ co2: [expect.any(Number), expect.any(Number)] })
+    expect(JSON.parse(steps)).toEqual({
+      co2: numbers,
+      intervals: [0.8, 0.95].map((level) => ({ level, lower: numbers, upper: numbers })),
+    } as never)
     const table = await answered(CO2, `${JSON.stringify(history)}\n`, NDJSON, CSV)
     expect(table.split('\r\n')[0]).toStartWith('co2.1,co2.2,')
-    expect(table.split('\r\n')[1]).toMatch(/^[\d.]+,[\d.]+,{22}$/)
+    expect(table.split('\r\n')[1]).toMatch(/^[\d.]+,[\d.]+,{46}(,[\d.]+,[\d.]+,{22}){4}$/)
+  })
+
+  test('of a forecast has the times of its steps, where a row tells when its history was', async () => {
+    const history = { history: [371.3, 372.1, 372.8], horizon: 2 }
+    const rows = [
+      { ...history, last_timestamp: '2026-01-31' },
+      history,
+      { ...history, timestamps: ['2026-01-01', '2026-01-02', '2026-01-03'] },
+    ]
+    const body = rows.map((row) => `${JSON.stringify(row)}\n`).join('')
+    const timestamps = ['2026-02-28T00:00:00.000Z', '2026-03-31T00:00:00.000Z']
+    const daily = ['2026-01-04T00:00:00.000Z', '2026-01-05T00:00:00.000Z']
+    const lines = (await answered(CO2, body, NDJSON)).trim().split('\n')
+    const objects = lines.map(
+      (line) => JSON.parse(line) as { timestamps?: string[]; co2: number[] },
+    )
+    expect(objects.map((each) => each.timestamps)).toEqual([timestamps, undefined, daily])
+    expect(JSON.parse(await answered(CO2, JSON.stringify(rows), PLAIN_JSON))).toEqual(objects)
+    const asSent = await answered(`${CO2}?include=inputs`, body, NDJSON)
+    expect(JSON.parse(asSent.split('\n')[0]!)).toEqual({ ...rows[0], ...objects[0] })
+
+    const [header = '', ...cells] = (await answered(CO2, body, NDJSON, CSV)).trim().split('\r\n')
+    const columns = header.split(',')
+    expect(columns).toHaveLength(24 * 6)
+    for (const [at, name] of [
+      'co2',
+      'co2.timestamp',
+      'co2.lower_80',
+      'co2.upper_80',
+      'co2.lower_95',
+      'co2.upper_95',
+    ].entries()) {
+      expect(columns[24 * at]).toBe(`${name}.1`)
+      expect(columns[24 * at + 23]).toBe(`${name}.24`)
+    }
+    const cellsAt = (row: number, name: string) => cells[row]!.split(',')[columns.indexOf(name)]
+    expect(cellsAt(0, 'co2.timestamp.2')).toBe(timestamps[1])
+    expect(cellsAt(0, 'co2.timestamp.3')).toBe('')
+    expect(cellsAt(1, 'co2.timestamp.1')).toBe('')
+    expect(cellsAt(2, 'co2.timestamp.1')).toBe(daily[0])
+    expect(Number(cellsAt(0, 'co2.lower_80.2'))).toBeLessThan(objects[0]!.co2[1]!)
+    expect(Number(cellsAt(0, 'co2.upper_95.2'))).toBeGreaterThan(
+      Number(cellsAt(0, 'co2.upper_80.2')),
+    )
   })
 
   test('has what was sent before it, where that is wanted, and what is not for the model too', async () => {

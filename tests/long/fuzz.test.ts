@@ -52,6 +52,8 @@ const words = [
   'forecast',
   'history',
   'horizon',
+  'last_timestamp',
+  'timestamps',
   'carat',
   'cut',
   'island',
@@ -85,6 +87,7 @@ function value(depth: number): unknown {
 
 const numbers = () =>
   Array.from({ length: below(6) }, () => pick([1, -2.5, 300, null, 'NA', 'Inf']))
+const time = () => pick(['2026-01-31', '2024-02-29', 1_767_323_045, -1e300, 8.64e15])
 const often = (good: unknown) => (below(4) > 0 ? good : value(2))
 
 /** Something close to a good request, so that it gets deep, and mostly to where it belongs. */
@@ -93,7 +96,11 @@ function request(): { path: string; body: unknown } {
   const row = {
     classification: () => ({ bill_length_mm: often(40.5), island: often('Dream') }),
     regression: () => ({ carat: often(pick(['NA', 0.5])), cut: often('Ideal') }),
-    forecast: () => ({ history: often(numbers()), horizon: often(3) }),
+    forecast: () => ({
+      history: often(numbers()),
+      horizon: often(3),
+      ...pick([{}, { last_timestamp: often(time()) }, { timestamps: often([time(), time()]) }]),
+    }),
   }[model_type]!
   const features = pick([() => [row(), row()], () => [], row, () => value(1)])()
   const one = { model_type: often(model_type), features }

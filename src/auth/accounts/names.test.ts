@@ -1,17 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 
+import { randomOf } from '../../../tests/support/random-of.ts'
 import { emailFault, foldName, usernameFault } from './names.ts'
-
-/** Mulberry32: a seed that is printed makes a failure repeatable. */
-function randomOf(seed: number) {
-  let state = seed
-  return (below: number) => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below
-  }
-}
 
 /** What differs in no way that a reader would call another name. */
 const spellingsOf = (name: string) => [

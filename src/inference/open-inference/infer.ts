@@ -7,7 +7,7 @@ import type { ServedModel } from '../served-model.ts'
 import { writeBinaryData } from './binary-data.ts'
 import { type InferRequest, readInferRequest, type WantedOutput } from './infer-request.ts'
 import { writeJsonData } from './json-data.ts'
-import { answerTensors, featuresOf, outputTensors } from './model-tensors.ts'
+import { answerTensors, featuresOf, outputNames } from './model-tensors.ts'
 import { BadTensor } from './tensor.ts'
 
 /** The JSON of an answer, and the bytes behind it where some outputs are binary. */
@@ -36,11 +36,12 @@ export function createInfer(deps: { answers: Answers; rowsMax: number }): Infer 
       understood(() => featuresOf(manifest, request.inputs)),
       rowsMax,
     )
-    const wanted = request.outputs ?? allOf(model, request)
+    const wanted = request.outputs ?? allOf(model, matrix, request)
     // Before the model is asked: an output that it does not have costs nothing.
-    understood(() => answerTensors(manifest, 0, new Float64Array(), wanted))
+    const none = { rows: 0, timelines: matrix.timelines }
+    understood(() => answerTensors(manifest, none, new Float64Array(), wanted))
     const outputs = await inTime(request, isAbandoned, (waiting) => answers(model, matrix, waiting))
-    return answerOf(model, request.id, answerTensors(manifest, matrix.rows, outputs, wanted))
+    return answerOf(model, request.id, answerTensors(manifest, matrix, outputs, wanted))
   }
 }
 
@@ -71,8 +72,12 @@ function encode(model: ServedModel, given: Features | Matrix, rowsMax: number): 
 const isMatrix = (given: Features | Matrix): given is Matrix =>
   !Array.isArray(given) && given['values'] instanceof Float64Array
 
-const allOf = ({ manifest }: ServedModel, { isBinary }: InferRequest): WantedOutput[] =>
-  outputTensors(manifest).map(({ name }) => ({ name, isBinary, classification: undefined }))
+const allOf = (
+  { manifest }: ServedModel,
+  matrix: Matrix,
+  { isBinary }: InferRequest,
+): WantedOutput[] =>
+  outputNames(manifest, matrix).map((name) => ({ name, isBinary, classification: undefined }))
 
 /** The schedule policy extension: what waits longer than it said is answered, and not computed. */
 async function inTime<T>(

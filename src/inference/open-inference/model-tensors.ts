@@ -1,4 +1,6 @@
+import { timesAhead } from '../calendar/timeline.ts'
 import type { Features, Matrix } from '../features.ts'
+import { intervalPlaces, percentOf } from '../intervals.ts'
 import { inputWidth, type Manifest, type ModelInput, outputWidth } from '../manifest.ts'
 import type { WantedOutput } from './infer-request.ts'
 import { BadTensor, type Datatype, type Tensor } from './tensor.ts'
@@ -14,6 +16,10 @@ export interface TensorMetadata {
 const MATRIX = 'features'
 const HORIZON = 'horizon'
 const PROBABILITIES = 'probabilities'
+const TIMESTAMPS = 'timestamps'
+
+/** Of the rows that are answered what their tensors need. */
+type Answered = Pick<Matrix, 'rows' | 'timelines'>
 
 /** A tensor an input: numbers, or the names of categories. */
 export const inputTensors = ({ inputs }: Manifest): TensorMetadata[] =>
@@ -23,16 +29,46 @@ export const inputTensors = ({ inputs }: Manifest): TensorMetadata[] =>
     shape: [-1, input.type === 'series' ? input.length : 1],
   }))
 
-export function outputTensors(manifest: Manifest): TensorMetadata[] {
-  const { name } = manifest.outputs[0]!
-  if (manifest.kind !== 'classification') {
-    return [{ name, datatype: 'FP64', shape: [-1, outputWidth(manifest)] }]
-  }
-  return [
-    { name, datatype: 'BYTES', shape: [-1, 1] },
-    { name: PROBABILITIES, datatype: 'FP64', shape: [-1, outputWidth(manifest)] },
-  ]
+export const outputTensors = (manifest: Manifest): TensorMetadata[] =>
+  placedTensors(manifest).map(({ place: _, ...metadata }) => metadata)
+
+/** With the column of the model's output at which its numbers begin. */
+interface PlacedTensor extends TensorMetadata {
+  place: number
 }
+
+function placedTensors(manifest: Manifest): PlacedTensor[] {
+  const { name } = manifest.outputs[0]!
+  switch (manifest.kind) {
+    case 'classification': {
+      const shape = [-1, outputWidth(manifest)]
+      return [
+        { name, datatype: 'BYTES', shape: [-1, 1], place: 0 },
+        { name: PROBABILITIES, datatype: 'FP64', shape, place: 0 },
+      ]
+    }
+    case 'regression':
+      return [{ name, datatype: 'FP64', shape: [-1, 1], place: 0 }]
+    case 'forecast': {
+      const shape = [-1, manifest.horizon.max]
+      const bounds = intervalPlaces(manifest).flatMap(({ level, lower, upper }) => [
+        { name: `${name}_lower_${percentOf(level)}`, place: lower },
+        { name: `${name}_upper_${percentOf(level)}`, place: upper },
+      ])
+      return [{ name, place: 0 }, ...bounds].map((each) => ({ ...each, datatype: 'FP64', shape }))
+    }
+  }
+}
+
+/** Of a request that tells of times, which alone has an answer with some. */
+const timeTensor = (manifest: Manifest, { timelines }: Answered): TensorMetadata[] =>
+  manifest.kind !== 'forecast' || timelines === undefined
+    ? []
+    : [{ name: TIMESTAMPS, datatype: 'BYTES', shape: [-1, manifest.horizon.max] }]
+
+/** The names of all that is answered, where none are asked for. */
+export const outputNames = (manifest: Manifest, matrix: Answered): string[] =>
+  [...outputTensors(manifest), ...timeTensor(manifest, matrix)].map(({ name }) => name)
 
 /**
  * The features that a request's tensors are: checked as far as their shapes go, and by the model's
@@ -72,12 +108,17 @@ function matrixOf(manifest: Manifest, { shape, values, datatype }: Tensor, rows:
   }
   const horizons =
     manifest.kind === 'forecast' ? new Int32Array(rows).fill(manifest.horizon.default) : undefined
-  return { rows, values: Float64Array.from(values as readonly number[]), horizons }
+  return {
+    rows,
+    values: Float64Array.from(values as readonly number[]),
+    horizons,
+    timelines: undefined,
+  }
 }
 
 function columnOf({ name, shape, values }: Tensor, input: ModelInput | undefined, rows: number) {
   const cells = Array.from<number | string, unknown>(values, cellOf)
-  if (input?.type === 'series') {
+  if (input?.type === 'series' || (input === undefined && name === TIMESTAMPS)) {
     const [, length = 1, ...more] = shape
     if (more.length > 0) throw new BadTensor(`"${name}" has more than two dimensions.`)
     return Array.from({ length: rows }, (_, row) => cells.slice(row * length, (row + 1) * length))
@@ -101,11 +142,13 @@ function cellOf(value: number | string): unknown {
  */
 export function answerTensors(
   manifest: Manifest,
-  rows: number,
+  matrix: Answered,
   outputs: Float64Array,
   wanted: readonly WantedOutput[],
 ): { tensor: Tensor; isBinary: boolean }[] {
-  const known = outputTensors(manifest)
+  const { rows } = matrix
+  const placed = placedTensors(manifest)
+  const known: TensorMetadata[] = [...placed, ...timeTensor(manifest, matrix)]
   return wanted.map(({ name, isBinary, classification }) => {
     const metadata = known.find((each) => each.name === name)
     if (metadata === undefined) {
@@ -116,11 +159,37 @@ export function answerTensors(
       const tensor = topClasses(manifest, name, { rows, outputs, count: classification })
       return { tensor, isBinary }
     }
-    const shape = [rows, metadata.shape[1]!]
-    const values = metadata.datatype === 'BYTES' ? labels(manifest, rows, outputs) : outputs
-    return { tensor: { name, datatype: metadata.datatype, shape, values }, isBinary }
+    const { datatype } = metadata
+    const width = metadata.shape[1]!
+    const place = placed.find((each) => each.name === name)?.place
+    const valuesOf = () => {
+      if (place === undefined) return timesOf(matrix, width)
+      if (datatype === 'BYTES') return labels(manifest, rows, outputs)
+      return columnsOf(outputs, { from: place, width, of: outputWidth(manifest) })
+    }
+    return { tensor: { name, datatype, shape: [rows, width], values: valuesOf() }, isBinary }
   })
 }
+
+/** So many columns of rows that have more. */
+function columnsOf(
+  outputs: Float64Array,
+  { from, width, of }: { from: number; width: number; of: number },
+): Float64Array {
+  if (width === of) return outputs
+  const columns = new Float64Array((outputs.length / of) * width)
+  for (let at = 0, row = from; at < columns.length; at += width, row += of) {
+    columns.set(outputs.subarray(row, row + width), at)
+  }
+  return columns
+}
+
+/** The times of all steps; of rows that do not tell of any, empty ones. */
+const timesOf = ({ rows, timelines }: Answered, steps: number): string[] =>
+  Array.from({ length: rows }, (_, row) => {
+    const timeline = timelines?.[row]
+    return timeline === undefined ? Array<string>(steps).fill('') : timesAhead(timeline, steps)
+  }).flat()
 
 function classesOf(manifest: Manifest): readonly string[] {
   return manifest.kind === 'classification' ? manifest.classes : []

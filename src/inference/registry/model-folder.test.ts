@@ -33,6 +33,17 @@ const FIXTURE = join(
 )
 const manifest = await Bun.file(join(FIXTURE, 'manifest.json')).json()
 
+const { classes: _, ...common } = manifest
+const forecast = {
+  ...common,
+  name: 'ant',
+  kind: 'forecast',
+  inputs: [{ name: 'history', type: 'series', length: 2 }],
+  outputs: [{ name: 'future', type: 'series' }],
+  horizon: { default: 1, max: 2 },
+  example: { history: [1, 2] },
+}
+
 let directory: string
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'quintet-models-'))
@@ -159,17 +170,55 @@ describe('a model that can’t be read is named:', () => {
         }),
       () => '  inputs.1.categories: expected categories that differ',
     ],
-    [
-      'a horizon that is longer than it may be',
-      () => {
-        const { classes: _, ...rest } = manifest
-        addModel('ant', '1')
-        const inputs = [{ name: 'history', type: 'series', length: 2 }]
-        const forecast = { kind: 'forecast', inputs, horizon: { default: 3, max: 2 } }
-        writeManifest(JSON.stringify({ ...rest, name: 'ant', version: '1', ...forecast }))
-      },
-      () => '  horizon: expected a default up to max',
-    ],
+    ...(
+      [
+        [
+          'a horizon that is longer than it may be',
+          { horizon: { default: 3, max: 2 } },
+          'horizon: expected a default up to max',
+        ],
+        [
+          'a frequency that is none',
+          { frequency: 'fortnight' },
+          'frequency: expected a unit of time such as month',
+        ],
+        [
+          'levels that do not ascend',
+          { intervals: [0.95, 0.8] },
+          'intervals: expected levels that ascend',
+        ],
+        ['a level that is a percentage', { intervals: [95] }, 'intervals.0: Too big'],
+        ['no level', { intervals: [] }, 'intervals: Too small'],
+        ...['horizon', 'last_timestamp', 'timestamps'].map(
+          (name) =>
+            [
+              `an input of a forecast named ${name}`,
+              {
+                inputs: [
+                  { name: 'history', type: 'series', length: 2 },
+                  { name, type: 'number' },
+                ],
+              },
+              'inputs: expected one series for a forecast, and no input named "horizon", "last_timestamp", "timestamps"',
+            ] as const,
+        ),
+        ...['timestamps', 'intervals'].map(
+          (name) =>
+            [
+              `an output of a forecast named ${name}`,
+              { outputs: [{ name, type: 'series' }] },
+              'outputs: expected no output of a forecast named "timestamps" or "intervals"',
+            ] as const,
+        ),
+      ] as const
+    ).map(
+      ([name, changes, expected]) =>
+        [
+          name,
+          () => writeManifest(JSON.stringify({ ...forecast, ...changes })),
+          () => `  ${expected}`,
+        ] as [string, () => void, () => string],
+    ),
     [
       'the manifest of another version',
       () => addModel('ant', '1', { version: '2' }),
@@ -217,6 +266,11 @@ describe('a manifest that does not fit its model keeps the server from starting:
       'a class more',
       { classes: ['a', 'b', 'c'] },
       'returns 4 values for 2 rows where the manifest has 3 a row',
+    ],
+    [
+      'intervals, which the file does not have',
+      { ...forecast, classes: undefined, intervals: [0.8, 0.95] },
+      'returns 4 values for 2 rows where the manifest has 10 a row',
     ],
   ])('%s', async (_, changes, expected) => {
     const folder = addModel('ant', '1', changes)

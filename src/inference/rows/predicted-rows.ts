@@ -37,11 +37,21 @@ export async function* predictedRows(
     const matrix = model.encode(features, chunk.length)
     if (Array.isArray(matrix)) throw invalid(matrix.map((fault) => counted(fault, done)))
     const outputs = await answers(model, matrix, { isAbandoned })
-    const { predictions, probabilities } = describe(model.manifest, matrix, outputs)
+    const { predictions, probabilities, timestamps, intervals } = describe(
+      model.manifest,
+      matrix,
+      outputs,
+    )
     let text = ''
     for (const [at, { shown }] of chunk.entries()) {
       const inputs = withInputs ? shown : undefined
-      const row = { inputs, prediction: predictions[at]!, probabilities: probabilities?.[at] }
+      const row = {
+        inputs,
+        prediction: predictions[at]!,
+        probabilities: probabilities?.[at],
+        timestamps: timestamps?.[at] ?? undefined,
+        intervals: intervals?.[at],
+      }
       text += writer.row(row, done + at === 0)
     }
     done += chunk.length

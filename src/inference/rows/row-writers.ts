@@ -1,4 +1,5 @@
-import { type Manifest, outputWidth } from '../manifest.ts'
+import { type Interval, percentOf } from '../intervals.ts'
+import type { Manifest } from '../manifest.ts'
 
 /** Writes rows one after the other, in one of the forms that callers accept. */
 export interface RowWriter {
@@ -15,6 +16,9 @@ interface AnsweredRow {
   /** A label, a number, or a number a step. */
   prediction: string | number | number[]
   probabilities: Record<string, number> | undefined
+  /** Of a forecast whose row tells of times: the time of each step. */
+  timestamps: string[] | undefined
+  intervals: Interval[] | undefined
 }
 
 /**
@@ -27,10 +31,18 @@ export function createRowWriter(
   inputs: readonly string[],
 ): RowWriter {
   const { name } = manifest.outputs[0]!
-  const objectOf = ({ inputs: given, prediction, probabilities }: AnsweredRow) => ({
+  const objectOf = ({
+    inputs: given,
+    prediction,
+    probabilities,
+    timestamps,
+    intervals,
+  }: AnsweredRow) => ({
     ...given,
     [name]: prediction,
     ...(probabilities === undefined ? {} : { probabilities }),
+    ...(timestamps === undefined ? {} : { timestamps }),
+    ...(intervals === undefined ? {} : { intervals }),
   })
   switch (format) {
     case 'json':
@@ -51,18 +63,17 @@ export function createRowWriter(
       return {
         mediaType: 'text/csv; charset=utf-8',
         begin: lineOf([...inputs, ...answerColumns(manifest)]),
-        row: ({ inputs: given, prediction, probabilities }) =>
-          lineOf([
-            ...inputs.map((column) => given?.[column]),
-            ...cellsOf(manifest, prediction),
-            ...Object.values(probabilities ?? {}),
-          ]),
+        row: (row) =>
+          lineOf([...inputs.map((column) => row.inputs?.[column]), ...cellsOf(manifest, row)]),
         end: '',
       }
   }
 }
 
-/** `species`, `probability.Adelie` …; a number; or a column a step, `co2.1` …. */
+/**
+ * `species`, `probability.Adelie` …; a number; or a column a step, `co2.1` …, and where the model has
+ * a frequency `co2.timestamp.1` …, where it has intervals `co2.lower_80.1` …, `co2.upper_80.1` ….
+ */
 function answerColumns(manifest: Manifest): string[] {
   const { name } = manifest.outputs[0]!
   switch (manifest.kind) {
@@ -70,15 +81,35 @@ function answerColumns(manifest: Manifest): string[] {
       return [name, ...manifest.classes.map((label) => `probability.${label}`)]
     case 'regression':
       return [name]
-    case 'forecast':
-      return Array.from({ length: outputWidth(manifest) }, (_, step) => `${name}.${step + 1}`)
+    case 'forecast': {
+      const { horizon, frequency, intervals = [] } = manifest
+      const groups = [
+        name,
+        ...(frequency === undefined ? [] : [`${name}.timestamp`]),
+        ...intervals.flatMap((level) =>
+          ['lower', 'upper'].map((bound) => `${name}.${bound}_${percentOf(level)}`),
+        ),
+      ]
+      return groups.flatMap((group) =>
+        Array.from({ length: horizon.max }, (_, step) => `${group}.${step + 1}`),
+      )
+    }
   }
 }
 
-function cellsOf(manifest: Manifest, prediction: AnsweredRow['prediction']): unknown[] {
-  if (!Array.isArray(prediction)) return [prediction]
+function cellsOf(
+  manifest: Manifest,
+  { prediction, probabilities, timestamps = [], intervals = [] }: AnsweredRow,
+): unknown[] {
+  if (manifest.kind !== 'forecast') return [prediction, ...Object.values(probabilities ?? {})]
+  const { horizon, frequency } = manifest
+  const groups: unknown[][] = [
+    prediction as number[],
+    ...(frequency === undefined ? [] : [timestamps]),
+    ...intervals.flatMap(({ lower, upper }) => [lower, upper]),
+  ]
   // Of a shorter horizon the last steps are empty.
-  return Array.from({ length: outputWidth(manifest) }, (_, step) => prediction[step])
+  return groups.flatMap((group) => Array.from({ length: horizon.max }, (_, step) => group[step]))
 }
 
 const lineOf = (cells: readonly unknown[]) => `${cells.map(cellOf).join(',')}\r\n`

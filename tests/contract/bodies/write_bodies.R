@@ -45,6 +45,19 @@ write_body("forecast_by_column", by_httr2(list(
   model_type = "forecast", features = list(history = history, horizon = 3)
 )))
 
+# Times: Date and POSIXct are text, plain toJSON() puts a scalar into an array here too.
+months <- seq(as.Date("2026-01-31") + 1, by = "month", length.out = 4) - 1
+write_body("forecast_by_last_date", toJSON(list(
+  model_type = "forecast", features = list(list(history = history, last_timestamp = months[4], horizon = 3))
+)))
+write_body("forecast_by_dates", by_httr2(list(
+  model_type = "forecast", features = list(history = history, timestamps = months, horizon = 3)
+)))
+write_body("forecast_by_times", by_httr2(list(
+  model_type = "forecast",
+  features = list(list(history = history, timestamps = as.POSIXct(format(months), tz = "UTC"), horizon = 3))
+)))
+
 write_body("batch", toJSON(list(
   batch_id = "b-1",
   batches = list(
