@@ -5,7 +5,7 @@ import { type ForecastManifest, type Manifest, outputWidth } from './manifest.ts
 
 /** What a model says, as callers read it. */
 export interface Described {
-  /** A label, a number, or a number a step, for each row. */
+  /** A label, a number, a number an output, or a number a step, for each row. */
   predictions: (string | number | number[])[]
   /** Of a classification: for each row the probability of each class. */
   probabilities?: Record<string, number>[]
@@ -38,10 +38,18 @@ export function describe(manifest: Manifest, matrix: Matrix, outputs: Float64Arr
       return { predictions, probabilities, model_version }
     }
     case 'regression':
-      return { predictions: Array.from(outputs), model_version }
+      return { predictions: numbersOf(outputs, width), model_version }
     case 'forecast':
       return { ...forecastOf(manifest, matrix, outputs), model_version }
   }
+}
+
+/** A number a row, or several of a model that answers several. */
+function numbersOf(outputs: Float64Array, width: number): number[] | number[][] {
+  if (width <= 1) return Array.from(outputs)
+  return Array.from({ length: outputs.length / width }, (_, row) =>
+    Array.from(outputs.subarray(row * width, (row + 1) * width)),
+  )
 }
 
 function forecastOf(

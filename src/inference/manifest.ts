@@ -73,7 +73,7 @@ export const FORECAST_NAMES: ReadonlySet<string> = new Set(['horizon', ...TIME_N
  * The model file takes one tensor `[rows, width]` and returns one tensor `[rows, values]`. `width` counts
  * the inputs in their order, a series with its `length`, right-aligned; a category arrives as its
  * position in `categories`, what is missing as NaN. `values` are the probabilities of `classes`, or
- * one number, or `horizon.max` numbers, behind which for each of `intervals` stand as many lower and as
+ * a number an output, or `horizon.max` numbers, behind which for each of `intervals` stand as many lower and as
  * many upper bounds.
  */
 export const manifestSchema = z
@@ -156,7 +156,7 @@ export function outputWidth(manifest: Manifest): number {
     case 'classification':
       return manifest.classes.length
     case 'regression':
-      return 1
+      return manifest.outputs.length
     case 'forecast':
       return manifest.horizon.max * (1 + 2 * (manifest.intervals?.length ?? 0))
   }

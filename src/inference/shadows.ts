@@ -1,6 +1,6 @@
 import type { Log } from '../platform/log.ts'
 import type { Matrix } from './features.ts'
-import type { Manifest } from './manifest.ts'
+import { type Manifest, outputWidth } from './manifest.ts'
 import type { ServedModel } from './served-model.ts'
 
 /** Asks a shadow version for the same rows, and measures how far it is from what was answered. */
@@ -51,7 +51,7 @@ const isComparable = (one: Manifest, other: Manifest) =>
   Bun.deepEquals(one.inputs.map(meaning), other.inputs.map(meaning)) &&
   (one.kind !== 'classification' ||
     (other.kind === 'classification' && Bun.deepEquals(one.classes, other.classes))) &&
-  (one.kind !== 'forecast' || (other.kind === 'forecast' && one.horizon.max === other.horizon.max))
+  outputWidth(one) === outputWidth(other)
 
 const meaning = ({ description: _, ...input }: Manifest['inputs'][number]) => input
 

@@ -9,7 +9,7 @@ import { treeFixture, upload, uploadOf } from '../support/uploads.ts'
 const MODELS = '/api/v1/models'
 const MODEL_BYTES_MAX = 2_000_000
 const EXAMPLES_BYTES_MAX = 100_000
-const QUOTA_BYTES = 3_000_000
+const QUOTA_BYTES = 3_300_000
 
 const binary = await treeFixture('lightgbm-binary')
 const text = new TextDecoder().decode(binary.file)
@@ -199,7 +199,7 @@ const refusals: Row[] = [
     { model: text, manifest: { ...NAMED, kind: 'regression' } },
     {
       status: 422,
-      contains: ['#/manifest/kind: means 1 values a row where the model answers 2'],
+      contains: ['#/manifest/kind: is regression where the file is of a classification'],
     },
   ),
   await rowOf(
@@ -387,6 +387,52 @@ describe('an upload', () => {
       /^#\/examples\/predictions\/9: the library said .* where the server says .* \(the worst of 2 that differ\)$/,
     )
     expect((await harness.request({ path: `${MODELS}/wrong`, token: ada })).status).toBe(404)
+  })
+
+  test('of several numbers a row answers each by its name', async () => {
+    const quantiles = await treeFixture('xgboost-quantiles')
+    const outputs = ['low', 'middle', 'high'].map((name) => ({ name, type: 'number' }))
+    const { learner } = JSON.parse(new TextDecoder().decode(quantiles.file))
+    const names = learner.feature_names as string[]
+    const examples = {
+      features: rowsOf(names, quantiles.inputs),
+      predictions: quantiles.predictions,
+    }
+    const added = await upload(
+      harness,
+      { model: quantiles.file, manifest: { name: 'quantiles', outputs }, examples },
+      { token: ada },
+    )
+    expect(added).toMatchObject({ status: 201, body: { examples: examples.predictions.length } })
+    const ask = async (path: string, body: unknown, accept?: string) => {
+      const headers = accept === undefined ? undefined : { accept }
+      return (await harness.request({ path, body, token: ada, headers })).text()
+    }
+    const [first] = examples.features
+    const predicted = JSON.parse(
+      await ask('/api/v1/predict', { model_type: 'quantiles', features: [first] }),
+    )
+    expect(predicted.predictions).toEqual([
+      [expect.any(Number), expect.any(Number), expect.any(Number)],
+    ])
+    const [low, middle, high] = predicted.predictions[0]
+    expect(JSON.parse(await ask(`${MODELS}/quantiles/predict`, [first]))).toEqual([
+      { low, middle, high },
+    ])
+    expect(await ask(`${MODELS}/quantiles/predict`, [first], 'text/csv')).toBe(
+      `low,middle,high\r\n${low},${middle},${high}\r\n`,
+    )
+    const inputs = [
+      { name: 'features', datatype: 'FP64', shape: [1, names.length], data: quantiles.inputs[0] },
+    ]
+    const inferred = JSON.parse(await ask('/v2/models/quantiles/infer', { inputs }))
+    expect(
+      inferred.outputs.map(({ name, data }: { name: string; data: number[] }) => [name, ...data]),
+    ).toEqual([
+      ['low', low],
+      ['middle', middle],
+      ['high', high],
+    ])
   })
 
   test('beyond the quota of its owner is refused, until versions are removed', async () => {

@@ -28,6 +28,10 @@ export function completeManifest(
       'is missing, and the file does not say it: expected classification, regression or forecast'
     return [{ path: ['kind'], detail }]
   }
+  if (signature.kind !== undefined && signature.kind !== kind) {
+    const detail = `is ${kind} where the file is of a ${signature.kind}`
+    return [{ path: ['kind'], detail }]
+  }
   if (given['inputs'] === undefined) {
     const faults = unnamed(signature)
     if (faults.length > 0) return faults
@@ -36,7 +40,7 @@ export function completeManifest(
     title: decided.name,
     description: '',
     inputs: inputsOf(signature),
-    outputs: [{ name: 'prediction', type: OUTPUT_TYPES[kind] }],
+    outputs: outputsOf(kind, signature),
     metrics: {},
     cache: false,
     ...(kind === 'classification' ? { classes: classesOf(signature) } : {}),
@@ -50,10 +54,19 @@ export function completeManifest(
   return fitted(parsed.data, signature)
 }
 
+/** Which member of a manifest says how many values a row has. */
+const PLACES = { classification: 'classes', regression: 'outputs', forecast: 'horizon' } as const
+
 const OUTPUT_TYPES: Record<string, string> = {
   classification: 'category',
   regression: 'number',
   forecast: 'series',
+}
+
+function outputsOf(kind: string, { outputWidth: width = 1 }: Signature) {
+  const type = OUTPUT_TYPES[kind]
+  if (kind !== 'regression' || width === 1) return [{ name: 'prediction', type }]
+  return Array.from({ length: width }, (_, at) => ({ name: `prediction_${at + 1}`, type }))
 }
 
 function kindOf({ kind, classes, outputWidth: width }: Signature): Manifest['kind'] | undefined {
@@ -117,7 +130,7 @@ function widthFaults(manifest: Manifest, signature: Signature): Fault[] {
   const answered = outputWidth(manifest)
   const { outputWidth: values } = signature
   if (values !== undefined && values !== answered) {
-    const what = manifest.kind === 'classification' ? 'classes' : 'kind'
+    const what = PLACES[manifest.kind]
     const detail = `means ${answered} values a row where the model answers ${values}`
     faults.push({ path: [what], detail })
   }

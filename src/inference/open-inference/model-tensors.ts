@@ -48,7 +48,12 @@ function placedTensors(manifest: Manifest): PlacedTensor[] {
       ]
     }
     case 'regression':
-      return [{ name, datatype: 'FP64', shape: [-1, 1], place: 0 }]
+      return manifest.outputs.map((output, place) => ({
+        name: output.name,
+        datatype: 'FP64',
+        shape: [-1, 1],
+        place,
+      }))
     case 'forecast': {
       const shape = [-1, manifest.horizon.max]
       const bounds = intervalPlaces(manifest).flatMap(({ level, lower, upper }) => [

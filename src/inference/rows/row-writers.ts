@@ -13,7 +13,7 @@ export interface RowWriter {
 /** What a model says of a row, beside what it was asked where that is wanted. */
 interface AnsweredRow {
   inputs: Record<string, unknown> | undefined
-  /** A label, a number, or a number a step. */
+  /** A label, a number, a number an output, or a number a step. */
   prediction: string | number | number[]
   probabilities: Record<string, number> | undefined
   /** Of a forecast whose row tells of times: the time of each step. */
@@ -30,7 +30,6 @@ export function createRowWriter(
   manifest: Manifest,
   inputs: readonly string[],
 ): RowWriter {
-  const { name } = manifest.outputs[0]!
   const objectOf = ({
     inputs: given,
     prediction,
@@ -39,7 +38,7 @@ export function createRowWriter(
     intervals,
   }: AnsweredRow) => ({
     ...given,
-    [name]: prediction,
+    ...namedAnswers(manifest, prediction),
     ...(probabilities === undefined ? {} : { probabilities }),
     ...(timestamps === undefined ? {} : { timestamps }),
     ...(intervals === undefined ? {} : { intervals }),
@@ -70,8 +69,14 @@ export function createRowWriter(
   }
 }
 
+/** Of a regression with several outputs each by its name. */
+function namedAnswers({ kind, outputs }: Manifest, prediction: AnsweredRow['prediction']) {
+  if (kind !== 'regression' || !Array.isArray(prediction)) return { [outputs[0]!.name]: prediction }
+  return Object.fromEntries(outputs.map(({ name }, at) => [name, prediction[at]]))
+}
+
 /**
- * `species`, `probability.Adelie` …; a number; or a column a step, `co2.1` …, and where the model has
+ * `species`, `probability.Adelie` …; a number an output; or a column a step, `co2.1` …, and where the model has
  * a frequency `co2.timestamp.1` …, where it has intervals `co2.lower_80.1` …, `co2.upper_80.1` ….
  */
 function answerColumns(manifest: Manifest): string[] {
@@ -80,7 +85,7 @@ function answerColumns(manifest: Manifest): string[] {
     case 'classification':
       return [name, ...manifest.classes.map((label) => `probability.${label}`)]
     case 'regression':
-      return [name]
+      return manifest.outputs.map((output) => output.name)
     case 'forecast': {
       const { horizon, frequency, intervals = [] } = manifest
       const groups = [
@@ -101,7 +106,9 @@ function cellsOf(
   manifest: Manifest,
   { prediction, probabilities, timestamps = [], intervals = [] }: AnsweredRow,
 ): unknown[] {
-  if (manifest.kind !== 'forecast') return [prediction, ...Object.values(probabilities ?? {})]
+  if (manifest.kind !== 'forecast') {
+    return [prediction, ...Object.values(probabilities ?? {})].flat()
+  }
   const { horizon, frequency } = manifest
   const groups: unknown[][] = [
     prediction as number[],
