@@ -106,6 +106,10 @@ test('the shell lines work as they stand', async () => {
     { models: expect.any(Array) },
     { models: expect.any(Array) },
     { access_token: expect.any(String), expires_in: 3600, scope: 'models:read' },
+    { version: 1, format: 'lightgbm', is_loaded: true },
+    { version: 2, format: 'lightgbm', is_loaded: true },
+    { split: [{ version: 1 }, { version: 2, weight: 10 }] },
+    { name: 'diamonds', owner: { name: 'admin' }, versions: [{ version: 1 }, { version: 2 }] },
     { ...(JSON.parse(shown!) as object), timestamp: expect.any(String) },
     { id: '7', carat: '0.31', price: expect.any(Number) },
     {
@@ -146,7 +150,7 @@ testWith('python3', 'the Python lines work as they stand', async () => {
 
 describe('what is written', () => {
   test('there are blocks in each language', () => {
-    expect(['sh', 'r', 'python'].map((language) => blocksOf(language).length)).toEqual([13, 2, 2])
+    expect(['sh', 'r', 'python'].map((language) => blocksOf(language).length)).toEqual([15, 2, 2])
   })
 
   test('the table of settings is the schema’s (`bun scripts/settings.ts` writes it)', () => {
