@@ -20,7 +20,13 @@ function open() {
   const calls: (PromiseWithResolvers<Float64Array> & { isAbandoned: IsAbandoned })[] = []
   const counted = { hits: 0, misses: 0, failed: 0 }
   const model = {
-    manifest: { name: 'm', version: '1', kind: 'regression', cache: true },
+    manifest: {
+      name: 'm',
+      version: '1',
+      kind: 'regression',
+      outputs: [{ name: 'y', type: 'number' }],
+      cache: true,
+    },
     digest: 'd',
     run(_rows: number, _values: Float64Array, isAbandoned: IsAbandoned) {
       const call = { ...Promise.withResolvers<Float64Array>(), isAbandoned }

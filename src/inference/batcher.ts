@@ -6,10 +6,17 @@ import {
   beginSpan,
   type Tracing,
 } from '../platform/tracing/tracing.ts'
-import type { Batch, InferenceJob, ModelFile, Task, ThreadStart } from './inference.worker.ts'
+import type {
+  Batch,
+  InferenceJob,
+  InferenceResult,
+  ModelFile,
+  Task,
+  ThreadStart,
+} from './inference.worker.ts'
 import { inferenceProblems } from './problems.ts'
 
-export type InferencePool = Pool<ThreadStart, undefined, InferenceJob, Float64Array>
+export type InferencePool = Pool<ThreadStart, undefined, InferenceJob, InferenceResult>
 
 export interface BatcherOptions {
   pool: InferencePool
@@ -155,7 +162,8 @@ export class Batcher {
         { watch, isBackground },
       )
       .then(
-        (outputs) => outputs && this.#deliver(slices, outputs, performance.now() - sentAt),
+        (outputs) =>
+          outputs && this.#deliver(slices, outputs as Float64Array, performance.now() - sentAt),
         (error: unknown) => this.#fail(slices, error),
       )
   }

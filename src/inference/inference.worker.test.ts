@@ -5,7 +5,13 @@ import { openLog } from '../platform/log.ts'
 import { Pool } from '../platform/pool/pool.ts'
 import { createNoTracing } from '../platform/tracing/none.ts'
 import { Batcher } from './batcher.ts'
-import type { Batch, InferenceJob, ModelFile, ThreadStart } from './inference.worker.ts'
+import type {
+  Batch,
+  InferenceJob,
+  InferenceResult,
+  ModelFile,
+  ThreadStart,
+} from './inference.worker.ts'
 
 const FIXTURES = join(import.meta.dir, '..', '..', 'tests', 'fixtures', 'models')
 const model: ModelFile = {
@@ -20,7 +26,7 @@ const model: ModelFile = {
 }
 
 async function openPool(threads: number) {
-  const { pool } = await Pool.open<ThreadStart, undefined, InferenceJob, Float64Array>({
+  const { pool } = await Pool.open<ThreadStart, undefined, InferenceJob, InferenceResult>({
     name: 'inference',
     script: new URL('inference.worker.ts', import.meta.url),
     start: () => ({ files: [model], isStrict: true }),

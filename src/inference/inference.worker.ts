@@ -1,5 +1,7 @@
 import { serveWorker } from '../platform/pool/worker.ts'
 import { type LoadedModel, loadModel, type ModelShape } from './load-model.ts'
+import { readTreeModel } from './trees/read-tree-model.ts'
+import type { TreeModel } from './trees/tree-model.ts'
 
 /** A model that the worker is to hold. */
 export interface ModelFile extends ModelShape {
@@ -18,8 +20,11 @@ export interface Batch {
   values: Float64Array
 }
 
-/** What a thread does: rows, or models that come and go. */
-export type InferenceJob = Batch | { load: ModelFile } | { unload: string }
+/** What a thread does: rows, models that come and go, or to read one for the request thread. */
+export type InferenceJob = Batch | { load: ModelFile } | { unload: string } | { read: string }
+
+/** Of a batch its answers, row by row; of a file its trees, where it has some. */
+export type InferenceResult = Float64Array | { trees: TreeModel | undefined }
 
 /** What a thread is to have before its first job. */
 export interface ThreadStart {
@@ -34,7 +39,7 @@ const models = new Map<string, LoadedModel>()
 /** Why a model is not there. */
 const faults = new Map<string, unknown>()
 
-serveWorker<ThreadStart, undefined, InferenceJob, Float64Array>({
+serveWorker<ThreadStart, undefined, InferenceJob, InferenceResult>({
   async start({ files, isStrict }) {
     for (const file of files) {
       try {
@@ -49,6 +54,7 @@ serveWorker<ThreadStart, undefined, InferenceJob, Float64Array>({
   async run(job) {
     if ('load' in job) await load(job.load)
     else if ('unload' in job) await unload(job.unload)
+    else if ('read' in job) return { trees: readTreeModel(await Bun.file(job.read).bytes()) }
     else return answer(job)
     return NOTHING
   },

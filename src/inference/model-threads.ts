@@ -2,7 +2,8 @@ import type { Log } from '../platform/log.ts'
 import { Pool, PoolError } from '../platform/pool/pool.ts'
 import { StartError } from '../platform/start-error.ts'
 import type { InferencePool } from './batcher.ts'
-import type { InferenceJob, ModelFile, ThreadStart } from './inference.worker.ts'
+import type { InferenceJob, InferenceResult, ModelFile, ThreadStart } from './inference.worker.ts'
+import type { TreeModel } from './trees/tree-model.ts'
 
 /** The threads that run models, and which models each of them has. */
 export interface ModelThreads {
@@ -14,11 +15,19 @@ export interface ModelThreads {
    */
   load(file: ModelFile): Promise<void>
   unload(key: string): Promise<void>
+  /**
+   * Has a thread read a file, which takes a second for a hundred megabytes of text.
+   *
+   * @returns `undefined` for what is no model of trees.
+   * @throws {PoolError}
+   */
+  readTrees(path: string): Promise<TreeModel | undefined>
   close(): Promise<void>
 }
 
 /** Each model asks for one thread at a time, for each of its tasks. */
 const QUEUE_MAX = 100_000
+const READ_TIMEOUT_MS = 120_000
 
 /**
  * @param files that have to load, or the server does not start.
@@ -35,7 +44,7 @@ export async function openModelThreads(
 
   async function open(): Promise<InferencePool> {
     try {
-      const opened = await Pool.open<ThreadStart, undefined, InferenceJob, Float64Array>({
+      const opened = await Pool.open<ThreadStart, undefined, InferenceJob, InferenceResult>({
         name: 'inference',
         script: new URL('inference.worker.ts', import.meta.url),
         // A thread that takes another's place serves what it can.
@@ -65,6 +74,11 @@ export async function openModelThreads(
     },
     async unload(key) {
       if (held.delete(key)) await pool.runOnEach({ unload: key })
+    },
+    async readTrees(path) {
+      const result = await pool.run(() => ({ read: path }), { timeoutMs: READ_TIMEOUT_MS })
+      if (result === undefined || !('trees' in result)) throw new Error('a thread read nothing')
+      return result.trees
     },
     close: () => pool.close(),
   }

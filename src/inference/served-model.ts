@@ -5,7 +5,8 @@ import { inPlace, type RunModel } from './in-place.ts'
 import type { ModelMetrics } from './inference-metrics.ts'
 import type { ModelFile, Task } from './inference.worker.ts'
 import type { Manifest } from './manifest.ts'
-import { openTreePredictor, type TreePredictor } from './trees/tree-predictor.ts'
+import type { TreeModel } from './trees/tree-model.ts'
+import { createTreePredictor, type TreePredictor } from './trees/tree-predictor.ts'
 
 /** A version of a model that serves. */
 export interface ServedModel {
@@ -65,8 +66,7 @@ function createUses(): Pick<ServedModel, 'borrow' | 'giveBack' | 'idle'> {
   }
 }
 
-/** @throws {UnreadableModel} */
-export async function createServedModel(
+export function createServedModel(
   { id, manifest, digest }: Pick<ServedModel, 'id' | 'manifest' | 'digest'>,
   file: ModelFile,
   deps: {
@@ -77,8 +77,10 @@ export async function createServedModel(
     queueRowsMax: number
     /** For one request, of trees that are evaluated where they are asked. */
     inPlaceUsMax: number
+    /** Of a model that is of trees. */
+    trees: TreeModel | undefined
   },
-): Promise<ServedModel> {
+): ServedModel {
   const { metrics, tracing, inPlaceUsMax } = deps
   const { key, inputWidth } = file
   const observe = (rows: number) => metrics.batch(rows)
@@ -113,7 +115,7 @@ export async function createServedModel(
 
   const { outputWidth } = file
   const batcher = batcherFor('predict', outputWidth, metrics)
-  const trees = openTreePredictor(await Bun.file(file.path).bytes())
+  const trees = deps.trees && createTreePredictor(deps.trees)
   return {
     id,
     manifest,

@@ -50,8 +50,9 @@ export function createLoader(deps: {
       const { name, version: number } = version.manifest
       try {
         await threads.load(file)
-        const ofModel = { pool: threads.pool, metrics: metrics.forModel(name, number) }
-        return { served: await createServedModel(version, file, { ...deps, ...ofModel }), unload }
+        const trees = await threads.readTrees(version.path)
+        const ofModel = { pool: threads.pool, metrics: metrics.forModel(name, number), trees }
+        return { served: createServedModel(version, file, { ...deps, ...ofModel }), unload }
       } catch (error) {
         await unload()
         throw error

@@ -44,7 +44,7 @@ export function openTreePredictor(bytes: Uint8Array): TreePredictor | undefined 
   return model && createTreePredictor(model)
 }
 
-function createTreePredictor(model: TreeModel): TreePredictor {
+export function createTreePredictor(model: TreeModel): TreePredictor {
   const { ensemble, link } = model
   const { width, groups } = ensemble
   // Of two classes the sum is that of the second.

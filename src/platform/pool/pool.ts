@@ -34,6 +34,8 @@ export interface RunOptions {
   isBackground?: boolean
   /** Asked, after `take`, who wants to hear when the job ran; it is timed for them only. */
   watch?: (() => ((time: RunTime) => void) | undefined) | undefined
+  /** Longest time for it, where that is not the pool's. */
+  timeoutMs?: number
 }
 
 /** Waits before the first, second, … replacement in a row that does not start. */
@@ -109,14 +111,13 @@ export class Pool<Start, Ready, Job, Result> {
    * @throws {PoolError} `full`, `failed`, `crashed`, `timeout` or `closed`.
    */
   run(take: () => Job | undefined, options: RunOptions = {}): Promise<Result | undefined> {
-    const { isBackground = false, watch } = options
+    const { isBackground = false, watch, timeoutMs = this.#options.runTimeoutMs } = options
     const waiting = isBackground ? this.#background : this.#waiting
     return new Promise((resolve, reject) => {
       if (this.#isClosed) return reject(new PoolError('closed', 'the pool is closed'))
       if (waiting.length >= this.#options.queueMax) {
         return reject(new PoolError('full', `${this.#options.queueMax} jobs are waiting`))
       }
-      const timeoutMs = this.#options.runTimeoutMs
       waiting.push({ take, watch, timeoutMs, resolve, reject })
       return this.#dispatch()
     })
