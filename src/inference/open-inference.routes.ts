@@ -10,6 +10,7 @@ import type { Duration, ModelStats } from './model-stats.ts'
 import { inferRequestSchema } from './open-inference/infer-request.ts'
 import type { Infer, InferAnswer } from './open-inference/infer.ts'
 import { inputTensors, outputTensors } from './open-inference/model-tensors.ts'
+import { readRepositoryRequest, repositoryRequest } from './open-inference/repository-request.ts'
 import { DATATYPE_BYTES } from './open-inference/tensor.ts'
 import { inferenceProblems } from './problems.ts'
 import type { ReadableModels } from './readable-models.ts'
@@ -105,11 +106,6 @@ function refusal({ kind, options }: Problem) {
  * @throws {Problem} 503 where it does not load.
  */
 type SetLoaded = (name: string, isLoaded: boolean, actor: Actor) => Promise<void>
-
-/** A version is what was uploaded: of Triton's parameters none changes what a load does. */
-const repositoryRequest = z.strictObject({
-  parameters: z.strictObject({ unload_dependents: z.boolean().optional() }).optional(),
-})
 
 /** The Open Inference Protocol, version 2, as Triton, KServe and MLServer speak it. */
 export function openInferenceRoutes(deps: {
@@ -270,16 +266,19 @@ export function openInferenceRoutes(deps: {
             verb === 'load'
               ? 'Those versions that traffic leads to. What was loaded goes on serving meanwhile, and where the load fails.'
               : 'All its versions. Requests that are under way are answered; later ones are refused, on every instance.',
-          body: { schema: repositoryRequest, example: {}, isOptional: true },
+          body: 'stream',
+          streamed: { 'application/json': { schema: repositoryRequest, example: {} } },
           answers: { 200: { description: 'It is so', schema: z.object({}), example: {} } },
           problems: [
+            problems.invalidRequest,
             inferenceProblems.unknownModel,
             inferenceProblems.conflict,
             inferenceProblems.notLoaded,
             problems.unavailable,
           ],
         },
-        async ({ path: { name } }, context) => {
+        async ({ path: { name }, body }, context) => {
+          await readRepositoryRequest(body)
           await models.requireWrite(context.principal, name)
           await setLoaded(name, verb === 'load', actorOf(context))
           return { body: {} }

@@ -47,6 +47,9 @@ test('NVIDIA’s client for Triton, which others wrote, is answered in every for
       class: [expect.stringMatching(/^0\.\d+:0:negative$/), expect.stringMatching(/:1:positive$/)],
     },
     counted: 9,
+    unloaded: [false, true],
+    loaded: [true],
+    configured: ['400', expect.stringContaining('config')],
     refused: [
       ['400', expect.stringContaining('x2')],
       ['404', expect.stringContaining('no model "nothing"')],

@@ -57,4 +57,13 @@ for attempt in (
     except triton.InferenceServerException as error:
         refused.append([error.status(), error.message()])
 said["refused"] = refused
+
+client.unload_model("classification", headers=headers)
+said["unloaded"] = [client.is_model_ready("classification", headers=headers), client.is_server_ready()]
+client.load_model("classification", headers=headers)
+said["loaded"] = [client.is_model_ready("classification", headers=headers)]
+try:
+    client.load_model("classification", headers=headers, config='{"max_batch_size": 4}')
+except triton.InferenceServerException as error:
+    said["configured"] = [error.status(), error.message()]
 print(json.dumps(said))
