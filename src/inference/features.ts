@@ -197,7 +197,7 @@ function createColumn(input: ModelInput): Column {
   const width = widthOf(input)
   switch (input.type) {
     case 'number':
-      return { name, width, isSeries: false, write: writeNumber }
+      return { name, width, isSeries: false, write: input.integer ? writeInteger : writeNumber }
     case 'category':
       return { name, width, isSeries: false, write: categoryWriter(input) }
     case 'series':
@@ -220,6 +220,16 @@ function writeNumber(value: unknown, into: Float64Array, at: number): Fault | un
   if (spelled === undefined) return wrong(`expected a number, got ${nameOf(value)}`)
   into[at] = spelled
   return undefined
+}
+
+/** Of a model whose type has no place for anything else. */
+function writeInteger(value: unknown, into: Float64Array, at: number): Fault | undefined {
+  const number = typeof value === 'boolean' ? Number(value) : value
+  if (typeof number === 'number' && Number.isSafeInteger(number)) {
+    into[at] = number
+    return undefined
+  }
+  return wrong(`expected a whole number, got ${nameOf(value)}`)
 }
 
 function categoryWriter({

@@ -1,7 +1,9 @@
 import type { ModelInput } from './manifest.ts'
-import { openOnnxSession } from './onnx-session.ts'
+import { readOnnx } from './onnx/onnx-file.ts'
+import { openOnnxSession } from './onnx/onnx-session.ts'
 import { requireWidths } from './require-widths.ts'
 import { openTreePredictor } from './trees/tree-predictor.ts'
+import { UnreadableModel } from './unreadable-model.ts'
 
 /** What the runtime has to know of a model beside its file. */
 export interface ModelShape {
@@ -14,6 +16,8 @@ export interface ModelShape {
 export interface LoadedModel {
   /** @returns row by row, `outputWidth` a row. */
   predict(rows: number, values: Float64Array): Float64Array | Promise<Float64Array>
+  /** The columns, by their position in a row, that take whole numbers alone. */
+  integerColumns?: ReadonlySet<number>
   explanation?: { explain(rows: number, values: Float64Array): Float64Array }
   release?(): Promise<void>
 }
@@ -34,7 +38,15 @@ export async function loadModel(bytes: Uint8Array, shape: ModelShape): Promise<L
 
 async function open(bytes: Uint8Array, shape: ModelShape): Promise<LoadedModel> {
   const trees = openTreePredictor(bytes)
-  if (trees === undefined) return openOnnxSession(bytes, shape)
-  requireWidths(trees, shape)
-  return trees
+  if (trees !== undefined) {
+    requireWidths(trees, shape)
+    return trees
+  }
+  const onnx = readOnnx(bytes)
+  if (onnx === undefined) {
+    throw new UnreadableModel(
+      'is no model that is known here: ONNX, LightGBM as text, or XGBoost as JSON or UBJSON',
+    )
+  }
+  return openOnnxSession({ ...shape, model: onnx.bytes })
 }

@@ -6,7 +6,14 @@ import { TIME_NAMES } from './forecast-times.ts'
 const described = { name: z.string().min(1), description: z.string().optional() }
 
 const input = z.discriminatedUnion('type', [
-  z.strictObject({ ...described, type: z.literal('number') }),
+  z.strictObject({
+    ...described,
+    type: z.literal('number'),
+    integer: z
+      .boolean()
+      .optional()
+      .meta({ description: 'Whether only whole numbers go in, and none may be missing' }),
+  }),
   z.strictObject({
     ...described,
     type: z.literal('category'),
@@ -70,11 +77,11 @@ export const FORECAST_NAMES: ReadonlySet<string> = new Set(['horizon', ...TIME_N
 /**
  * What a model is: `models/<name>/<version>/manifest.json`.
  *
- * The model file takes one tensor `[rows, width]` and returns one tensor `[rows, values]`. `width` counts
- * the inputs in their order, a series with its `length`, right-aligned; a category arrives as its
- * position in `categories`, what is missing as NaN. `values` are the probabilities of `classes`, or
- * a number an output, or `horizon.max` numbers, behind which for each of `intervals` stand as many lower and as
- * many upper bounds.
+ * The model file takes one tensor `[rows, width]`, or one an input where it is ONNX, and returns one
+ * tensor `[rows, values]`. `width` counts the inputs in their order, a series with its `length`,
+ * right-aligned; a category arrives as its code, or as its text where the model takes such, what is
+ * missing as NaN or as no text. `values` are the probabilities of `classes`, or a number an output, or
+ * `horizon.max` numbers, behind which for each of `intervals` stand as many lower and as many upper bounds.
  */
 export const manifestSchema = z
   .discriminatedUnion('kind', [

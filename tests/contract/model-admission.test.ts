@@ -30,6 +30,15 @@ test('MODEL_ADMISSION_MEMORY_BYTES_MAX is what it may take for that, and no more
   const { status, body } = await upload(harness, { model: large, manifest: { name: 'large' } })
   expect(status).toBe(422)
   expect(body['detail']).toMatch(/more than 512 MiB of memory/)
+  // Small, and makes some gigabytes out of nothing once it is run.
+  const boundless = await Bun.file(
+    join(import.meta.dir, '../fixtures/onnx/hostile/gigabytes-at-run-time.onnx'),
+  ).bytes()
+  const refused = await upload(harness, { model: boundless, manifest: { name: 'boundless' } })
+  expect(refused).toMatchObject({
+    status: 422,
+    body: { detail: expect.stringMatching(/more than 512 MiB of memory/) },
+  })
   expect(await add('next')).toMatchObject({ status: 201 })
 })
 

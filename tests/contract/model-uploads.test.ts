@@ -435,6 +435,43 @@ describe('an upload', () => {
     ])
   })
 
+  test('of a model that takes whole numbers refuses others before it is asked', async () => {
+    const folder = join(import.meta.dir, '../fixtures/onnx/every-type')
+    const { inputs, rows } = (await Bun.file(join(folder, 'expected.json')).json()) as {
+      inputs: { name: string; type: string }[]
+      rows: unknown[][]
+    }
+    const model = await Bun.file(join(folder, 'model.onnx')).bytes()
+    const added = await upload(
+      harness,
+      { model, manifest: { name: 'types', inputs } },
+      { token: ada },
+    )
+    expect(added).toMatchObject({ status: 201, body: { format: 'onnx' } })
+    const card = await harness.request({ path: `${MODELS}/types`, token: ada })
+    const { inputs: shown } = (await card.json()) as {
+      inputs: { name: string; integer?: boolean }[]
+    }
+    const whole = shown.filter(({ integer }) => integer).map(({ name }) => name)
+    expect(whole.length).toBeGreaterThan(1)
+    const [features] = rowsOf(
+      inputs.map(({ name }) => name),
+      rows,
+    )
+    const ask = async (changed: Record<string, unknown>) => {
+      const body = { model_type: 'types', features: [{ ...features, ...changed }] }
+      return harness.request({ path: '/api/v1/predict', body, token: ada })
+    }
+    expect((await ask({})).status).toBe(200)
+    for (const value of [null, 1.5, 'x']) {
+      const answer = await ask({ [whole[0]!]: value })
+      expect([answer.status, await answer.text()]).toEqual([
+        422,
+        expect.stringContaining('expected a whole number'),
+      ])
+    }
+  })
+
   test('beyond the quota of its owner is refused, until versions are removed', async () => {
     const padded = (at: number) => `${text}\n# ${'x'.repeat(900_000)}${at}`
     const add = (at: number) =>

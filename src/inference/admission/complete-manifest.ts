@@ -82,13 +82,18 @@ function classesOf({ classes, outputWidth: width = 0 }: Signature): string[] {
 }
 
 /** Text has to be known beforehand: what a model has not seen it can't answer for. */
-const unnamed = ({ inputs }: Signature): Fault[] =>
-  inputs
+function unnamed({ inputs }: Signature): Fault[] {
+  if (inputs.some(({ width }) => width === undefined)) {
+    const detail = 'is missing, and the file leaves open how many columns it takes'
+    return [{ path: ['inputs'], detail }]
+  }
+  return inputs
     .filter(({ isText, categories }) => isText && categories === undefined)
     .map(({ name }) => ({
       path: ['inputs'],
-      detail: `is missing: "${name}" takes text, so its categories have to be given`,
+      detail: `is missing: "${name ?? 'it'}" takes text, so its categories have to be given`,
     }))
+}
 
 function fitted(manifest: Manifest, signature: Signature): Manifest | Fault[] {
   const inputs = inOrder(manifest.inputs, signature)
@@ -103,8 +108,8 @@ const isInputs = (found: ModelInput[] | Fault[]): found is ModelInput[] =>
 
 /** Where the file names its columns they count, and in its order. */
 function inOrder(inputs: ModelInput[], signature: Signature): ModelInput[] | Fault[] {
+  if (!signature.areNamesBinding) return inputs
   const names = signature.inputs.map(({ name }) => name)
-  if (names.some((name) => name === undefined)) return inputs
   const faults: Fault[] = []
   for (const [index, { name }] of inputs.entries()) {
     if (names.includes(name)) continue
@@ -121,10 +126,10 @@ function inOrder(inputs: ModelInput[], signature: Signature): ModelInput[] | Fau
 }
 
 function widthFaults(manifest: Manifest, signature: Signature): Fault[] {
-  const taken = signature.inputs.reduce((sum, { width }) => sum + width, 0)
+  const taken = signature.inputs.reduce((sum, { width = Number.NaN }) => sum + width, 0)
   const faults: Fault[] = []
   const given = inputWidth(manifest)
-  if (given !== taken) {
+  if (given !== taken && !Number.isNaN(taken)) {
     faults.push({ path: ['inputs'], detail: `are ${given} columns where the model takes ${taken}` })
   }
   const answered = outputWidth(manifest)

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -100,6 +100,66 @@ describe('a prediction that differs', () => {
   test('by a row is found', async () => {
     const verdict = await judged('lightgbm-binary', (predictions) => void predictions.pop())
     expect(JSON.stringify(verdict)).toMatch(/are \d+ where features has \d+ rows/)
+  })
+})
+
+describe('ONNX', () => {
+  const ONNX = join(import.meta.dir, '../../../tests/fixtures/onnx')
+  const names = readdirSync(ONNX).filter((name) => name !== 'hostile')
+
+  test.each(names)('%s is taken in, with its library’s own predictions', async (name) => {
+    const folder = join(ONNX, name)
+    const { inputs, rows, predictions, classes } = (await Bun.file(
+      join(folder, 'expected.json'),
+    ).json()) as {
+      inputs: ModelInput[]
+      rows: Cell[][]
+      predictions: unknown[]
+      classes?: string[]
+    }
+    const features = rows.map((row) =>
+      Object.fromEntries(row.map((cell, at) => [inputs[at]!.name, cell])),
+    )
+    const said = predictions.map((each) =>
+      Array.isArray(each) && each.length === 1 ? each[0] : each,
+    )
+    const judgeWith = (manifest: Record<string, unknown>, answers: unknown[]) =>
+      judge({
+        path: join(folder, 'model.onnx'),
+        name: 'any',
+        manifest,
+        examples: { features, predictions: answers },
+      })
+    const verdict = await judgeWith({ inputs }, said)
+    expect(verdict).toMatchObject({ isAdmitted: true })
+    if (classes !== undefined) expect(verdict).toMatchObject({ manifest: { classes } })
+    const [first] = said
+    const other = Array.isArray(first) ? first.toReversed() : Number(first) + 1
+    expect(await judgeWith({ inputs }, [other, ...said.slice(1)])).toMatchObject({
+      of: 'examples',
+      faults: [{ path: ['predictions', 0] }],
+    })
+  })
+
+  test('of texts, with nothing said of them, asks for their categories', async () => {
+    const path = join(ONNX, 'pipeline', 'model.onnx')
+    const verdict = await judge({ path, name: 'any', manifest: {}, examples: undefined })
+    expect(JSON.stringify(verdict)).toMatch(
+      /\"port\\" takes text, so its categories have to be given/,
+    )
+  })
+
+  test.each([
+    ['custom-operator', /operator .*Shell.* of .*ai.onnx.contrib/],
+    ['cyclic', /not acyclic/],
+    ['external-data', /lies in another file/],
+    ['gigabyte-declared', /to have 2 × 134217728 values, and the file has not as many/],
+    ['truncated', /is broken: at byte \d+ \d+ more bytes are expected/],
+  ])('that is hostile (%s) is refused with the reason', async (name, reason) => {
+    const path = join(ONNX, 'hostile', `${name}.onnx`)
+    const verdict = await judge({ path, name: 'any', manifest: {}, examples: undefined })
+    expect(verdict).toMatchObject({ isAdmitted: false, of: 'model' })
+    expect(JSON.stringify(verdict)).toMatch(reason)
   })
 })
 

@@ -3,10 +3,12 @@ import { z } from 'zod'
 import type { Fault } from '../../gateway/problems.ts'
 import { createEncoder, type Features } from '../features.ts'
 import { loadModel } from '../load-model.ts'
-import { inputWidth, type Manifest, outputWidth } from '../manifest.ts'
+import { inputWidth, type Manifest, type ModelInput, outputWidth, widthOf } from '../manifest.ts'
+import { readOnnx } from '../onnx/onnx-file.ts'
 import { readTreeModel } from '../trees/read-tree-model.ts'
-import { UnreadableModel } from '../trees/unreadable-model.ts'
+import { UnreadableModel } from '../unreadable-model.ts'
 import { completeManifest, type GivenManifest } from './complete-manifest.ts'
+import { onnxSignature } from './onnx-signature.ts'
 import { isOutOfMemory } from './out-of-memory.ts'
 import { type Examples, parityFault } from './parity.ts'
 import type { Signature } from './signature.ts'
@@ -51,16 +53,28 @@ async function judged(
   { name, manifest: given, examples }: Omit<AdmissionOrder, 'path'>,
 ): Promise<Verdict> {
   const { signature, file } = await read(bytes)
-  const manifest = completeManifest(
+  const completed = completeManifest(
     withoutDecided(given),
     { name, version: ANY_VERSION, file },
     signature,
   )
-  if (Array.isArray(manifest)) return refusedFor('manifest', manifest)
-  const model = await loaded(bytes, manifest)
+  if (Array.isArray(completed)) return refusedFor('manifest', completed)
+  const model = await loaded(bytes, completed)
+  const manifest = withIntegers(completed, model.integerColumns)
   const faults = examples === undefined ? [] : await replay(manifest, model.predict, examples)
   await model.release?.()
   return faults.length > 0 ? refusedFor('examples', faults) : { isAdmitted: true, manifest }
+}
+
+/** What the file takes whole numbers for is refused anything else before it is asked. */
+function withIntegers(manifest: Manifest, columns: ReadonlySet<number> = new Set()): Manifest {
+  let column = 0
+  const inputs = manifest.inputs.map((input): ModelInput => {
+    const isInteger = columns.has(column)
+    column += widthOf(input)
+    return isInteger && input.type === 'number' ? { ...input, integer: true } : input
+  })
+  return { ...manifest, inputs }
 }
 
 const refusedFor = (of: 'model' | 'manifest' | 'examples', faults: Fault[]): Verdict => ({
@@ -93,21 +107,32 @@ async function read(bytes: Uint8Array): Promise<{ signature: Signature; file: st
   return { signature: treeSignature(trees), file: `model.${extension}` }
 }
 
-async function readOnnxSignature(_: Uint8Array): Promise<{ signature: Signature; file: string }> {
-  throw new UnreadableModel(
-    'The file is no model that is known here: ONNX, LightGBM as text, or XGBoost as JSON or UBJSON.',
-  )
+/** @throws {UnreadableModel} */
+async function readOnnxSignature(
+  bytes: Uint8Array,
+): Promise<{ signature: Signature; file: string }> {
+  const onnx = readOnnx(bytes)
+  if (onnx === undefined) {
+    throw new UnreadableModel(
+      'The file is no model that is known here: ONNX, LightGBM as text, or XGBoost as JSON or UBJSON.',
+    )
+  }
+  return { signature: await inWords(() => onnxSignature(onnx)), file: 'model.onnx' }
 }
 
-/** @throws {UnreadableModel} in the words of the runtime. */
-async function loaded(bytes: Uint8Array, manifest: Manifest) {
+function loaded(bytes: Uint8Array, manifest: Manifest) {
   const shape = {
     inputs: manifest.inputs,
     inputWidth: inputWidth(manifest),
     outputWidth: outputWidth(manifest),
   }
+  return inWords(() => loadModel(bytes, shape))
+}
+
+/** @throws {UnreadableModel} in the words of the runtime. */
+async function inWords<T>(work: () => Promise<T>): Promise<T> {
   try {
-    return await loadModel(bytes, shape)
+    return await work()
   } catch (cause) {
     if (cause instanceof UnreadableModel) throw cause
     const reason = cause instanceof Error ? cause.message : String(cause)
@@ -131,7 +156,7 @@ async function replay(
   if (Array.isArray(matrix)) {
     return matrix.map(({ path, detail }) => ({ path: ['features', ...path], detail }))
   }
-  const outputs = await predict(matrix.rows, matrix.values)
+  const outputs = await inWords(async () => predict(matrix.rows, matrix.values))
   const fault = parityFault(manifest, matrix, outputs, examples)
   return fault === undefined ? [] : [fault]
 }

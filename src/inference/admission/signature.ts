@@ -4,7 +4,8 @@ import type { Manifest, ModelInput } from '../manifest.ts'
 export interface SignatureInput {
   /** None where the file gives it none that a person chose. */
   name: string | undefined
-  width: number
+  /** None where the file leaves it open. */
+  width: number | undefined
   /** Where it takes text, or knows what its categories are called. */
   isText: boolean
   categories: readonly string[] | undefined
@@ -16,6 +17,8 @@ export interface Signature {
   /** None where the file does not say. */
   kind: Manifest['kind'] | undefined
   inputs: readonly SignatureInput[]
+  /** Whether columns go by their names, in the order of the file. */
+  areNamesBinding: boolean
   /** Values a row; none where the file leaves it open. */
   outputWidth: number | undefined
   classes: readonly string[] | undefined
@@ -29,7 +32,7 @@ export const inputsOf = ({ inputs }: Signature): ModelInput[] =>
       return [{ name: called, type: 'category', categories: [...categories] }]
     }
     if (width === 1) return [{ name: called, type: 'number' }]
-    return Array.from({ length: width }, (_, column) => ({
+    return Array.from({ length: width ?? 0 }, (_, column) => ({
       name: name === undefined ? `f${column}` : `${name}_${column}`,
       type: 'number' as const,
     }))

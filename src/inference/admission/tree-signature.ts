@@ -19,6 +19,7 @@ export function treeSignature(model: TreeModel): Signature {
       isText: false,
       categories: categories?.map(String),
     })),
+    areNamesBinding: isNamed,
     outputWidth: isClasses && ensemble.groups === 1 ? 2 : ensemble.groups,
     classes: undefined,
   }

@@ -262,15 +262,11 @@ describe('a manifest that does not fit its model keeps the server from starting:
       { inputs: manifest.inputs.slice(1), example: { x2: 1 } },
       'the manifest has 1 columns',
     ],
-    [
-      'a class more',
-      { classes: ['a', 'b', 'c'] },
-      'returns 4 values for 2 rows where the manifest has 3 a row',
-    ],
+    ['a class more', { classes: ['a', 'b', 'c'] }, 'where the manifest has 3 numbers a row'],
     [
       'intervals, which the file does not have',
       { ...forecast, classes: undefined, intervals: [0.8, 0.95] },
-      'returns 4 values for 2 rows where the manifest has 10 a row',
+      'where the manifest has 10 numbers a row',
     ],
   ])('%s', async (_, changes, expected) => {
     const folder = addModel('ant', '1', changes)

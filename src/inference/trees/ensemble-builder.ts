@@ -1,5 +1,5 @@
+import { UnreadableModel } from '../unreadable-model.ts'
 import { NEGATED, type TreeEnsemble, ZERO_IS_MISSING } from './tree-ensemble.ts'
-import { UnreadableModel } from './unreadable-model.ts'
 
 /** A node of a tree as its file has it. Children are positions in the tree's own list. */
 export type TreeNode =

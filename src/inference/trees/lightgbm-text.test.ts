@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'bun:test'
 import { join } from 'node:path'
 
+import { UnreadableModel } from '../unreadable-model.ts'
 import { readLightgbm } from './lightgbm-text.ts'
 import { sumLeaves } from './tree-ensemble.ts'
-import { UnreadableModel } from './unreadable-model.ts'
 
 const FIXTURES = join(import.meta.dir, '../../../tests/fixtures/trees')
 const binary = await Bun.file(join(FIXTURES, 'lightgbm-binary/model.txt')).text()

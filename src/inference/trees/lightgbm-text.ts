@@ -1,7 +1,7 @@
+import { UnreadableModel } from '../unreadable-model.ts'
 import { createEnsembleBuilder, type TreeNode } from './ensemble-builder.ts'
 import type { Link } from './links.ts'
 import type { TreeFeature, TreeModel } from './tree-model.ts'
-import { UnreadableModel } from './unreadable-model.ts'
 
 /** Bits of `decision_type`, and its kinds of missing values (include/LightGBM/tree.h). */
 const IS_CATEGORICAL = 1

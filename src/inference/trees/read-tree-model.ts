@@ -1,7 +1,7 @@
+import { UnreadableModel } from '../unreadable-model.ts'
 import { looksLikeLightgbm, readLightgbm } from './lightgbm-text.ts'
 import type { TreeModel } from './tree-model.ts'
 import { looksLikeUbjson, readUbjson } from './ubjson.ts'
-import { UnreadableModel } from './unreadable-model.ts'
 import { readXgboost } from './xgboost-json.ts'
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })

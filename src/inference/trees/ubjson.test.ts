@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 
+import { UnreadableModel } from '../unreadable-model.ts'
 import { readUbjson } from './ubjson.ts'
-import { UnreadableModel } from './unreadable-model.ts'
 
 const text = new TextEncoder()
 

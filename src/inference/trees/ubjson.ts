@@ -1,4 +1,4 @@
-import { UnreadableModel } from './unreadable-model.ts'
+import { UnreadableModel } from '../unreadable-model.ts'
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 

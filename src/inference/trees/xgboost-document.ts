@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-import { UnreadableModel } from './unreadable-model.ts'
+import { UnreadableModel } from '../unreadable-model.ts'
 
 const UNNAMED: readonly string[] = []
 const numbers = z.array(z.number())

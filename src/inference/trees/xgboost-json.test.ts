@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'bun:test'
 import { join } from 'node:path'
 
+import { UnreadableModel } from '../unreadable-model.ts'
 import { sumLeaves } from './tree-ensemble.ts'
-import { UnreadableModel } from './unreadable-model.ts'
 import { floatBelow, readXgboost } from './xgboost-json.ts'
 
 const FIXTURES = join(import.meta.dir, '../../../tests/fixtures/trees')
