@@ -145,7 +145,7 @@ describe('ONNX', () => {
     const path = join(ONNX, 'pipeline', 'model.onnx')
     const verdict = await judge({ path, name: 'any', manifest: {}, examples: undefined })
     expect(JSON.stringify(verdict)).toMatch(
-      /\"port\\" takes text, so its categories have to be given/,
+      /port\\" takes text, so its categories have to be given/,
     )
   })
 
