@@ -9,7 +9,7 @@ import { inferenceProblems } from './problems.ts'
 import type { ReadableModels } from './readable-models.ts'
 import type { LiveModels } from './registry/live-models.ts'
 import type { ModelRecord, Models } from './registry/models.ts'
-import type { Traffic } from './registry/traffic.ts'
+import { type Traffic, versionsOf } from './registry/traffic.ts'
 
 const SPLIT_MAX = 10
 const WEIGHT_MAX = 1_000_000
@@ -53,6 +53,16 @@ export function trafficRoutes(deps: {
     return record
   }
 
+  /** Where one does not load, nothing is led there. */
+  async function requireLoadable(traffic: Traffic, name: string): Promise<void> {
+    for (const version of versionsOf(traffic, undefined)) {
+      const served = await live.ask(name, version).catch(() => undefined)
+      if (served !== undefined) continue
+      const detail = `Version ${version} of "${name}" can't be loaded; the server's log says why.`
+      throw inferenceProblems.notLoaded({ detail })
+    }
+  }
+
   return [
     route(
       {
@@ -86,6 +96,7 @@ export function trafficRoutes(deps: {
         answers: { 200: { description: 'It is so', schema: trafficSchema, example } },
         problems: [
           inferenceProblems.unknownModel,
+          inferenceProblems.notLoaded,
           inferenceProblems.conflict,
           problems.unavailable,
         ],
@@ -93,8 +104,10 @@ export function trafficRoutes(deps: {
       async ({ path: { name }, body }, context) => {
         await readable.requireWrite(context.principal, name)
         const traffic: Traffic = { split: body.split, shadow: body.shadow ?? null }
-        const faults = faultsOf(traffic, await recordOf(name))
+        const record = await recordOf(name)
+        const faults = faultsOf(traffic, record)
         if (faults.length > 0) throw invalid(faults)
+        if (record.isLoaded) await requireLoadable(traffic, name)
         await models.setTraffic(name, traffic, actorOf(context))
         await live.sync(name)
         return { body: traffic }

@@ -219,6 +219,11 @@ const refusals: Row[] = [
     },
   ),
   await rowOf(
+    'an example that does not fit',
+    { model: text, manifest: { ...NAMED, example: { age: 3 } } },
+    { status: 422, contains: ['#/manifest/example/age: the model has no such column'] },
+  ),
+  await rowOf(
     'examples without predictions',
     { model: text, manifest: NAMED, examples: { features: [] } },
     {
@@ -313,6 +318,8 @@ describe('an upload', () => {
       body: { model_type: 'first', features: features.slice(0, 3) },
       token: ada,
     })
+    const shown = await harness.request({ path: `${MODELS}/first`, token: ada })
+    expect(await shown.json()).toMatchObject({ example: features[0], classes: ['stays', 'leaves'] })
     expect(await predicted.json()).toMatchObject({
       probabilities: predictions.slice(0, 3).map((p) => ({ leaves: expect.closeTo(Number(p), 9) })),
       model_version: '1',

@@ -324,7 +324,14 @@ describe('a model', () => {
     const { files } = await storage.list({ prefix: 'models/' })
     const newest = files.toSorted((a, b) => (a.key < b.key ? 1 : -1))[0]!
     await storage.put(newest.key, Buffer.from('nothing'))
-    expect((await lead('broken', to(2))).status).toBe(200)
+    const refused = await lead('broken', to(2))
+    expect([refused.status, await refused.text()]).toEqual([
+      503,
+      expect.stringContaining('Version 2 of \\"broken\\" can'),
+    ])
+    expect(await says('broken')).toEqual([1, '1'])
+    // The one before is the latest that there is.
+    expect((await lead('broken', to('latest'))).status).toBe(200)
     expect(await says('broken')).toEqual([1, '1'])
     const card = await harness.request({ path: `${MODELS}/broken`, token: ada })
     expect(await card.json()).toMatchObject({

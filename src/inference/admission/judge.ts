@@ -61,9 +61,12 @@ async function judged(
   if (Array.isArray(completed)) return refusedFor('manifest', completed)
   const model = await loaded(bytes, completed)
   const manifest = withIntegers(completed, model.integerColumns)
+  const misfits = exampleFaults(manifest)
+  if (misfits.length > 0) return refusedFor('manifest', misfits)
   const faults = examples === undefined ? [] : await replay(manifest, model.predict, examples)
   await model.release?.()
-  return faults.length > 0 ? refusedFor('examples', faults) : { isAdmitted: true, manifest }
+  if (faults.length > 0) return refusedFor('examples', faults)
+  return { isAdmitted: true, manifest: withExample(manifest, examples) }
 }
 
 /** What the file takes whole numbers for is refused anything else before it is asked. */
@@ -75,6 +78,22 @@ function withIntegers(manifest: Manifest, columns: ReadonlySet<number> = new Set
     return isInteger && input.type === 'number' ? { ...input, integer: true } : input
   })
   return { ...manifest, inputs }
+}
+
+/** A card shows a row as a caller sends it: where none is chosen, the first of those that came along. */
+function withExample(manifest: Manifest, given: unknown): Manifest {
+  const { data } = examplesSchema.safeParse(given)
+  const [example] = Array.isArray(data?.features) ? data.features : []
+  return manifest.example !== undefined || example === undefined
+    ? manifest
+    : { ...manifest, example }
+}
+
+function exampleFaults(manifest: Manifest): Fault[] {
+  if (manifest.example === undefined) return []
+  const encoded = createEncoder(manifest)([manifest.example], 1)
+  if (!Array.isArray(encoded)) return []
+  return encoded.map(({ path, detail }) => ({ path: ['example', ...path.slice(1)], detail }))
 }
 
 const refusedFor = (of: 'model' | 'manifest' | 'examples', faults: Fault[]): Verdict => ({
