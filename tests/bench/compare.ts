@@ -30,7 +30,8 @@ export interface Figures {
 export interface Bar {
   claim: string
   unit: string
-  limit: { least: number } | { most: number }
+  /** None where it is only printed. */
+  limit?: { least: number } | { most: number }
   read: (of: (contender: string) => Figures) => number
 }
 

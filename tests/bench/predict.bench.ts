@@ -2,6 +2,7 @@ import { join } from 'node:path'
 
 import type { Comparison } from './compare.ts'
 import { CONNECTIONS } from './load.ts'
+import { benchModels } from './models.ts'
 import { bun, productSettings, signIn } from './product.ts'
 import { benchRows, MODEL } from './rows.ts'
 
@@ -13,6 +14,18 @@ const FASTIFY = 'Fastify, one call a row'
 const BODIES = 4000
 const TOLERANCE = 1e-9
 
+const times = (other: string) => ({
+  unit: '×',
+  read: (of: (contender: string) => { requestsPerSecond: number }) =>
+    of(PRODUCT).requestsPerSecond / of(other).requestsPerSecond,
+})
+const CLAIMS = [
+  { claim: 'req/s of the echo', ...times(ECHO) },
+  { claim: 'req/s of one call a row', ...times(ONE_BY_ONE) },
+  { claim: 'req/s of Fastify', ...times(FASTIFY) },
+]
+const LEAST = [0.5, 1.8, 3]
+
 interface Golden {
   features: Record<string, number | null>[]
   predictions: string[]
@@ -20,16 +33,51 @@ interface Golden {
 }
 
 /** What batching and threads are worth: one row a request, by log-in, gateway, batcher and model. */
-export async function predict(scratch: string): Promise<Comparison> {
-  const golden = (await Bun.file(join(MODEL, 'golden.json')).json()) as Golden
-  const bodies = join(scratch, 'bodies.txt')
-  await Bun.write(bodies, (await benchRows(BODIES)).map(bodyOf).join('\n'))
+export async function predict(scratch: string): Promise<Comparison[]> {
+  const quoted = {
+    name: 'trees',
+    says: '100 trees of 31 leaves',
+    folder: MODEL,
+    bars: CLAIMS.map((claim, at) => ({ ...claim, limit: { least: LEAST[at]! } })),
+  }
+  const others = benchModels()
+  if (others === undefined) {
+    process.stderr.write('Skipped: a model of 500 trees and a linear one, without Python.\n')
+    return [await predictBy(quoted, scratch)]
+  }
+  const beside = [
+    { name: 'large', says: '500 trees of 127 leaves' },
+    { name: 'linear', says: 'a matrix of 10 × 3 and a softmax' },
+  ].map((model) => ({ ...model, folder: join(others, model.name, '1'), bars: CLAIMS }))
+  const comparisons: Comparison[] = []
+  for (const model of [quoted, ...beside]) {
+    comparisons.push(await predictBy(model, join(scratch, model.name)))
+  }
+  return comparisons
+}
 
+interface Asked {
+  name: string
+  says: string
+  folder: string
+  bars: Comparison['bars']
+}
+
+async function predictBy(
+  { name, says, folder, bars }: Asked,
+  scratch: string,
+): Promise<Comparison> {
+  const golden = (await Bun.file(join(folder, 'golden.json')).json()) as Golden
+  const requestOf = (features: unknown) => ({ model_type: name, features })
+  const bodies = join(scratch, 'bodies.txt')
+  const rows = await benchRows(BODIES)
+  await Bun.write(bodies, rows.map((row) => JSON.stringify(requestOf([row]))).join('\n'))
+
+  const settings = { ...productSettings(scratch), MODELS_DIR: join(folder, '../..') }
   const authorization = await signIn(scratch)
   const main = { command: bun('src/main.ts') }
-  const settings = productSettings(scratch)
   return {
-    title: `predict: POST of one row, signed in, cache off, ${CONNECTIONS} connections`,
+    title: `predict: POST of one row, signed in, cache off, ${CONNECTIONS} connections, ${says}`,
     load: {
       path: '/api/v1/predict',
       headers: { ...authorization, 'content-type': 'application/json' },
@@ -52,26 +100,13 @@ export async function predict(scratch: string): Promise<Comparison> {
       },
       {
         name: FASTIFY,
-        command: ['node', join(import.meta.dir, 'servers/fastify.mjs'), MODEL],
+        command: ['node', join(import.meta.dir, 'servers/fastify.mjs'), folder],
         env: { NODE_ENV: 'production' },
       },
     ],
-    bars: [
-      { claim: 'req/s of the echo', ...times(ECHO), limit: { least: 0.5 } },
-      { claim: 'req/s of one call a row', ...times(ONE_BY_ONE), limit: { least: 1.8 } },
-      { claim: 'req/s of Fastify', ...times(FASTIFY), limit: { least: 3 } },
-    ],
+    bars,
   }
 }
-
-const times = (other: string) => ({
-  unit: '×',
-  read: (of: (contender: string) => { requestsPerSecond: number }) =>
-    of(PRODUCT).requestsPerSecond / of(other).requestsPerSecond,
-})
-
-const requestOf = (features: unknown) => ({ model_type: 'trees', features })
-const bodyOf = (row: unknown) => JSON.stringify(requestOf([row]))
 
 function isGolden(answer: Golden, golden: Golden): boolean {
   return (

@@ -7,6 +7,7 @@ const PACKAGES = [
   'fastapi==0.165.0',
   'lightgbm==4.7.0',
   'numpy==2.4.6',
+  'onnx==1.23.2',
   'shap==0.51.0',
   'uvicorn==0.54.0',
 ]

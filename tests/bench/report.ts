@@ -32,16 +32,16 @@ export function report({ title, contenders, bars }: Comparison | Race, rounds: R
 function verdict({ unit, limit, read }: Bar, rounds: Rounds): string[] {
   const values = rounds.map((round) => read((name) => round.get(name)!))
   const value = median(values)
-  const isMet = 'least' in limit ? value >= limit.least : value <= limit.most
-  const bar = 'least' in limit ? `≥ ${limit.least}` : `≤ ${limit.most}`
-  const result = isMet ? 'met' : 'missed'
-  return [
+  const spread = [
     `${shown(value, 2)} ${unit}`,
     shown(Math.min(...values), 2),
     shown(Math.max(...values), 2),
-    `${bar} ${unit}`,
-    Number.isNaN(value) ? 'not measured' : result,
   ]
+  if (limit === undefined) return [...spread, '', '']
+  const isMet = 'least' in limit ? value >= limit.least : value <= limit.most
+  const bar = 'least' in limit ? `≥ ${limit.least}` : `≤ ${limit.most}`
+  const result = isMet ? 'met' : 'missed'
+  return [...spread, `${bar} ${unit}`, Number.isNaN(value) ? 'not measured' : result]
 }
 
 function median(values: readonly number[]): number {

@@ -19,7 +19,7 @@ const cases: Record<string, (scratch: string) => Promise<(Comparison | Race)[]>>
   gateway: async (scratch) => [await gateway(scratch)],
   auth: async (scratch) => [await auth(scratch)],
   login: async (scratch) => [await login(scratch)],
-  predict: async (scratch) => [await predict(scratch)],
+  predict,
   explain,
   drivers,
 }
