@@ -20,9 +20,9 @@ const SHOWN_CHARACTERS_MAX = 2_000
 
 /**
  * The limit of memory is the kernel's (RLIMIT_DATA): what a file asks for beyond it is refused, and harms
- * nobody else. No core is left behind, and nothing of the server's environment is there to be read.
+ * nobody else; where there is a lower one already, or the system has none, it stays as it is. No core is left behind, and nothing of the server's environment is there to be read.
  */
-const LIMITED = 'ulimit -c 0; ulimit -d "$1" && shift && exec "$@"'
+const LIMITED = 'ulimit -c 0; ulimit -d "$1" 2>/dev/null; shift; exec "$@"'
 
 export function createAdmission(options: {
   timeoutMs: number
