@@ -79,8 +79,8 @@ test('a shadow that fails is counted, and given back', async () => {
 
 test.each<[string, Manifest]>([
   ['of another kind', classes],
-  ['of another input', { ...number, inputs: [{ name: 'z', type: 'number' }] } as Manifest],
-  ['of more outputs', { ...number, outputs: [...number.outputs, ...number.outputs] } as Manifest],
+  ['of another input', { ...number, inputs: [{ name: 'z', type: 'number' }] }],
+  ['of more outputs', { ...number, outputs: [...number.outputs, ...number.outputs] }],
 ])('a shadow %s is not asked', async (_, manifest) => {
   const shadow = version(manifest, new Error('asked'))
   await ask(number, [1, 2], shadow)
