@@ -235,6 +235,18 @@ describe('a job for each thread', () => {
     expect(await run({ type: 'echo', value: 'next' })).toEqual({ thread: 1, value: 'next' })
   })
 
+  test('is not missed by one that gets stuck before its turn, and is sound again before another is there', async () => {
+    const { pool, run, refuse, openGate, counts } = await openPool({ runTimeoutMs: 50 })
+    refuse(3)
+    const stuck = refusal(run({ type: 'block' }))
+    const each = pool.runOnEach({ type: 'count' })
+    expect(await stuck).toMatchObject({ failure: 'timeout' })
+    await each
+    openGate(0)
+    expect((await run({ type: 'echo', value: '' }))?.thread).not.toBe(0)
+    expect(counts()[0]).toBe(0)
+  })
+
   test('is refused where the pool closes', async () => {
     const { pool, run, openGates } = await openPool()
     const running = run({ type: 'block' })

@@ -56,7 +56,7 @@ export class Pool<Start, Ready, Job, Result> {
   readonly #options: PoolOptions<Start>
   readonly #members = new Set<Thread<Start, Ready, Job, Result>>()
   readonly #idle: Thread<Start, Ready, Job, Result>[] = []
-  /** Each with the time of its start. */
+  /** Each until it serves, or does not. */
   readonly #arriving = new Map<Thread<Start, Ready, Job, Result>, Promise<unknown>>()
   readonly #stuck = new Set<Thread<Start, Ready, Job, Result>>()
   /** Stuck ones that have missed a job for each thread, so that they serve no more. */
@@ -134,12 +134,20 @@ export class Pool<Start, Ready, Job, Result> {
     for (const thread of [...this.#members, ...this.#arriving.keys()]) {
       await this.#arriving.get(thread)?.catch(() => {})
       if (this.#isClosed) throw new PoolError('closed', 'the pool is closed')
-      if (!this.#members.has(thread)) continue
-      try {
-        await this.#runOn(thread, job)
-      } catch (error) {
-        if (!(error instanceof PoolError) || error.failure !== 'crashed') throw error
-      }
+      if (this.#members.has(thread) && (await this.#isDoneBy(thread, job))) continue
+      // It may be stuck, and come back without having done it.
+      this.#outdated.add(thread)
+    }
+  }
+
+  /** @returns `false` where the thread ends, or gets stuck, before it has had the job. */
+  async #isDoneBy(thread: Thread<Start, Ready, Job, Result>, job: Job): Promise<boolean> {
+    try {
+      await this.#runOn(thread, job)
+      return true
+    } catch (error) {
+      if (error instanceof PoolError && error.failure === 'crashed') return false
+      throw error
     }
   }
 
@@ -272,18 +280,24 @@ export class Pool<Start, Ready, Job, Result> {
     this.#offer(thread)
   }
 
-  async #addThread(): Promise<Ready> {
+  #addThread(): Promise<Ready> {
     const thread = new Thread<Start, Ready, Job, Result>(this.#options.script)
+    const arriving = this.#start(thread)
+    this.#arriving.set(thread, arriving)
+    return arriving
+  }
+
+  async #start(thread: Thread<Start, Ready, Job, Result>): Promise<Ready> {
     try {
       const { start, startTimeoutMs = START_TIMEOUT_MS } = this.#options
-      const starting = thread.start(start(), startTimeoutMs)
-      this.#arriving.set(thread, starting)
-      const ready = await starting.finally(() => this.#arriving.delete(thread))
+      const ready = await thread.start(start(), startTimeoutMs)
       this.#failedStarts = 0
       void thread.gone.then(() => this.#lose(thread))
+      this.#arriving.delete(thread)
       this.#admit(thread)
       return ready
     } catch (error) {
+      this.#arriving.delete(thread)
       this.#failedStarts += 1
       void thread.release()
       throw error
