@@ -70,7 +70,11 @@ export function createReadableModels(deps: {
 
   /** @returns what is in memory of what is asked for. */
   function pick({ name, split, versions }: LiveModel, reader: Principal, version: Version) {
-    if (version !== undefined) return isNumber(version) ? versions.get(Number(version)) : undefined
+    if (version !== undefined) {
+      const numbered = isNumber(version) ? versions.get(Number(version)) : undefined
+      if (numbered !== undefined) live.isAskedAgain(numbered)
+      return numbered
+    }
     if (split.length === 1) return split[0]!.served
     const place = placeOf(reader, name)
     return split.find(({ below }) => place < below)?.served

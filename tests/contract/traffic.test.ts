@@ -261,6 +261,19 @@ describe('traffic', () => {
     })
   })
 
+  test('lets each of many who ask for versions at once have theirs, however few stay', async () => {
+    const names = ['several', 'further', 'others']
+    for (const name of names) for (const value of [1, 2, 3]) await add(name, value)
+    const asked = ['1', '2'].flatMap((version) => names.map((name) => [name, version] as const))
+    const said = await Promise.all(
+      asked.map(async ([name, version], at) => {
+        await Bun.sleep(at)
+        return says(name, ada, version)
+      }),
+    )
+    expect(said).toEqual(asked.map(([, version]) => [Number(version), version]))
+  })
+
   test('has a shadow asked for the same rows, whose differences are measured', async () => {
     await lead('said', { ...to(2), shadow: 3 })
     for (let at = 0; at < 5; at += 1) expect(await says('said')).toEqual([2, '2'])
@@ -342,5 +355,28 @@ describe('a model', () => {
     })
     expect((await repository('load', 'broken')).status).toBe(503)
     expect(await says('broken')).toEqual([1, '1'])
+    await lead('broken', to(1))
+    expect(await says('broken', ada, '2')).toEqual([undefined, 503])
+  })
+
+  test('keeps of the versions asked for by number those that were asked last', async () => {
+    const few = await openHarness({ MODEL_VERSIONS_ASKED_MAX: '2' })
+    for (const value of [1, 2, 3, 4]) {
+      await upload(few, { model: constant(value) }, { query: '?name=said' })
+    }
+    for (const model_version of ['1', '2', '1', '3']) {
+      const body = { model_type: 'said', features: [{ x: 1 }], model_version }
+      const response = await few.request({ path: '/api/v1/predict', body, token: few.adminToken })
+      expect(response.status).toBe(200)
+    }
+    await until(async () => {
+      const card = await few.request({ path: `${MODELS}/said`, token: few.adminToken })
+      const { versions } = (await card.json()) as { versions: { is_loaded: boolean }[] }
+      return Bun.deepEquals(
+        versions.map(({ is_loaded }) => is_loaded),
+        [true, false, true, true],
+      )
+    })
+    await few.close()
   })
 })

@@ -1,5 +1,7 @@
 import type { Log } from '../../platform/log.ts'
 import type { Storage } from '../../platform/storage/storage.ts'
+import { Unavailable } from '../../platform/unavailable.ts'
+import { inferenceProblems } from '../problems.ts'
 import type { ServedModel } from '../served-model.ts'
 import type { Loader } from './loader.ts'
 import { type ModelRecord, type Models, markOf, type VersionRow } from './models.ts'
@@ -28,8 +30,14 @@ export interface LiveModels {
   sync(name: string): Promise<void>
   /** The same for each that has changed since. */
   syncAll(): Promise<void>
-  /** Loads a version that no traffic leads to, for who asks for it by its number. */
+  /**
+   * Loads a version that no traffic leads to, for who asks for it by its number.
+   *
+   * @throws {Problem} 503 where it does not load.
+   */
   ask(name: string, version: number): Promise<ServedModel | undefined>
+  /** Told of each version that is asked for by its number while it is there, so that it stays. */
+  isAskedAgain(version: ServedModel): void
   stop(): Promise<void>
 }
 
@@ -63,6 +71,8 @@ export function createLiveModels(deps: {
   const held = new Map<string, Held>()
   /** Ids of versions that were asked for by number, the one asked last at the end. */
   const asked = new Map<string, string>()
+  /** Those of them that are on their way to who asked. */
+  const awaited = new Set<string>()
   const turns = new Map<string, Promise<unknown>>()
 
   /** One change of a model at a time. */
@@ -183,11 +193,35 @@ export function createLiveModels(deps: {
   }
 
   /** Makes room for one more. */
-  async function forgetOldest(): Promise<void> {
+  function forgetOldest(): void {
     if (asked.size < askedMax) return
-    const [id, name] = asked.entries().next().value!
-    asked.delete(id)
-    void inTurn(name, () => reconcile(name))
+    for (const [id, name] of asked) {
+      if (awaited.has(id)) continue
+      asked.delete(id)
+      inTurn(name, () => reconcile(name)).catch((error: unknown) =>
+        log.warn({ error, model: name }, 'a model could not be looked at'),
+      )
+      return
+    }
+  }
+
+  async function askFor(row: VersionRow): Promise<ServedModel | undefined> {
+    const { id, modelName, version } = row
+    forgetOldest()
+    asked.set(id, modelName)
+    awaited.add(id)
+    try {
+      await hold(row)
+      await reconcile(modelName)
+      return known.get(modelName)?.live.versions.get(version)
+    } catch (cause) {
+      asked.delete(id)
+      if (cause instanceof Unavailable) throw cause
+      const detail = `Version ${version} of "${modelName}" can't be loaded; the server's log says why.`
+      throw inferenceProblems.notLoaded({ detail, cause })
+    } finally {
+      awaited.delete(id)
+    }
   }
 
   return {
@@ -202,17 +236,14 @@ export function createLiveModels(deps: {
         const record = await models.find(name)
         const row = record?.versions.find((each) => each.version === version)
         if (record?.isLoaded !== true || row === undefined) return undefined
-        await forgetOldest()
-        asked.set(row.id, name)
-        try {
-          await hold(row)
-        } catch (error) {
-          asked.delete(row.id)
-          throw error
-        }
-        await reconcile(name)
-        return known.get(name)?.live.versions.get(version)
+        return askFor(row)
       }),
+    isAskedAgain({ id }) {
+      const name = asked.get(id)
+      if (name === undefined) return
+      asked.delete(id)
+      asked.set(id, name)
+    },
     async stop() {
       await Promise.all(turns.values())
     },
