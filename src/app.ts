@@ -15,13 +15,19 @@ export const settingChecks: SettingChecks = {
   SSO_PROVIDERS: providersFault,
 }
 
+/** What tests put in the place of parts that fail. */
+interface Substitutes {
+  /** What runs in the threads of the models. */
+  workerScript?: URL
+}
+
 /**
  * The contents page: every feature is built here, handed what it needs, and mounted behind the
  * gateway. What starts in this order stops in reverse.
  *
  * @throws {StartError} when a feature can't serve, with what to do about it.
  */
-export async function openApp(platform: Platform) {
+export async function openApp(platform: Platform, { workerScript }: Substitutes = {}) {
   const { database, jobs, outbox } = platform
 
   const auth = createAuth(platform)
@@ -30,6 +36,7 @@ export async function openApp(platform: Platform) {
     access: auth.access,
     ownership: auth.ownership,
     identity: auth.identity,
+    workerScript,
   })
   const system = createSystem({
     ...platform,

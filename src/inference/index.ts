@@ -77,6 +77,8 @@ export async function openInference(deps: {
   access: Access
   ownership: Ownership
   identity: FindIdentity
+  /** What runs in the threads, where it is not what the server has. */
+  workerScript?: URL | undefined
 }): Promise<Inference> {
   const { config, cache, clock, log, jobs, bus, storage } = deps
   const models = createModels({ ...deps, quotaBytes: config.MODELS_PER_OWNER_BYTES_MAX })
@@ -84,7 +86,12 @@ export async function openInference(deps: {
   const candidates = await adoption.candidates(await readModelFolder(config.MODELS_DIR))
   const candidateFiles = candidates.map((entry) => fileOf(entry, `adopted ${entry.digest}`))
   const threads = await openModelThreads(
-    { threads: config.WORKERS, runTimeoutMs: config.PREDICT_RUN_TIMEOUT_MS, log },
+    {
+      threads: config.WORKERS,
+      runTimeoutMs: config.PREDICT_RUN_TIMEOUT_MS,
+      script: deps.workerScript,
+      log,
+    },
     candidateFiles,
   )
 

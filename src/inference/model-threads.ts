@@ -25,6 +25,8 @@ export interface ModelThreads {
   close(): Promise<void>
 }
 
+/** What runs in each thread. */
+const SCRIPT = new URL('inference.worker.ts', import.meta.url)
 /** Each model asks for one thread at a time, for each of its tasks. */
 const QUEUE_MAX = 100_000
 const READ_TIMEOUT_MS = 120_000
@@ -34,7 +36,13 @@ const READ_TIMEOUT_MS = 120_000
  * @throws {StartError} naming the file that does not.
  */
 export async function openModelThreads(
-  options: { threads: number; runTimeoutMs: number; log: Log },
+  options: {
+    threads: number
+    runTimeoutMs: number
+    /** For tests, in which threads fail in ways of their own. */
+    script?: URL | undefined
+    log: Log
+  },
   files: readonly ModelFile[],
 ): Promise<ModelThreads> {
   const held = new Map(files.map((file) => [file.key, file]))
@@ -46,11 +54,11 @@ export async function openModelThreads(
     try {
       const opened = await Pool.open<ThreadStart, undefined, InferenceJob, InferenceResult>({
         name: 'inference',
-        script: new URL('inference.worker.ts', import.meta.url),
         // A thread that takes another's place serves what it can.
         start: () => ({ files: [...held.values()], isStrict: !isOpen }),
         queueMax: QUEUE_MAX,
         ...options,
+        script: options.script ?? SCRIPT,
       })
       return opened.pool
     } catch (cause) {

@@ -71,7 +71,11 @@ const passwordHash = Bun.password.hash(PASSWORD, {
 const isRaw = (body: unknown): body is string | ReadableStream =>
   typeof body === 'string' || body instanceof ReadableStream
 
-export async function openHarness(settings: Record<string, string> = {}): Promise<Harness> {
+/** @param substitutes as of `openApp`. */
+export async function openHarness(
+  settings: Record<string, string> = {},
+  substitutes: Parameters<typeof openApp>[1] = {},
+): Promise<Harness> {
   const directory = mkdtempSync(join(tmpdir(), 'quintet-test-'))
   const place = isOnPostgres ? await createTestDatabase() : undefined
   const config = parseConfig({
@@ -86,7 +90,7 @@ export async function openHarness(settings: Record<string, string> = {}): Promis
   const { log } = openLog(config, { write: (line) => void lines.push(line) })
   const clock = createTestClock()
   const platform = await openPlatform(config, log, clock)
-  const app = await openApp(platform)
+  const app = await openApp(platform, substitutes)
   await app.start()
   const adminToken = await app.auth.administratorToken()
   const events: EventOf<Events>[] = []

@@ -1,0 +1,8 @@
+import { expect, test } from 'bun:test'
+
+import { mixedLoad } from '../support/mixed-load.ts'
+
+test('under mixed load for long every request gets one answer, the right one', async () => {
+  await mixedLoad({ requests: 200_000, concurrency: 200 })
+  expect.hasAssertions()
+})
