@@ -41,6 +41,13 @@ export function inTime<T>(
       controller?.abort(over)
       reject(over)
     }, timeoutMs)
-    result.then(resolve, reject).finally(() => clearTimeout(timer))
+    result
+      .then((value) => (over === undefined ? resolve(value) : discard(value)), reject)
+      .finally(() => clearTimeout(timer))
   })
+}
+
+/** Nobody reads it: what is behind a stream would wait for that for ever. */
+function discard(late: unknown): void {
+  if (late instanceof Response) late.body?.cancel().catch(() => {})
 }

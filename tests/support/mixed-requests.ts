@@ -12,7 +12,7 @@ export interface Asking {
 }
 
 /** What was answered of one model's rows. */
-export interface Answered {
+interface Answered {
   said: Said[]
   /** Where the answer names it. */
   version: number | undefined
