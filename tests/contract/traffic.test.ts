@@ -283,6 +283,14 @@ describe('traffic', () => {
     }
     const rows = 'prediction_shadow_rows_total{model="said",version="3",result="different"}'
     await until(async () => (await figure(RegExp.escape(rows))) === 5)
+    // What was asked for by number, and stays for that, has none when it answers no more.
+    await lead('said', to(3))
+    await says('said', ada, '2')
+    await lead('said', { ...to(2), shadow: 3 })
+    await lead('said', to(3))
+    expect(await says('said', ada, '2')).toEqual([2, '2'])
+    await Bun.sleep(50)
+    expect(await figure(RegExp.escape(rows))).toBe(5)
     const near = 'prediction_shadow_difference_bucket{le="0.1",model="said",version="3"}'
     const half = 'prediction_shadow_difference_bucket{le="0.5",model="said",version="3"}'
     expect(await figure(RegExp.escape(near))).toBe(0)
@@ -357,6 +365,21 @@ describe('a model', () => {
     expect(await says('broken')).toEqual([1, '1'])
     await lead('broken', to(1))
     expect(await says('broken', ada, '2')).toEqual([undefined, 503])
+  })
+
+  test('goes on with what answered where a load fails, and with nothing that was removed', async () => {
+    for (const value of [1, 2, 3]) await add('going-on', value)
+    await lead('going-on', to(1))
+    const { storage } = harness.platform
+    const { files } = await storage.list({ prefix: 'models/' })
+    const newest = files.toSorted((a, b) => (a.key < b.key ? 1 : -1))[0]!
+    await storage.put(newest.key, Buffer.from('nothing'))
+    expect(await says('going-on', ada, '2')).toEqual([2, '2'])
+    await lead('going-on', to(3))
+    const path = `${MODELS}/going-on/versions/2`
+    expect((await harness.request({ method: 'DELETE', path, token: ada })).status).toBe(204)
+    expect(await says('going-on', ada, '2')).toEqual([undefined, 404])
+    expect(await says('going-on')).toEqual([1, '1'])
   })
 
   test('keeps of the versions asked for by number those that were asked last', async () => {

@@ -147,13 +147,14 @@ export function createLiveModels(deps: {
     const before = known.get(name)?.live
     if (record === undefined) known.delete(name)
     else known.set(name, await reconciled(record, before))
-    for (const { served } of known.get(name)?.live.split ?? []) {
-      served.shadow = known.get(name)?.live.shadow
+    const live = known.get(name)?.live
+    const answering = new Set(live?.split.map(({ served }) => served))
+    const kept = new Set(live?.versions.values())
+    const ofModel = [...held.values()].filter(({ row }) => row.modelName === name)
+    for (const { served } of ofModel) {
+      served.shadow = answering.has(served) ? live?.shadow : undefined
     }
-    const kept = new Set(known.get(name)?.live.versions.values())
-    const unused = [...held.values()].filter(
-      ({ row, served }) => row.modelName === name && !kept.has(served),
-    )
+    const unused = ofModel.filter(({ served }) => !kept.has(served))
     for (const each of unused) void letGo(each)
   }
 
@@ -169,7 +170,7 @@ export function createLiveModels(deps: {
     // A failed load keeps the old one serving.
     const isKept = split.length === 0 && before !== undefined
     const shown = isKept ? before : { split, shadow: shadowOf(record.traffic, versions) }
-    const all = new Map([...askedOf(record), ...(isKept ? before.versions : []), ...versions])
+    const all = new Map([...askedOf(record), ...(isKept ? shownOf(before) : []), ...versions])
     const live = { name, split: shown.split, shadow: shown.shadow, versions: all, faults }
     return { mark, live, failedAt: faults.size > 0 ? performance.now() : undefined }
   }
@@ -267,6 +268,12 @@ function splitOf(
   let sum = 0
   return answering.map(({ served, weight }) => ({ served, below: (sum += weight) / total }))
 }
+
+/** Those that traffic leads to. */
+const shownOf = ({ split, shadow, versions }: LiveModel) =>
+  [...versions].filter(
+    ([, each]) => each === shadow || split.some(({ served }) => served === each),
+  )
 
 const shadowOf = ({ shadow }: Traffic, versions: ReadonlyMap<number, ServedModel>) =>
   shadow === null ? undefined : versions.get(shadow)
