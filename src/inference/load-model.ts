@@ -31,9 +31,21 @@ const TRIAL_ROWS = 2
  * @throws {Error} with what does not fit.
  */
 export async function loadModel(bytes: Uint8Array, shape: ModelShape): Promise<LoadedModel> {
-  const model = await open(bytes, shape)
-  await model.predict(TRIAL_ROWS, new Float64Array(TRIAL_ROWS * shape.inputWidth))
-  return model
+  return tried(await open(bytes, shape), shape)
+}
+
+/** @throws {Error} as the model does, which then takes no memory any more. */
+export async function tried(
+  model: LoadedModel,
+  { inputWidth }: Pick<ModelShape, 'inputWidth'>,
+): Promise<LoadedModel> {
+  try {
+    await model.predict(TRIAL_ROWS, new Float64Array(TRIAL_ROWS * inputWidth))
+    return model
+  } catch (error) {
+    await model.release?.()
+    throw error
+  }
 }
 
 async function open(bytes: Uint8Array, shape: ModelShape): Promise<LoadedModel> {

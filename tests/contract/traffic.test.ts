@@ -173,6 +173,13 @@ describe('refused is', () => {
         path: `${MODELS}/said/versions/99`,
         status: 404,
       },
+      ...['01', '1e0', '0x1', '%201'].map((version) => ({
+        name: `to remove ${version}, which is no version`,
+        as: 'ada',
+        method: 'DELETE',
+        path: `${MODELS}/said/versions/${version}`,
+        status: 404,
+      })),
       {
         name: 'to load by a configuration',
         as: 'ada',

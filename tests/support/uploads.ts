@@ -66,3 +66,13 @@ export async function upload(
   const body = (await response.json()) as Record<string, unknown>
   return { status: response.status, body, location: response.headers.get('location') }
 }
+
+/** The same to a process of its own. */
+export async function uploadTo(url: string, parts: Parts, token: string, query: string) {
+  const { method, path, headers, body } = await uploadOf(parts, query)
+  return fetch(`${url}${path}`, {
+    method: method!,
+    headers: { ...headers, authorization: `Bearer ${token}` },
+    body: await new Response(body as ReadableStream).arrayBuffer(),
+  })
+}

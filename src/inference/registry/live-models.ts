@@ -271,9 +271,7 @@ function splitOf(
 
 /** Those that traffic leads to. */
 const shownOf = ({ split, shadow, versions }: LiveModel) =>
-  [...versions].filter(
-    ([, each]) => each === shadow || split.some(({ served }) => served === each),
-  )
+  [...versions].filter(([, each]) => each === shadow || split.some(({ served }) => served === each))
 
 const shadowOf = ({ shadow }: Traffic, versions: ReadonlyMap<number, ServedModel>) =>
   shadow === null ? undefined : versions.get(shadow)

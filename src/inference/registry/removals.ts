@@ -15,6 +15,8 @@ export interface Removals {
 }
 
 const PREFIX = 'models/'
+/** As versions are written: `01` and `1e0` name none. */
+const WHOLE = /^[1-9]\d*$/
 /** An upload stores its file before the database knows of it. */
 const STRAY_AFTER_MS = 86_400_000
 
@@ -36,6 +38,7 @@ export function createRemovals(deps: {
       await dispose(name, await models.remove(name, actor))
     },
     async removeVersion({ name, version }, actor) {
+      if (!WHOLE.test(version)) return false
       const removed = await models.removeVersion(name, Number(version), actor)
       if (removed === undefined) return false
       await dispose(name, [removed])

@@ -1,5 +1,6 @@
 import type { Access, TeamAccess } from '../../gateway/access.ts'
 import type { Actor, Identity } from '../../gateway/principal.ts'
+import { Problem } from '../../gateway/problem.ts'
 import { type Fault, invalid, problems, within } from '../../gateway/problems.ts'
 import type { Storage } from '../../platform/storage/storage.ts'
 import type { Admission } from '../admission/admission.ts'
@@ -77,16 +78,15 @@ export function createUploads(deps: {
     })
     const replayed = (examples as { predictions: unknown[] } | undefined)?.predictions.length ?? 0
     const added = { id, name, manifest, digest: upload.digest, bytes, examples: replayed }
-    let isStored = false
-    try {
-      const ofWhom = { ownerId: identity.id, team, isKnown, actor }
-      const { version, isNew } = await models.addVersion(added, ofWhom)
-      isStored = isNew
-      await live.sync(name)
-      return { version, isNew }
-    } finally {
-      if (!isStored) await storage.delete(key)
-    }
+    const ofWhom = { ownerId: identity.id, team, isKnown, actor }
+    const { version, isNew } = await models.addVersion(added, ofWhom).catch(async (error) => {
+      // After any other failure nobody knows whether the version is there: a stray is harmless, its lack is not.
+      if (error instanceof Problem) await storage.delete(key)
+      throw error
+    })
+    if (!isNew) await storage.delete(key)
+    await live.sync(name)
+    return { version, isNew }
   }
 
   return {
