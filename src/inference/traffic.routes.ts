@@ -53,14 +53,9 @@ export function trafficRoutes(deps: {
     return record
   }
 
-  /** Where one does not load, nothing is led there. */
+  /** @throws {Problem} 503 where one does not load: nothing is led there. */
   async function requireLoadable(traffic: Traffic, name: string): Promise<void> {
-    for (const version of versionsOf(traffic, undefined)) {
-      const served = await live.ask(name, version).catch(() => undefined)
-      if (served !== undefined) continue
-      const detail = `Version ${version} of "${name}" can't be loaded; the server's log says why.`
-      throw inferenceProblems.notLoaded({ detail })
-    }
+    for (const version of versionsOf(traffic, undefined)) await live.ask(name, version)
   }
 
   return [
