@@ -1,8 +1,7 @@
 import { eq } from 'drizzle-orm'
 
-import { SERVER } from '../../gateway/principal.ts'
 import type { Clock } from '../../platform/clock.ts'
-import type { Database } from '../../platform/database/database.ts'
+import type { Database, Reads, Writes } from '../../platform/database/database.ts'
 import type { Storage } from '../../platform/storage/storage.ts'
 import { inferenceTables } from '../tables.ts'
 import { fileKey } from './live-models.ts'
@@ -28,13 +27,24 @@ export function createAdoption(deps: {
   const { database, storage, models, clock } = deps
   const { adoptedModels } = inferenceTables(database.kit)
 
-  const isAdopted = async (digest: string) =>
-    (await database.read.select().from(adoptedModels).where(eq(adoptedModels.digest, digest)))
-      .length > 0
+  const isAdopted = async (reads: Reads, digest: string) =>
+    (await reads.select().from(adoptedModels).where(eq(adoptedModels.digest, digest))).length > 0
+
+  /** Another instance may have done the same since this one looked, and somebody removed it since. */
+  async function claim(tx: Writes, entry: ModelEntry): Promise<boolean> {
+    const digest = digestOf(entry)
+    if (await isAdopted(tx, digest)) return false
+    const adoptedAt = new Date(clock.now())
+    const modelName = entry.manifest.name
+    await tx.insert(adoptedModels).values({ digest, modelName, adoptedAt })
+    return true
+  }
 
   return {
     async candidates(entries) {
-      const adopted = await Promise.all(entries.map((entry) => isAdopted(digestOf(entry))))
+      const adopted = await Promise.all(
+        entries.map((entry) => isAdopted(database.read, digestOf(entry))),
+      )
       return entries.filter((_, index) => !adopted[index])
     },
     async adopt(entry, ownerId) {
@@ -47,16 +57,10 @@ export function createAdoption(deps: {
       const { bytes } = await storage.put(key, content, { bytesMax: content.byteLength })
       const number = WHOLE.test(manifest.version) ? Number(manifest.version) : undefined
       const added = { id, name, manifest, digest: entry.digest, bytes, examples: 0, number }
-      const by = { ownerId, team: 'read', isKnown: undefined, actor: SERVER } as const
-      const { isNew } = await models.addVersion(added, by)
+      const isNew = await models.adoptVersion(added, { ownerId, team: 'read' }, (tx) =>
+        claim(tx, entry),
+      )
       if (!isNew) await storage.delete(key)
-      await database.write(async (tx) => {
-        const digest = digestOf(entry)
-        // Another instance may have done the same at the same time.
-        await tx.delete(adoptedModels).where(eq(adoptedModels.digest, digest))
-        const adoptedAt = new Date(clock.now())
-        await tx.insert(adoptedModels).values({ digest, modelName: name, adoptedAt })
-      })
     },
   }
 }

@@ -2,7 +2,7 @@ import { asc, eq, inArray, sql, sum } from 'drizzle-orm'
 
 import type { Events } from '../../events.ts'
 import type { Ownership, TeamAccess } from '../../gateway/access.ts'
-import type { Actor } from '../../gateway/principal.ts'
+import { type Actor, SERVER } from '../../gateway/principal.ts'
 import { type Clock, isoTime } from '../../platform/clock.ts'
 import type { Database, Reads, Writes } from '../../platform/database/database.ts'
 import type { Outbox } from '../../platform/outbox/outbox.ts'
@@ -43,14 +43,24 @@ export interface Models {
   /**
    * Gives a version its number. What is as the newest one already is gets no other.
    *
-   * @param isKnown whether the caller has seen that there is such a model, and may change it; whatever
-   * there is where that does not matter.
+   * @param isKnown whether the caller has seen that there is such a model, and may change it.
    * @throws {Problem} 409 where that is not so any more, 413 beyond the owner's quota.
    */
   addVersion(
     added: NewVersion,
-    by: { ownerId: string | null; team: TeamAccess; isKnown: boolean | undefined; actor: Actor },
+    by: { ownerId: string; team: TeamAccess; isKnown: boolean; actor: Actor },
   ): Promise<{ version: VersionRow; isNew: boolean }>
+  /**
+   * The same by the server itself, whatever there is and however much its owner has already.
+   *
+   * @param claim asked within the write; where it says no, nothing is done.
+   * @returns whether there is a new version.
+   */
+  adoptVersion(
+    added: NewVersion,
+    by: { ownerId: string | null; team: TeamAccess },
+    claim: (tx: Writes) => Promise<boolean>,
+  ): Promise<boolean>
   /** @throws {Problem} 409 where a version that it names is gone. */
   setTraffic(name: string, traffic: Traffic, actor: Actor): Promise<void>
   setLoaded(name: string, isLoaded: boolean, actor: Actor): Promise<void>
@@ -94,14 +104,19 @@ export function createModels(deps: {
     return found.map((model) => ({ ...model, versions: byNumber(ofName.get(model.name) ?? []) }))
   }
 
+  /** Within a write, beside which no other changes it. */
+  async function findExcluded(tx: Writes, name: string): Promise<ModelRecord | undefined> {
+    await database.exclude(tx, `model ${name}`)
+    return (await findAll(tx, [name]))[0]
+  }
+
   /** One change of a model at a time, seen by whoever compares revisions. */
   async function change<T>(
     name: string,
     work: (tx: Writes, model: ModelRecord) => Promise<{ set?: Partial<ModelRow>; result: T }>,
   ): Promise<T> {
     return database.write(async (tx) => {
-      await database.exclude(tx, `model ${name}`)
-      const [model] = await findAll(tx, [name])
+      const model = await findExcluded(tx, name)
       if (model === undefined) throw gone(name)
       const { set, result } = await work(tx, model)
       if (set !== undefined) {
@@ -150,6 +165,36 @@ export function createModels(deps: {
     return { ...row, versions: [] }
   }
 
+  /** Gives a version the next number. */
+  async function addNext(
+    tx: Writes,
+    { name, lastVersion, revision }: ModelRecord,
+    { id, manifest, digest, bytes, examples, number: wanted = 1 }: NewVersion,
+    actor: Actor,
+  ): Promise<VersionRow> {
+    const number = Math.max(lastVersion + 1, wanted)
+    const version: VersionRow = {
+      id,
+      modelName: name,
+      version: number,
+      manifest: { ...manifest, version: String(number) },
+      digest,
+      bytes,
+      examples,
+      createdBy: actor.id,
+      createdAt: now(),
+      predictedRows: 0,
+      usedAt: null,
+    }
+    await tx.insert(modelVersions).values(version)
+    await tx
+      .update(models)
+      .set({ lastVersion: number, revision: revision + 1, updatedAt: now() })
+      .where(eq(models.name, name))
+    await outbox.add(tx, 'models.version_added', { name, version: number, ...told(actor) })
+    return version
+  }
+
   return {
     async marks() {
       const { name, revision, createdAt } = models
@@ -160,43 +205,35 @@ export function createModels(deps: {
     findAll: (names) => findAll(database.read, names),
 
     async addVersion(added, { ownerId, team, isKnown, actor }) {
-      const { id, name, digest, bytes, examples } = added
+      const { name, bytes } = added
       const owners = await ownership.ownersOf(MODEL, [name])
       const result = await database.write(async (tx) => {
-        await database.exclude(tx, `model ${name}`)
-        const [known] = await findAll(tx, [name])
+        const known = await findExcluded(tx, name)
         const isSeen = known !== undefined
-        if (isKnown !== undefined && isKnown !== isSeen) throw gone(name)
+        if (isKnown !== isSeen) throw gone(name)
         const newest = known?.versions.at(-1)
         if (newest !== undefined && isSame(newest, added)) return { version: newest, isNew: false }
         const model = known ?? (await addFirst(tx, name, { ownerId, team }))
         const payer = isSeen ? owners.get(name)?.id : ownerId
-        if (typeof payer === 'string') await requireQuota(tx, payer, bytes)
-        const number = Math.max(model.lastVersion + 1, added.number ?? 1)
-        const version: VersionRow = {
-          id,
-          modelName: name,
-          version: number,
-          manifest: { ...added.manifest, version: String(number) },
-          digest,
-          bytes,
-          examples,
-          createdBy: actor.id,
-          createdAt: now(),
-          predictedRows: 0,
-          usedAt: null,
-        }
-        await tx.insert(modelVersions).values(version)
-        await tx
-          .update(models)
-          .set({ lastVersion: number, revision: model.revision + 1, updatedAt: now() })
-          .where(eq(models.name, name))
-        const data = { name, version: number, ...told(actor) }
-        await outbox.add(tx, 'models.version_added', data)
-        return { version, isNew: true }
+        if (payer !== undefined) await requireQuota(tx, payer, bytes)
+        return { version: await addNext(tx, model, added, actor), isNew: true }
       })
       ownership.forget({ kind: MODEL, id: name })
       return result
+    },
+
+    async adoptVersion(added, owner, claim) {
+      const { name } = added
+      const isNew = await database.write(async (tx) => {
+        const known = await findExcluded(tx, name)
+        if (!(await claim(tx))) return false
+        const newest = known?.versions.at(-1)
+        if (newest !== undefined && isSame(newest, added)) return false
+        await addNext(tx, known ?? (await addFirst(tx, name, owner)), added, SERVER)
+        return true
+      })
+      ownership.forget({ kind: MODEL, id: name })
+      return isNew
     },
 
     setTraffic: (name, traffic, actor) =>
