@@ -1,10 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { join } from 'node:path'
 
+import { SQL } from 'bun'
+
+import { echoTree } from '../support/echo-tree.ts'
 import { FIXTURE_MODELS_DIR, PASSWORD } from '../support/harness.ts'
 import { bareEnvironment, runServer, startServer, type TestServer } from '../support/server.ts'
 import { createTestDatabase } from '../support/services/postgres.ts'
 import { until } from '../support/until.ts'
+import { uploadTo } from '../support/uploads.ts'
 
 const { TEST_DATABASE_URL, TEST_REDIS_URL, TEST_S3_ENDPOINT } = process.env
 const isComplete = [TEST_DATABASE_URL, TEST_REDIS_URL, TEST_S3_ENDPOINT].every(
@@ -140,6 +144,61 @@ describe.skipIf(!isComplete)('two processes over one Postgres, one Redis and one
       expect((await one.post('/api/v1/predict', points, token)).status).toBe(status)
       await answers(other, status)
       expect(performance.now() - sharedAt).toBeLessThan(2000)
+    }
+  })
+
+  test('adopt the folder of models once, though they started at once', async () => {
+    await using client = new SQL(place.url, { max: 1 })
+    const counts = await client.unsafe(
+      'select count(*) from model_versions union all select count(*) from adopted_models',
+    )
+    expect((counts as { count: string }[]).map(({ count }) => Number(count))).toEqual([1, 1])
+    const admin = await other.logIn()
+    const card = await (await get(other, `/api/v1/models/${points.model_type}`, admin)).json()
+    expect(card).toMatchObject({ owner: { name: 'admin' }, versions: [{ version: 1 }] })
+  })
+
+  /** It listens on channels of its own, and so hears of nothing. */
+  test('serve what one of them got within 2 s, and refuse what it unloaded, also where Redis loses the message', async () => {
+    const admin = await one.logIn()
+    const deaf = await startServer({ ...settings, REDIS_PREFIX: `deaf-${Bun.randomUUIDv7()}` })
+    const says = async (server: TestServer) => {
+      const body = { model_type: 'heard-of', features: [{ x: 3 }] }
+      const response = await server.post('/api/v1/predict', body, admin)
+      const { predictions } = (await response.json()) as { predictions?: number[] }
+      return predictions?.[0] ?? response.status
+    }
+    const become = (said: number) =>
+      Promise.all(
+        [one, other, deaf].map((server) => until(async () => (await says(server)) === said, 2000)),
+      )
+    const load = async (verb: 'load' | 'unload') => {
+      const path = `/v2/repository/models/heard-of/${verb}`
+      expect((await one.post(path, {}, admin)).status).toBe(200)
+      expect(await says(one)).toBe(verb === 'load' ? 2003 : 503)
+    }
+    try {
+      expect(await says(deaf)).toBe(404)
+      for (const base of [1000, 2000]) {
+        const model = echoTree(base)
+        const added = await uploadTo(one.url, { model }, admin, '?name=heard-of')
+        expect(added.status).toBe(201)
+        expect(await says(one)).toBe(base + 3)
+        await become(base + 3)
+      }
+      await load('unload')
+      await become(503)
+      await load('load')
+      await become(2003)
+      await load('unload')
+      const removed = await fetch(`${one.url}/api/v1/models/heard-of`, {
+        method: 'DELETE',
+        headers: { authorization: `Bearer ${admin}` },
+      })
+      expect(removed.status).toBe(204)
+      await become(404)
+    } finally {
+      await deaf.stop()
     }
   })
 
