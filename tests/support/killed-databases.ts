@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { SQL } from 'bun'
 
 import { type Extent, type KilledDatabase, killInMidWrite } from './kills.ts'
+import { killWhileModelsChange, type ModelExtent } from './model-kills.ts'
 import { newDirectory } from './server.ts'
 import { createTestDatabase } from './services/postgres.ts'
 
@@ -57,6 +58,19 @@ export function testKills(extent: Extent): void {
     async (_, openDatabase) => {
       const database = await openDatabase()
       await killInMidWrite(database, extent)
+      await database.remove()
+      expect.hasAssertions()
+    },
+  )
+}
+
+/** The same for models, which are in a database and in a folder. */
+export function testModelKills(extent: ModelExtent): void {
+  test.each(killedDatabases)(
+    'an instance that is killed while models change on %s keeps what it acknowledged, and no half of a model',
+    async (_, openDatabase) => {
+      const database = await openDatabase()
+      await killWhileModelsChange(database, extent)
       await database.remove()
       expect.hasAssertions()
     },
