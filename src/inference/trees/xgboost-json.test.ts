@@ -74,6 +74,32 @@ test('the rounds after the best are left out', () => {
   )
 })
 
+describe('the names of categories', () => {
+  const categories = (...names: string[]) =>
+    readXgboost(
+      changed((learner) => {
+        // As 3.2 writes them: as many bytes as there are characters, signed.
+        const text = names.join('')
+        const values = Array.from(new Int8Array(Buffer.from(text)).subarray(0, text.length))
+        const offsets = names.map((_, at) => names.slice(0, at + 1).join('').length)
+        const enc = [{ offsets: [0, ...offsets], values }]
+        Object.assign(learner.gradient_booster.model, { cats: { enc } })
+      }),
+    ).features[0]!.categories
+
+  test('are those of the file', () => {
+    expect(categories('pro', 'basic')).toEqual(['pro', 'basic'])
+  })
+
+  test.each([
+    [['Gentoo', 'Adélie']],
+    // What is cut here, "Køl" and "nOsl", looks like names.
+    [['Køln', 'Oslo', '“Rome”']],
+  ])('unless they may be cut: %j', (names) => {
+    expect(categories(...names)).toBeUndefined()
+  })
+})
+
 describe('refused with the reason', () => {
   test.each<[name: string, document: unknown, reason: RegExp]>([
     ['what is no model', { learner: {} }, /no model of XGBoost: learner\./],

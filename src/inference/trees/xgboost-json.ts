@@ -248,17 +248,18 @@ function featuresOf(
   })
 }
 
-const utf8 = new TextDecoder('utf-8', { fatal: true })
+const utf8 = new TextDecoder()
 
-/** XGBoost 3.2 counts characters where it writes bytes: names that are not ASCII are lost in its file. */
+/**
+ * What the file calls the categories of a feature; of texts, unless all of them are ASCII, nothing: XGBoost
+ * before 3.4 counts characters where it writes bytes, and what then stands there may look like names.
+ */
 function namesOf(encoding: XgboostEncoding | undefined): (string | number)[] | undefined {
   if (encoding === undefined || encoding.values.length === 0) return undefined
   const { offsets, values } = encoding
   if (offsets === undefined || offsets.length === 0) return values
   const bytes = Uint8Array.from(values)
-  try {
-    return offsets.slice(1).map((end, index) => utf8.decode(bytes.subarray(offsets[index], end)))
-  } catch {
-    return undefined
-  }
+  // They come signed.
+  if (bytes.some((byte) => byte > 0x7f)) return undefined
+  return offsets.slice(1).map((end, index) => utf8.decode(bytes.subarray(offsets[index], end)))
 }
