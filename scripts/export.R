@@ -109,6 +109,7 @@ input_of <- function(name, data, to_matrix) {
   if (!name %in% colnames(told)) refuse("is none of what to_matrix makes: give that as data, a column each.")
   # XGBoost counts the levels of a factor from 0.
   codes <- if (is.factor(told[, name])) as.integer(told[, name]) - 1L else as.double(told[, name])
+  if (anyNA(codes[seq_along(levels)])) refuse("has levels that to_matrix makes no number of.")
   of_missing <- codes[length(codes)]
   if (anyNA(column) && !is.na(of_missing) && of_missing >= 0) {
     refuse("has missing values that to_matrix makes ", of_missing, " of: here they stay missing, as data.matrix() leaves them.")
