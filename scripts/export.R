@@ -71,8 +71,10 @@ of_xgboost <- function(booster, taken) {
     if (is_vector) matrix(values, nrow = nrow(taken), byrow = TRUE) else values
   }
   predictions <- by_row(stats::predict(booster, taken))
-  objective <- jsonlite::fromJSON(xgboost::xgb.config(booster))$learner$objective$name
-  if (objective == "multi:softmax") {
+  config <- xgboost::xgb.config(booster)
+  # Before 3.0 it is text.
+  if (is.character(config)) config <- jsonlite::fromJSON(config)
+  if (config$learner$objective$name == "multi:softmax") {
     # It answers labels alone, where the server says how probable each is.
     odds <- exp(by_row(stats::predict(booster, taken, outputmargin = TRUE)))
     predictions <- odds / rowSums(odds)
