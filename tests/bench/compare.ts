@@ -17,6 +17,8 @@ interface Contender {
   name: string
   command: string[]
   env: Record<string, string>
+  /** What else goes on there while it is measured. @returns how to end it. */
+  beside?: (baseUrl: string) => () => Promise<void>
 }
 
 /** What a server did in one round. */
@@ -53,17 +55,19 @@ export async function measure(
   const { rounds, seconds, scratch } = options
   const servers = new Map<string, Server>()
   try {
-    for (const [index, { name, command, env }] of contenders.entries()) {
+    for (const [index, contender] of contenders.entries()) {
+      const { name, command, env } = contender
       const server = await startServer({ command, env, output: join(scratch, `${index}.log`) })
       servers.set(name, server)
       await check(name, server.url)
-      await measureOne(name, server, WARM_UP_SECONDS)
+      await measureOne(contender, server, WARM_UP_SECONDS)
     }
     const measured: Rounds = []
     for (let round = 0; round < rounds; round++) {
       const figures = new Map<string, Figures>()
-      for (const [name, server] of servers) {
-        figures.set(name, await measureOne(name, server, seconds))
+      for (const contender of contenders) {
+        const server = servers.get(contender.name)!
+        figures.set(contender.name, await measureOne(contender, server, seconds))
       }
       measured.push(figures)
     }
@@ -82,10 +86,16 @@ export async function measure(
     if (!isRight) throw new Error(`${name} answers ${response.status} ${text.slice(0, 500)}`)
   }
 
-  async function measureOne(name: string, server: Server, seconds: number): Promise<Figures> {
+  async function measureOne(
+    { name, beside }: Contender,
+    server: Server,
+    seconds: number,
+  ): Promise<Figures> {
+    const end = beside?.(server.url)
     const cpuBefore = server.cpuSeconds()
     const outcome = await run(load, server.url, seconds)
     const cpuSeconds = server.cpuSeconds() - cpuBefore
+    await end?.()
     if (outcome.refused + outcome.socketErrors > 0 || outcome.requests === 0) {
       const { requests, refused, socketErrors } = outcome
       throw new Error(

@@ -9,6 +9,7 @@ import { type Comparison, measure } from './compare.ts'
 import { drivers } from './drivers.bench.ts'
 import { explain } from './explain.bench.ts'
 import { gateway } from './gateway.bench.ts'
+import { livez } from './livez.bench.ts'
 import { login } from './login.bench.ts'
 import { predict } from './predict.bench.ts'
 import { type Race, race } from './race.ts'
@@ -21,6 +22,7 @@ const cases: Record<string, (scratch: string) => Promise<(Comparison | Race)[]>>
   login: async (scratch) => [await login(scratch)],
   predict,
   explain,
+  livez: async (scratch) => [await livez(scratch)],
   drivers,
 }
 const usage = `Usage: scripts/bench [--rounds N] [--seconds N] [${Object.keys(cases).join('|')} ...]`
