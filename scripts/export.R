@@ -29,7 +29,7 @@ export <- function(model, name, data, ..., to_matrix = NULL, rows = 200, to = NU
     taken <- sample
     if (is.null(colnames(sample))) colnames(sample) <- paste0("f", seq_len(ncol(sample)) - 1)
     inputs <- lapply(colnames(sample), \(column) list(name = column, type = "number"))
-    sample <- as.data.frame(sample, optional = TRUE)
+    sample <- as.data.frame(as.matrix(sample), optional = TRUE)
   }
   fitted <- if (inherits(model, "lgb.Booster")) of_lightgbm(model, taken) else of_xgboost(model, taken)
   manifest <- c(list(...), list(name = name, inputs = inputs, classes = fitted$classes))
