@@ -216,6 +216,11 @@ function writeNumber(value: unknown, into: Float64Array, at: number): Fault | un
     into[at] = Number.NaN
     return undefined
   }
+  // R and pandas have columns of truth values, which their models take as numbers.
+  if (typeof value === 'boolean') {
+    into[at] = Number(value)
+    return undefined
+  }
   const spelled = typeof value === 'string' ? NUMBERS_AS_TEXT.get(value) : undefined
   if (spelled === undefined) return wrong(`expected a number, got ${nameOf(value)}`)
   into[at] = spelled

@@ -242,11 +242,23 @@ function featuresOf(inputs: readonly ModelInput[], row: CsvRow): Record<string, 
   return features
 }
 
+/** As R and pandas write them. */
+const TRUTHS = new Map([
+  ['TRUE', true],
+  ['True', true],
+  ['true', true],
+  ['FALSE', false],
+  ['False', false],
+  ['false', false],
+])
+
 function valueOf(input: ModelInput, cell: string): unknown {
   if (cell === '') return null
   if (input.type === 'category') {
     return cell === 'NA' && !input.categories.includes('NA') ? null : cell
   }
+  const truth = TRUTHS.get(cell)
+  if (truth !== undefined) return truth
   const number = Number(cell)
   return Number.isNaN(number) || cell.trim() === '' ? cell : number
 }

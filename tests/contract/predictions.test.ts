@@ -123,12 +123,12 @@ describe('bad input', () => {
         has: { errors: [{ pointer: '#/features/x1/1', detail: 'expected a number, got "two"' }] },
       },
       {
-        name: 'a boolean in a numeric column',
+        name: 'a list in a numeric column of a row',
         as: 'admin',
         path: PREDICT,
-        body: points([{ x1: true, x2: 1 }]),
+        body: points([{ x1: [1, 2], x2: 1 }]),
         status: 422,
-        has: { errors: [{ pointer: '#/features/0/x1', detail: 'expected a number, got true' }] },
+        has: { errors: [{ pointer: '#/features/0/x1', detail: 'expected a number, got a list' }] },
       },
       {
         name: 'a column too many',

@@ -251,6 +251,20 @@ describe('a table', () => {
     expect(asTable).toBe(`${HEADER},price\r\n${CELLS},${expected}\r\n`)
   })
 
+  test('may have truth values where the model takes numbers', async () => {
+    const cellsOf = (truth: unknown, lie: unknown) => CELLS.replace('0.31,61.5', `${truth},${lie}`)
+    const numbers = await answered(DIAMONDS, `${HEADER}\n${cellsOf(1, 0)}\n`, CSV)
+    for (const [truth, lie] of [
+      ['TRUE', 'FALSE'],
+      ['True', 'False'],
+      [true, false],
+    ]) {
+      expect(await answered(DIAMONDS, `${HEADER}\n${cellsOf(truth, lie)}\n`, CSV)).toBe(numbers)
+    }
+    const row = JSON.stringify({ ...diamond, carat: true, depth: false })
+    expect(await answered(DIAMONDS, row, NDJSON, CSV)).toBe(numbers)
+  })
+
   test('may lack values, have a mark at its beginning, columns in any order, and no row', async () => {
     const expected = await price({ ...diamond, depth: null, cut: null })
     const columns = HEADER.split(',').toReversed()

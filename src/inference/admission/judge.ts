@@ -66,7 +66,7 @@ async function judged(
   const faults = examples === undefined ? [] : await replay(manifest, model.predict, examples)
   await model.release?.()
   if (faults.length > 0) return refusedFor('examples', faults)
-  return { isAdmitted: true, manifest: withExample(manifest, examples) }
+  return { isAdmitted: true, manifest }
 }
 
 /** What the file takes whole numbers for is refused anything else before it is asked. */
@@ -80,15 +80,7 @@ function withIntegers(manifest: Manifest, columns: ReadonlySet<number> = new Set
   return { ...manifest, inputs }
 }
 
-/** A card shows a row as a caller sends it: where none is chosen, the first of those that came along. */
-function withExample(manifest: Manifest, given: unknown): Manifest {
-  const { data } = examplesSchema.safeParse(given)
-  const [example] = Array.isArray(data?.features) ? data.features : []
-  return manifest.example !== undefined || example === undefined
-    ? manifest
-    : { ...manifest, example }
-}
-
+/** What a card shows to callers must be what the model takes. */
 function exampleFaults(manifest: Manifest): Fault[] {
   if (manifest.example === undefined) return []
   const encoded = createEncoder(manifest)([manifest.example], 1)
