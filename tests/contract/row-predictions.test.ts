@@ -252,12 +252,12 @@ describe('a table', () => {
   })
 
   test('may have truth values where the model takes numbers', async () => {
-    const cellsOf = (truth: unknown, lie: unknown) => CELLS.replace('0.31,61.5', `${truth},${lie}`)
-    const numbers = await answered(DIAMONDS, `${HEADER}\n${cellsOf(1, 0)}\n`, CSV)
+    const cellsOf = (truth: string, lie: string) => CELLS.replace('0.31,61.5', `${truth},${lie}`)
+    const numbers = await answered(DIAMONDS, `${HEADER}\n${cellsOf('1', '0')}\n`, CSV)
     for (const [truth, lie] of [
       ['TRUE', 'FALSE'],
       ['True', 'False'],
-      [true, false],
+      ['true', 'false'],
     ]) {
       expect(await answered(DIAMONDS, `${HEADER}\n${cellsOf(truth, lie)}\n`, CSV)).toBe(numbers)
     }
