@@ -114,6 +114,12 @@ export function createInferenceMetrics(registry: Registry) {
       const waits = queue(labels)
       const runs = compute(labels)
       const differences = shadowDifference(labels)
+      const shadows = {
+        same: shadowRows({ ...labels, result: 'same' }),
+        different: shadowRows({ ...labels, result: 'different' }),
+        failed: shadowRows({ ...labels, result: 'failed' }),
+        incomparable: shadowRows({ ...labels, result: 'incomparable' }),
+      }
       const stats = createModelStats()
       return {
         stats,
@@ -121,7 +127,7 @@ export function createInferenceMetrics(registry: Registry) {
           counter.inc(rows)
           stats.rows += rows
         },
-        shadowed: (result, rows) => shadowRows({ ...labels, result }).inc(rows),
+        shadowed: (result, rows) => shadows[result].inc(rows),
         shadowDifference: (difference) => differences.observe(difference),
         latency(seconds) {
           timer.observe(seconds)

@@ -43,3 +43,14 @@ test('a counter is scraped as prom-client’s own, time and again', async () => 
   }
   expect(await ours.metrics()).toContain('things_total{kind="a",size="1"} 10.5\n')
 })
+
+test('asked again for the same labels, it is the same child, and is scraped once', async () => {
+  const registry = new Registry()
+  const counter = tallyCounter({ ...described, name: 'things_total', registry })
+  const histogram = tallyHistogram({ ...described, buckets, registry })
+  const [labels] = children as [(typeof children)[number]]
+  expect(counter({ ...labels })).toBe(counter(labels))
+  for (let time = 0; time < 3; time += 1) histogram({ ...labels }).observe(0.05)
+  const series = (await registry.metrics()).split('\n').filter((line) => line.includes('le="1"'))
+  expect(series).toEqual(['thing_seconds_bucket{le="1",kind="a",size="1"} 3'])
+})

@@ -22,7 +22,21 @@ export interface HistogramTally {
   observe(value: number): void
 }
 
-/** Hands out a counter a set of labels. Keep it: asked again, it begins another. */
+/** What was handed out once for a set of labels, and is again: two of the same would be scraped as two. */
+function handOut<Label extends string, Child>(
+  labelNames: readonly Label[],
+  begin: (labels: Labels<Label>) => Child,
+): (labels: Labels<Label>) => Child {
+  const known = new Map<string, Child>()
+  return (labels) => {
+    const key = JSON.stringify(labelNames.map((name) => labels[name]))
+    const child = known.get(key) ?? begin(labels)
+    known.set(key, child)
+    return child
+  }
+}
+
+/** Hands out a counter a set of labels. Keep it, where it counts often: to find it again takes longer. */
 export function tallyCounter<Label extends string>(options: TallyOptions<Label>) {
   const { name, help, labelNames, registry } = options
   const children: { labels: Labels<Label>; total: number }[] = []
@@ -36,7 +50,7 @@ export function tallyCounter<Label extends string>(options: TallyOptions<Label>)
       for (const { labels, total } of children) if (total > 0) counter.inc(labels, total)
     },
   })
-  return (labels: Labels<Label>): CounterTally => {
+  return handOut(labelNames, (labels): CounterTally => {
     const child = { labels, total: 0 }
     children.push(child)
     return {
@@ -44,10 +58,10 @@ export function tallyCounter<Label extends string>(options: TallyOptions<Label>)
         child.total += by
       },
     }
-  }
+  })
 }
 
-/** Hands out a histogram a set of labels. Keep it: asked again, it begins another. */
+/** Hands out a histogram a set of labels. Keep it, where it observes often. */
 export function tallyHistogram<Label extends string>(
   options: TallyOptions<Label> & { buckets: readonly number[] },
 ) {
@@ -59,11 +73,11 @@ export function tallyHistogram<Label extends string>(
     buckets: [...buckets],
     registers: [registry],
   })
-  return (labels: Labels<Label>): HistogramTally => {
+  return handOut(labelNames, (labels): HistogramTally => {
     const child = new Child(labels, buckets)
     histogram.children.push(child)
     return child
-  }
+  })
 }
 
 /** prom-client's, but for where its figures come from: it asks for them by this method. */

@@ -327,6 +327,10 @@ describe('a model', () => {
     })
     expect((await repository('load')).status).toBe(200)
     expect(await says('said')).toEqual([2, '2'])
+    // Prometheus takes no scrape with a series twice.
+    const lines = (await harness.platform.metrics.metrics()).split('\n')
+    const series = lines.filter((line) => /^\w+\{/.test(line)).map((line) => line.split('} ')[0])
+    expect(series.filter((each, at) => series.indexOf(each) !== at)).toEqual([])
   })
 
   test('is removed with its versions, files and grants', async () => {
