@@ -104,10 +104,11 @@ export async function openInference(deps: {
     queueRowsMax: config.PREDICT_QUEUE_ROWS_MAX,
     inPlaceUsMax: config.PREDICT_IN_PLACE_US_MAX,
   })
+  const uses = createModelUses({ models, log })
   const live = createLiveModels({
     models,
     storage,
-    loader,
+    loader: uses.counting(loader),
     log,
     askedMax: config.MODEL_VERSIONS_ASKED_MAX,
   })
@@ -136,7 +137,6 @@ export async function openInference(deps: {
   })
   const uploads = createUploads({ ...deps, models, live, admission })
   const removals = createRemovals({ models, live, storage, clock })
-  const uses = createModelUses({ live, models, log })
 
   const strays = { type: 'models.remove_strays', key: 'models.remove_strays', payload: {} }
   jobs.handle(strays.type, { run: () => removals.removeStrays() })
