@@ -375,7 +375,20 @@ describe('a model', () => {
     expect((await repository('load', 'broken')).status).toBe(503)
     expect(await says('broken')).toEqual([1, '1'])
     await lead('broken', to(1))
+    const { localCopy } = storage
+    let tries = 0
+    storage.localCopy = (...asked) => {
+      tries += 1
+      return localCopy(...asked)
+    }
+    for (let at = 0; at < 5; at += 1) {
+      expect(await says('broken', ada, '2')).toEqual([undefined, 503])
+    }
+    expect(tries).toBe(1)
+    expect((await repository('load', 'broken')).status).toBe(200)
     expect(await says('broken', ada, '2')).toEqual([undefined, 503])
+    expect(tries).toBe(2)
+    storage.localCopy = localCopy
   })
 
   test('goes on with what answered where a load fails, and with nothing that was removed', async () => {

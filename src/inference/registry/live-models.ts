@@ -73,6 +73,8 @@ export function createLiveModels(deps: {
   const asked = new Map<string, string>()
   /** Those of them that are on their way to who asked. */
   const awaited = new Set<string>()
+  /** Ids of versions that did not load for who asked, their models, and when. */
+  const refused = new Map<string, { name: string; at: number }>()
   const turns = new Map<string, Promise<unknown>>()
 
   /** One change of a model at a time. */
@@ -208,6 +210,11 @@ export function createLiveModels(deps: {
 
   async function askFor(row: VersionRow): Promise<ServedModel | undefined> {
     const { id, modelName, version } = row
+    const detail = `Version ${version} of "${modelName}" can't be loaded; the server's log says why.`
+    // Each try takes a turn of every thread, and of whoever changes the model.
+    if (performance.now() - (refused.get(id)?.at ?? -RETRY_MS) < RETRY_MS) {
+      throw inferenceProblems.notLoaded({ detail })
+    }
     forgetOldest()
     asked.set(id, modelName)
     awaited.add(id)
@@ -218,7 +225,7 @@ export function createLiveModels(deps: {
     } catch (cause) {
       asked.delete(id)
       if (cause instanceof Unavailable) throw cause
-      const detail = `Version ${version} of "${modelName}" can't be loaded; the server's log says why.`
+      refused.set(id, { name: modelName, at: performance.now() })
       throw inferenceProblems.notLoaded({ detail, cause })
     } finally {
       awaited.delete(id)
@@ -228,7 +235,10 @@ export function createLiveModels(deps: {
   return {
     get: (name) => known.get(name)?.live,
     all: () => Array.from(known.values(), ({ live }) => live),
-    sync: (name) => inTurn(name, () => reconcile(name)),
+    sync(name) {
+      for (const [id, { name: of }] of refused) if (of === name) refused.delete(id)
+      return inTurn(name, () => reconcile(name))
+    },
     syncAll,
     ask: (name, version) =>
       inTurn(name, async () => {
