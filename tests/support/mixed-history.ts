@@ -85,7 +85,7 @@ export class MixedHistory {
   }
 }
 
-const meet = (one: Span, other: Span) => one.from <= other.to && other.from <= one.to
+export const meet = (one: Span, other: Span) => one.from <= other.to && other.from <= one.to
 
 async function during(spans: Span[], work: () => Promise<unknown>): Promise<void> {
   const span = { from: performance.now(), to: Infinity }

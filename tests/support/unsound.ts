@@ -4,7 +4,7 @@ import { POISON } from './poison.ts'
 declare const self: Worker
 
 /** A native call that does not come back in its time, and does so later. */
-const HANG_MS = 700
+const HANG_MS = 1200
 
 // Before the real worker, which is imported after it.
 self.addEventListener('message', (event: MessageEvent<{ type: string; job?: InferenceJob }>) => {
