@@ -108,7 +108,7 @@ async function load(
   const clients = Array.from({ length: concurrency }, client)
   const stalls: Span[] = []
   const watching = watchStalls(stalls)
-  await Promise.all([...clients, poisoner(), ...models.map(changer)])
+  await Promise.all([...clients, poisoner(), poisoner(), ...models.map(changer)])
   clearInterval(watching)
 
   expect(sent.length).toBeGreaterThanOrEqual(requests)
