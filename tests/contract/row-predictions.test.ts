@@ -258,7 +258,7 @@ describe('a table', () => {
       ['TRUE', 'FALSE'],
       ['True', 'False'],
       ['true', 'false'],
-    ]) {
+    ] as const) {
       expect(await answered(DIAMONDS, `${HEADER}\n${cellsOf(truth, lie)}\n`, CSV)).toBe(numbers)
     }
     const row = JSON.stringify({ ...diamond, carat: true, depth: false })
