@@ -250,6 +250,9 @@ export function createGateway(deps: GatewayDeps): Gateway {
         headers: { 'retry-after': String(away.retryAfterSeconds) },
       })
     }
+    // The client went away: nobody reads the answer.
+    if (error instanceof DOMException && error.name === 'AbortError')
+      return problems.malformedBody()
     if (error instanceof TooManyJobs) {
       return problems.tooManyRequests({
         detail: `At most ${error.unfinishedMax} jobs may be unfinished. Try again when some are done.`,

@@ -103,6 +103,9 @@ export async function openInference(deps: {
     batchRowsMax: config.PREDICT_BATCH_ROWS_MAX,
     queueRowsMax: config.PREDICT_QUEUE_ROWS_MAX,
     inPlaceUsMax: config.PREDICT_IN_PLACE_US_MAX,
+    rowsMax: config.PREDICT_ROWS_MAX,
+    valuesMax: config.PREDICT_VALUES_MAX,
+    explainValuesMax: config.PREDICT_EXPLAIN_VALUES_MAX,
   })
   const uses = createModelUses({ models, log })
   const live = createLiveModels({
@@ -163,7 +166,7 @@ export async function openInference(deps: {
     routes: [
       ...openInferenceRoutes({
         models: readable,
-        infer: createInfer({ answers, rowsMax }),
+        infer: createInfer({ answers }),
         setLoaded,
         requireReady,
       }),

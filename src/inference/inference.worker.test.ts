@@ -14,9 +14,13 @@ import type {
 } from './inference.worker.ts'
 
 const FIXTURES = join(import.meta.dir, '..', '..', 'tests', 'fixtures', 'models')
+const PATH = join(FIXTURES, 'classification', '1', 'model.onnx')
+const digestOf = async (path: string) =>
+  new Bun.CryptoHasher('sha256').update(await Bun.file(path).bytes()).digest('base64url')
 const model: ModelFile = {
   key: 'classification/1',
-  path: join(FIXTURES, 'classification', '1', 'model.onnx'),
+  path: PATH,
+  digest: await digestOf(PATH),
   inputs: [
     { name: 'x1', type: 'number' },
     { name: 'x2', type: 'number' },

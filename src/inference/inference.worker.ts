@@ -7,6 +7,8 @@ import type { TreeModel } from './trees/tree-model.ts'
 export interface ModelFile extends ModelShape {
   key: string
   path: string
+  /** SHA-256 of the file, base64url. */
+  digest: string
 }
 
 /** What is asked of a model: its answers, or why they are what they are. */
@@ -67,11 +69,19 @@ async function load(file: ModelFile): Promise<void> {
   const { key, path } = file
   if (models.has(key)) return
   try {
-    models.set(key, await loadModel(await Bun.file(path).bytes(), file))
+    const bytes = await Bun.file(path).bytes()
+    requireDigest(bytes, file)
+    models.set(key, await loadModel(bytes, file))
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     throw new Error(`${path} ${reason}`, { cause: error })
   }
+}
+
+/** A damaged file may load, and say something else. */
+function requireDigest(bytes: Uint8Array, { digest }: ModelFile): void {
+  const found = new Bun.CryptoHasher('sha256').update(bytes).digest('base64url')
+  if (found !== digest) throw new Error('is not what was stored: its SHA-256 is another one')
 }
 
 async function unload(key: string): Promise<void> {

@@ -2,7 +2,8 @@ import type { ModelInput } from './manifest.ts'
 import { readOnnx } from './onnx/onnx-file.ts'
 import { openOnnxSession } from './onnx/onnx-session.ts'
 import { requireWidths } from './require-widths.ts'
-import { openTreePredictor } from './trees/tree-predictor.ts'
+import type { TreeModel } from './trees/tree-model.ts'
+import { createTreePredictor, openTreePredictor } from './trees/tree-predictor.ts'
 import { UnreadableModel } from './unreadable-model.ts'
 
 /** What the runtime has to know of a model beside its file. */
@@ -30,8 +31,13 @@ const TRIAL_ROWS = 2
  *
  * @throws {Error} with what does not fit.
  */
-export async function loadModel(bytes: Uint8Array, shape: ModelShape): Promise<LoadedModel> {
-  return tried(await open(bytes, shape), shape)
+export async function loadModel(
+  bytes: Uint8Array,
+  shape: ModelShape,
+  /** Where it has been read already. */
+  read?: TreeModel,
+): Promise<LoadedModel> {
+  return tried(await open(bytes, shape, read), shape)
 }
 
 /** @throws {Error} as the model does, which then takes no memory any more. */
@@ -48,8 +54,12 @@ export async function tried(
   }
 }
 
-async function open(bytes: Uint8Array, shape: ModelShape): Promise<LoadedModel> {
-  const trees = openTreePredictor(bytes)
+async function open(
+  bytes: Uint8Array,
+  shape: ModelShape,
+  read: TreeModel | undefined,
+): Promise<LoadedModel> {
+  const trees = read === undefined ? openTreePredictor(bytes) : createTreePredictor(read)
   if (trees !== undefined) {
     requireWidths(trees, shape)
     return trees

@@ -3,7 +3,14 @@ import { z } from '@hono/zod-openapi'
 import { FREQUENCY } from './calendar/step.ts'
 import { TIME_NAMES } from './forecast-times.ts'
 
-const described = { name: z.string().min(1), description: z.string().optional() }
+/** What every object has by birth: a row without such a member would seem to have it. */
+const isNoBirthName = (name: string) => !(name in Object.prototype)
+const BIRTH_NAME = 'expected a name that no object has by birth, such as constructor'
+
+const described = {
+  name: z.string().min(1).refine(isNoBirthName, BIRTH_NAME),
+  description: z.string().optional(),
+}
 
 const input = z.discriminatedUnion('type', [
   z.strictObject({
@@ -88,7 +95,10 @@ export const manifestSchema = z
     z.strictObject({
       kind: z.literal('classification'),
       ...common,
-      classes: z.array(z.string()).min(2).refine(differ, 'expected classes that differ'),
+      classes: z
+        .array(z.string().refine(isNoBirthName, BIRTH_NAME))
+        .min(2)
+        .refine(differ, 'expected classes that differ'),
     }),
     z.strictObject({ kind: z.literal('regression'), ...common }),
     z.strictObject({

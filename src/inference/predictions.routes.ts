@@ -36,7 +36,7 @@ const features = (
 const request = z.strictObject({
   model_type: scalar(z.string()).openapi({ description: "The model's name" }),
   features,
-  model_version: scalar(z.string())
+  model_version: scalar(z.union([z.string(), z.int().transform(String)]))
     .optional()
     .openapi({ description: 'By its number; whichever traffic leads to unless given' }),
   explain: scalar(z.boolean()).optional().openapi({

@@ -70,7 +70,7 @@ export function createPredictions(deps: {
     const model = await models.borrow(reader, name, model_version)
     try {
       if (explain && model.explanation === undefined) throw invalid([unexplained(path)])
-      const matrix = model.encode(features, rowsMax)
+      const matrix = model.encode(features, rowsMaxOf(model, explain))
       if (!Array.isArray(matrix)) return { model, matrix, explain }
       throw invalid(matrix.map((fault) => within(fault, ...path, 'features')))
     } catch (error) {
@@ -128,6 +128,10 @@ export function createPredictions(deps: {
       ),
   }
 }
+
+/** Why takes more to say than what. */
+const rowsMaxOf = ({ rowsMax, explanation }: ServedModel, explain: boolean) =>
+  explain ? Math.min(rowsMax, explanation?.rowsMax ?? rowsMax) : rowsMax
 
 const unexplained = (path: readonly PropertyKey[]): Fault => ({
   path: [...path, 'explain'],

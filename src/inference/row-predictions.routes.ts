@@ -92,7 +92,7 @@ export function rowPredictionRoutes(deps: {
         const writerFor = (columns: readonly string[]) =>
           (writer ??= createRowWriter(FORMATS[wanted], model.manifest, withInputs ? columns : []))
         const names = model.manifest.inputs.map((input) => input.name)
-        const rows = readRows(given, body, { model, jsonBytesMax, onHeader: writerFor })
+        const rows = readRows(given, body, { model, jsonBytesMax, withInputs, onHeader: writerFor })
         const pieces = predictedRows(
           { answers, model, withInputs, writer: lazyWriter(() => writerFor(names)) },
           rows,
@@ -174,31 +174,42 @@ function rangeOf(text: string) {
 interface Reading {
   model: ServedModel
   jsonBytesMax: number
+  withInputs: boolean
   onHeader: (columns: readonly string[]) => unknown
 }
 
 async function* readRows(
   type: MediaType,
   body: ReadableStream<Uint8Array>,
-  { model, jsonBytesMax, onHeader }: Reading,
+  { model, jsonBytesMax, withInputs, onHeader }: Reading,
 ): AsyncGenerator<AskedRow> {
   const { inputs } = model.manifest
   if (type === 'text/csv') {
     refuseSeries(inputs)
-    const rows = readCsv(body, (columns) => {
-      requireInputs(inputs, columns)
-      onHeader(columns)
-    })
-    for await (const row of rows) yield { features: featuresOf(inputs, row), shown: row }
+    const names = new Set(inputs.map(({ name }) => name))
+    const rows = readCsv(
+      body,
+      (columns) => {
+        requireInputs(inputs, columns)
+        onHeader(columns)
+      },
+      (column) => withInputs || names.has(column),
+    )
+    for await (const { row, bytes } of rows) {
+      yield { features: featuresOf(inputs, row), shown: row, bytes }
+    }
     return
   }
   const values = type === 'application/json' ? readJson(body, jsonBytesMax) : readNdjson(body)
-  for await (const value of values) {
-    yield { features: value, shown: value as Record<string, unknown> }
+  for await (const { value, bytes } of values) {
+    yield { features: value, shown: value as Record<string, unknown>, bytes }
   }
 }
 
-async function* readJson(body: ReadableStream<Uint8Array>, bytesMax: number): AsyncGenerator {
+async function* readJson(
+  body: ReadableStream<Uint8Array>,
+  bytesMax: number,
+): AsyncGenerator<{ value: unknown; bytes: number }> {
   const chunks: Uint8Array[] = []
   let bytes = 0
   for await (const chunk of body) {
@@ -217,7 +228,8 @@ async function* readJson(body: ReadableStream<Uint8Array>, bytesMax: number): As
     throw problems.malformedBody({ detail: 'The body is not valid JSON.', cause })
   }
   if (!Array.isArray(value)) throw new BadRow(undefined, 'Send a list of rows.')
-  yield* value as unknown[]
+  // All of it is in memory already.
+  for (const row of value as unknown[]) yield { value: row, bytes: 0 }
 }
 
 function refuseSeries(inputs: readonly ModelInput[]): void {
@@ -227,7 +239,8 @@ function refuseSeries(inputs: readonly ModelInput[]): void {
 }
 
 function requireInputs(inputs: readonly ModelInput[], columns: readonly string[]): void {
-  const missing = inputs.filter(({ name }) => !columns.includes(name)).map(({ name }) => name)
+  const given = new Set(columns)
+  const missing = inputs.filter(({ name }) => !given.has(name)).map(({ name }) => name)
   if (missing.length === 0) return
   throw new BadRow(
     undefined,

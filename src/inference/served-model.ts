@@ -16,6 +16,8 @@ export interface ServedModel {
   /** Of the model file. */
   digest: string
   encode: Encoder
+  /** That go in one request. */
+  rowsMax: number
   run: RunModel
   /** The same, after all that somebody waits for. */
   runInBackground: RunModel
@@ -26,6 +28,8 @@ export interface ServedModel {
     | {
         /** Of which class each tells, by its position; none of a number. */
         outputs: readonly (number | undefined)[]
+        /** That go in one request. */
+        rowsMax: number
         /** @returns for each output a contribution a column, and then the expected value. */
         run: RunModel
       }
@@ -77,6 +81,10 @@ export function createServedModel(
     queueRowsMax: number
     /** For one request, of trees that are evaluated where they are asked. */
     inPlaceUsMax: number
+    rowsMax: number
+    /** Of one request, inputs or outputs. */
+    valuesMax: number
+    explainValuesMax: number
     /** Of a model that is of trees. */
     trees: TreeModel | undefined
   },
@@ -110,7 +118,11 @@ export function createServedModel(
       const nsPerRow = explanation.nsPerRow()
       return inPlace({ ...place, nsPerRow, outputWidth, timings: UNCOUNTED }, explain, batcher)
     })
-    return { outputs, run: inPlaceUsMax === 0 ? runBy(batcher) : run }
+    return {
+      outputs,
+      rowsMax: rowsWithin(deps.explainValuesMax, outputWidth),
+      run: inPlaceUsMax === 0 ? runBy(batcher) : run,
+    }
   }
 
   const { outputWidth } = file
@@ -124,6 +136,7 @@ export function createServedModel(
     shadow: undefined,
     runInBackground: runBy(batcherFor('predict', outputWidth, metrics, true)),
     encode: createEncoder(manifest),
+    rowsMax: Math.min(deps.rowsMax, rowsWithin(deps.valuesMax, Math.max(inputWidth, outputWidth))),
     run:
       trees === undefined
         ? runBy(batcher)
@@ -137,6 +150,8 @@ export function createServedModel(
     queuedRows: () => batchers.reduce((sum, { queuedRows }) => sum + queuedRows, 0),
   }
 }
+
+const rowsWithin = (valuesMax: number, width: number) => Math.max(1, Math.floor(valuesMax / width))
 
 const runBy =
   (batcher: Batcher): RunModel =>

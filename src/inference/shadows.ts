@@ -26,8 +26,9 @@ export function createShadows({ log }: { log: Log }): AskShadow {
     try {
       const said = await shadow.runInBackground(rows, values, NEVER)
       const width = answered.length / rows
+      const isProbability = manifest.kind === 'classification'
       for (let at = 0; at < answered.length; at += width) {
-        const difference = differenceOf(answered, said, at, width)
+        const difference = differenceOf([answered, said], at, width, isProbability)
         metrics.shadowDifference(difference)
         metrics.shadowed(difference <= SAME_WITHIN ? 'same' : 'different', 1)
       }
@@ -55,12 +56,20 @@ const isComparable = (one: Manifest, other: Manifest) =>
 
 const meaning = ({ description: _, ...input }: Manifest['inputs'][number]) => input
 
-/** The largest of a row: of probabilities as it is, of larger numbers as a share of what was answered. */
-function differenceOf(one: Float64Array, other: Float64Array, at: number, width: number): number {
+/** The largest of a row: of probabilities as it is, of numbers as a share of the larger one. */
+function differenceOf(
+  [one, other]: readonly [Float64Array, Float64Array],
+  at: number,
+  width: number,
+  isProbability: boolean,
+): number {
   let most = 0
   for (let index = at; index < at + width; index += 1) {
     const answered = one[index]!
-    const off = Math.abs(answered - other[index]!) / Math.max(1, Math.abs(answered))
+    const said = other[index]!
+    const difference = Math.abs(answered - said)
+    const share = difference / Math.max(Math.abs(answered), Math.abs(said))
+    const off = isProbability || difference === 0 ? difference : share
     most = Number.isNaN(off) ? Number.POSITIVE_INFINITY : Math.max(most, off)
   }
   return most

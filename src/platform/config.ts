@@ -323,10 +323,10 @@ export const settings = z
     MODELS_PER_OWNER_BYTES_MAX: count(10 * GIBIBYTE, { max: 1e15 }).describe(
       'Models that one owner may have, in bytes of all their versions',
     ),
-    MODEL_ADMISSION_TIMEOUT_MS: count(60_000).describe(
+    MODEL_ADMISSION_TIMEOUT_MS: count(120_000).describe(
       'Longest time to load an uploaded model and to run it once; then it is refused',
     ),
-    MODEL_ADMISSION_MEMORY_BYTES_MAX: count(2 * GIBIBYTE, {
+    MODEL_ADMISSION_MEMORY_BYTES_MAX: count(4 * GIBIBYTE, {
       min: 256 * MEBIBYTE,
       max: 1e15,
     }).describe('Memory that it may take for that, with the runtime, in bytes'),
@@ -338,6 +338,12 @@ export const settings = z
     ),
     PREDICT_BATCHES_MAX: count(1_000).describe('Batches in one batch request'),
     PREDICT_ROWS_MAX: count(10_000).describe('Rows in one prediction request'),
+    PREDICT_VALUES_MAX: count(5_000_000).describe(
+      'Values that the rows of one prediction request may have, inputs or outputs: fewer rows of a wide model',
+    ),
+    PREDICT_EXPLAIN_VALUES_MAX: count(100_000).describe(
+      'Contributions that one request may ask for: rows × inputs × explained outputs',
+    ),
     PREDICT_STREAM_BYTES_MAX: count(GIBIBYTE, { max: 100 * GIBIBYTE }).describe(
       'Largest table of rows as CSV or NDJSON, in bytes',
     ),

@@ -234,6 +234,32 @@ const limits: Limit[] = [
     says: 'Model timeout',
   },
   {
+    setting: 'PREDICT_VALUES_MAX',
+    set: { PREDICT_VALUES_MAX: '10' },
+    async beyond(harness) {
+      expect((await post(harness, PREDICT, points(5))).status).toBe(200)
+      return post(harness, PREDICT, points(6))
+    },
+    status: 422,
+    says: 'at most 5 go in one request',
+  },
+  {
+    setting: 'PREDICT_EXPLAIN_VALUES_MAX',
+    set: { MODELS_DIR, PREDICT_EXPLAIN_VALUES_MAX: '20' },
+    async beyond(harness) {
+      const ask = (rows: number) =>
+        post(harness, PREDICT, {
+          model_type: 'regression',
+          features: Array.from({ length: rows }, () => ({ carat: 1 })),
+          explain: true,
+        })
+      expect((await ask(2)).status).toBe(200)
+      return ask(3)
+    },
+    status: 422,
+    says: 'at most 2 go in one request',
+  },
+  {
     setting: 'STORAGE_UPLOAD_BYTES_MAX',
     set: { STORAGE_UPLOAD_BYTES_MAX: '10', BODY_BYTES_MAX: '1' },
     async beyond(harness) {

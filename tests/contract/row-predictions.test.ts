@@ -143,6 +143,18 @@ describe('refused', () => {
   )
 })
 
+test('a header of a hundred thousand columns is refused at once', async () => {
+  const columns = Array.from({ length: 100_000 }, (_, at) => `c${at}`).join(',')
+  const startedAt = performance.now()
+  const answer = await ask(DIAMONDS, `${HEADER},${columns}\n`, CSV)
+  expect([answer.status, await answer.text()]).toEqual([
+    422,
+    expect.stringContaining('more than 20000 columns'),
+  ])
+  // It took most of a minute once.
+  expect(performance.now() - startedAt).toBeLessThan(5_000)
+})
+
 describe('a table', () => {
   test('is answered in the form that it has, or that is preferred', async () => {
     const expected = await price(diamond)

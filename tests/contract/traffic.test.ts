@@ -355,7 +355,8 @@ describe('a model', () => {
     const { storage } = harness.platform
     const { files } = await storage.list({ prefix: 'models/' })
     const newest = files.toSorted((a, b) => (a.key < b.key ? 1 : -1))[0]!
-    await storage.put(newest.key, Buffer.from('nothing'))
+    // It would load, and say something else.
+    await storage.put(newest.key, Buffer.from(constant(99)))
     const refused = await lead('broken', to(2))
     expect([refused.status, await refused.text()]).toEqual([
       503,
@@ -397,7 +398,8 @@ describe('a model', () => {
     const { storage } = harness.platform
     const { files } = await storage.list({ prefix: 'models/' })
     const newest = files.toSorted((a, b) => (a.key < b.key ? 1 : -1))[0]!
-    await storage.put(newest.key, Buffer.from('nothing'))
+    // It would load, and say something else.
+    await storage.put(newest.key, Buffer.from(constant(99)))
     expect(await says('going-on', ada, '2')).toEqual([2, '2'])
     await lead('going-on', to(3))
     const path = `${MODELS}/going-on/versions/2`

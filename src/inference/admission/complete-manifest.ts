@@ -99,7 +99,11 @@ function fitted(manifest: Manifest, signature: Signature): Manifest | Fault[] {
   const inputs = inOrder(manifest.inputs, signature)
   if (!isInputs(inputs)) return inputs
   const sorted = { ...manifest, inputs }
-  const faults = [...widthFaults(sorted, signature), ...categoryFaults(inputs, signature)]
+  const faults = [
+    ...widthFaults(sorted, signature),
+    ...classFaults(sorted, signature),
+    ...categoryFaults(inputs, signature),
+  ]
   return faults.length > 0 ? faults : sorted
 }
 
@@ -140,6 +144,14 @@ function widthFaults(manifest: Manifest, signature: Signature): Fault[] {
     faults.push({ path: [what], detail })
   }
   return faults
+}
+
+/** Where the file names its classes, a manifest that names others would turn its answers round. */
+function classFaults(manifest: Manifest, { classes }: Signature): Fault[] {
+  if (manifest.kind !== 'classification' || classes === undefined) return []
+  if (Bun.deepEquals(manifest.classes, classes)) return []
+  const detail = `are not those of the model, in its order: ${JSON.stringify(classes)}`
+  return [{ path: ['classes'], detail }]
 }
 
 /** The codes that the file gave its categories are in their order. */

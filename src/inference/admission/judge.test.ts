@@ -90,6 +90,44 @@ describe('a prediction that differs', () => {
     })
   })
 
+  test('of numbers that are all small is found', async () => {
+    const { file, inputs, predictions } = await treeFixture('lightgbm-regression')
+    // Leaves a hundred million times smaller, and so is what they add up to.
+    const small = new TextDecoder().decode(file).replaceAll(
+      /^leaf_value=(.*)$/gm,
+      (_, values: string) =>
+        `leaf_value=${values
+          .split(' ')
+          .map((value) => Number(value) * 1e-8)
+          .join(' ')}`,
+    )
+    const path = join(directory, 'small')
+    await Bun.write(path, small)
+    const scaled = predictions.map((each) => [Number(each[0]) * 1e-8])
+    const examples = await examplesOf(Buffer.from(small), inputs, scaled)
+    const right = await judge({ path, name: 'any', manifest: {}, examples })
+    expect(right).toMatchObject({ isAdmitted: true })
+    examples.predictions[0] = Number(examples.predictions[0]) + 1e-11
+    expect(await judge({ path, name: 'any', manifest: {}, examples })).toMatchObject({
+      of: 'examples',
+      faults: [{ path: ['predictions', 0] }],
+    })
+  })
+
+  test('by its label is found, also where labels are numbers', async () => {
+    const { file, inputs, predictions } = await treeFixture('lightgbm-binary')
+    const path = join(directory, 'labels')
+    await Bun.write(path, file)
+    const labels = predictions.map(([p]) => [Number(p) > 0.5 ? 1 : 0])
+    const examples = await examplesOf(file, inputs, labels)
+    const right = await judge({ path, name: 'any', manifest: {}, examples })
+    expect(right).toMatchObject({ isAdmitted: true })
+    examples.predictions[2] = 1 - Number(examples.predictions[2])
+    expect(await judge({ path, name: 'any', manifest: {}, examples })).toMatchObject({
+      faults: [{ path: ['predictions', 2] }],
+    })
+  })
+
   test('by its label is found', async () => {
     const verdict = await judged('xgboost-softmax', (predictions) => {
       predictions[3] = predictions[3] === '0' ? '1' : '0'
@@ -139,6 +177,14 @@ describe('ONNX', () => {
       of: 'examples',
       faults: [{ path: ['predictions', 0] }],
     })
+  })
+
+  test('whose classes the manifest names otherwise is refused', async () => {
+    const path = join(ONNX, 'logistic-strings', 'model.onnx')
+    const manifest = { classes: ['middle', 'low', 'hoch é'] }
+    const verdict = await judge({ path, name: 'any', manifest, examples: undefined })
+    expect(verdict).toMatchObject({ of: 'manifest', faults: [{ path: ['classes'] }] })
+    expect(JSON.stringify(verdict)).toMatch(/are not those of the model, in its order/)
   })
 
   test('of texts, with nothing said of them, asks for their categories', async () => {

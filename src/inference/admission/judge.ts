@@ -6,6 +6,7 @@ import { loadModel } from '../load-model.ts'
 import { inputWidth, type Manifest, type ModelInput, outputWidth, widthOf } from '../manifest.ts'
 import { readOnnx } from '../onnx/onnx-file.ts'
 import { readTreeModel } from '../trees/read-tree-model.ts'
+import type { TreeModel } from '../trees/tree-model.ts'
 import { UnreadableModel } from '../unreadable-model.ts'
 import { completeManifest, type GivenManifest } from './complete-manifest.ts'
 import { onnxSignature } from './onnx-signature.ts'
@@ -52,14 +53,14 @@ async function judged(
   bytes: Uint8Array,
   { name, manifest: given, examples }: Omit<AdmissionOrder, 'path'>,
 ): Promise<Verdict> {
-  const { signature, file } = await read(bytes)
+  const { signature, file, trees } = await read(bytes)
   const completed = completeManifest(
     withoutDecided(given),
     { name, version: ANY_VERSION, file },
     signature,
   )
   if (Array.isArray(completed)) return refusedFor('manifest', completed)
-  const model = await loaded(bytes, completed)
+  const model = await loaded(bytes, completed, trees)
   const manifest = withIntegers(completed, model.integerColumns)
   const misfits = exampleFaults(manifest)
   if (misfits.length > 0) return refusedFor('manifest', misfits)
@@ -100,8 +101,15 @@ function withoutDecided(given: GivenManifest): GivenManifest {
   return rest
 }
 
+/** What a file says of itself, and its trees, where it has some. */
+interface ReadModel {
+  signature: Signature
+  file: string
+  trees: TreeModel | undefined
+}
+
 /** @throws {UnreadableModel} for what is no model, or none that is served. */
-async function read(bytes: Uint8Array): Promise<{ signature: Signature; file: string }> {
+async function read(bytes: Uint8Array): Promise<ReadModel> {
   if (bytes.byteLength === 0) throw new UnreadableModel('The file is empty.')
   const compression = COMPRESSIONS.find(([, magic]) =>
     magic.every((byte, at) => bytes[at] === byte),
@@ -115,29 +123,28 @@ async function read(bytes: Uint8Array): Promise<{ signature: Signature; file: st
   if (trees === undefined) return readOnnxSignature(bytes)
   const extension =
     trees.library === 'lightgbm' ? 'txt' : bytes[0] === 0x7b && bytes[1] !== 0x4c ? 'json' : 'ubj'
-  return { signature: treeSignature(trees), file: `model.${extension}` }
+  return { signature: treeSignature(trees), file: `model.${extension}`, trees }
 }
 
 /** @throws {UnreadableModel} */
-async function readOnnxSignature(
-  bytes: Uint8Array,
-): Promise<{ signature: Signature; file: string }> {
+async function readOnnxSignature(bytes: Uint8Array): Promise<ReadModel> {
   const onnx = readOnnx(bytes)
   if (onnx === undefined) {
     throw new UnreadableModel(
       'The file is no model that is known here: ONNX, LightGBM as text, or XGBoost as JSON or UBJSON.',
     )
   }
-  return { signature: await inWords(() => onnxSignature(onnx)), file: 'model.onnx' }
+  const signature = await inWords(() => onnxSignature(onnx))
+  return { signature, file: 'model.onnx', trees: undefined }
 }
 
-function loaded(bytes: Uint8Array, manifest: Manifest) {
+function loaded(bytes: Uint8Array, manifest: Manifest, trees: TreeModel | undefined) {
   const shape = {
     inputs: manifest.inputs,
     inputWidth: inputWidth(manifest),
     outputWidth: outputWidth(manifest),
   }
-  return inWords(() => loadModel(bytes, shape))
+  return inWords(() => loadModel(bytes, shape, trees))
 }
 
 /** @throws {UnreadableModel} in the words of the runtime. */

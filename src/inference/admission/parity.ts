@@ -13,7 +13,7 @@ export interface Examples {
   predictions: readonly unknown[]
 }
 
-/** A share of 1 for probabilities; for numbers a share of what the library says. */
+/** Of probabilities as it is; of numbers a share of what the library says, or of how large its answers usually are. */
 const PROBABILITY_TOLERANCE = 1e-6
 const RELATIVE_TOLERANCE = 1e-5
 
@@ -44,13 +44,15 @@ export function parityFault(
     }
   }
   const width = outputWidth(manifest)
+  const labelled = withLabels(manifest, predictions)
+  const scale = scaleOf(predictions)
   let worst: Difference | undefined
   let differing = 0
-  for (const [row, said] of predictions.entries()) {
+  for (const [row, said] of labelled.entries()) {
     const got = outputs.subarray(row * width, (row + 1) * width)
     const expected = expectedOf(manifest, said, width)
     if (typeof expected === 'string') return { path: ['predictions', row], detail: expected }
-    const excess = excessOf(manifest, expected, got)
+    const excess = excessOf(manifest, expected, got, scale)
     if (!(excess > 1)) continue
     differing += 1
     if (worst === undefined || excess > worst.excess) {
@@ -64,6 +66,24 @@ export function parityFault(
     path: ['predictions', row],
     detail: `the library said ${JSON.stringify(said)} where the server says ${JSON.stringify(got)}${others}`,
   }
+}
+
+/** A library that answers numbers where it means labels, as scikit-learn's `predict` does. */
+function withLabels(manifest: Manifest, predictions: readonly unknown[]): readonly unknown[] {
+  if (manifest.kind !== 'classification') return predictions
+  const { classes } = manifest
+  const isLabel = (said: unknown) => Number.isInteger(said) && classes.includes(String(said))
+  return predictions.every(isLabel) ? predictions.map(String) : predictions
+}
+
+/**
+ * A tenth of how large a number usually is: what is smaller is the difference of larger ones, whose rounding it
+ * keeps, in a library that adds in float32.
+ */
+function scaleOf(predictions: readonly unknown[]): number {
+  const sizes = predictions.flat().filter(isNumber).map(Math.abs)
+  const sorted = sizes.toSorted((a, b) => a - b)
+  return (sorted[Math.floor(sorted.length / 2)] ?? 0) / 10
 }
 
 /** A label, or a value an output. */
@@ -96,7 +116,12 @@ function expectedOf(manifest: Manifest, said: unknown, width: number): Expected 
 const isNumber = (value: unknown): value is number => typeof value === 'number'
 
 /** How many times the tolerance it is off. */
-function excessOf(manifest: Manifest, expected: Expected, got: Float64Array): number {
+function excessOf(
+  manifest: Manifest,
+  expected: Expected,
+  got: Float64Array,
+  scale: number,
+): number {
   if ('label' in expected) {
     const best = Math.max(...got)
     return got[expected.label]! >= best - PROBABILITY_TOLERANCE ? 0 : Number.POSITIVE_INFINITY
@@ -106,8 +131,9 @@ function excessOf(manifest: Manifest, expected: Expected, got: Float64Array): nu
     const tolerance =
       manifest.kind === 'classification'
         ? PROBABILITY_TOLERANCE
-        : RELATIVE_TOLERANCE * Math.max(1, Math.abs(value))
-    const off = Math.abs(value - got[index]!) / tolerance
+        : RELATIVE_TOLERANCE * Math.max(scale, Math.abs(value))
+    const difference = Math.abs(value - got[index]!)
+    const off = difference === 0 ? 0 : difference / tolerance
     most = Number.isNaN(off) ? Number.POSITIVE_INFINITY : Math.max(most, off)
   }
   return most

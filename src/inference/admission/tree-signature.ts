@@ -14,7 +14,7 @@ export function treeSignature(model: TreeModel): Signature {
     library,
     kind: isClasses ? 'classification' : 'regression',
     inputs: features.map(({ name, categories }): SignatureInput => ({
-      name: isNamed ? name : undefined,
+      name,
       width: 1,
       isText: false,
       categories: categories?.map(String),

@@ -25,8 +25,8 @@ export interface Infer {
 }
 
 /** Inference as the Open Inference Protocol asks for it. */
-export function createInfer(deps: { answers: Answers; rowsMax: number }): Infer {
-  const { answers, rowsMax } = deps
+export function createInfer(deps: { answers: Answers }): Infer {
+  const { answers } = deps
 
   return async ({ body, jsonLength, model }, isAbandoned) => {
     const request = understood(() => readInferRequest(body, jsonLength))
@@ -34,7 +34,6 @@ export function createInfer(deps: { answers: Answers; rowsMax: number }): Infer 
     const matrix = encode(
       model,
       understood(() => featuresOf(manifest, request.inputs)),
-      rowsMax,
     )
     const wanted = request.outputs ?? allOf(model, matrix, request)
     // Before the model is asked: an output that it does not have costs nothing.
@@ -55,7 +54,8 @@ function understood<T>(read: () => T): T {
   }
 }
 
-function encode(model: ServedModel, given: Features | Matrix, rowsMax: number): Matrix {
+function encode(model: ServedModel, given: Features | Matrix): Matrix {
+  const { rowsMax } = model
   if (!isMatrix(given)) {
     const matrix = model.encode(given, rowsMax)
     if (Array.isArray(matrix)) throw invalid(matrix)

@@ -1,7 +1,7 @@
 import { timesAhead } from '../calendar/timeline.ts'
 import type { Features, Matrix } from '../features.ts'
 import { intervalPlaces, percentOf } from '../intervals.ts'
-import { inputWidth, type Manifest, type ModelInput, outputWidth } from '../manifest.ts'
+import { inputWidth, type Manifest, type ModelInput, outputWidth, widthOf } from '../manifest.ts'
 import type { WantedOutput } from './infer-request.ts'
 import { BadTensor, type Datatype, type Tensor } from './tensor.ts'
 
@@ -113,11 +113,29 @@ function matrixOf(manifest: Manifest, { shape, values, datatype }: Tensor, rows:
   }
   const horizons =
     manifest.kind === 'forecast' ? new Int32Array(rows).fill(manifest.horizon.default) : undefined
+  const numbers = Float64Array.from(values as readonly number[])
+  requireCodes(manifest, numbers, width)
   return {
     rows,
-    values: Float64Array.from(values as readonly number[]),
+    values: numbers,
     horizons,
     timelines: undefined,
+  }
+}
+
+/** By their codes categories are as strict as by their names. */
+function requireCodes({ inputs }: Manifest, values: Float64Array, width: number): void {
+  let column = 0
+  for (const input of inputs) {
+    if (input.type === 'category') {
+      const codes = new Set(input.codes ?? input.categories.keys())
+      for (let at = column; at < values.length; at += width) {
+        const code = values[at]!
+        if (Number.isNaN(code) || codes.has(code)) continue
+        throw new BadTensor(`"${MATRIX}" has ${code} for "${input.name}", which is no code of it.`)
+      }
+    }
+    column += widthOf(input)
   }
 }
 

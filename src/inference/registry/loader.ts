@@ -26,6 +26,9 @@ export function createLoader(deps: {
   batchRowsMax: number
   queueRowsMax: number
   inPlaceUsMax: number
+  rowsMax: number
+  valuesMax: number
+  explainValuesMax: number
 }): Loader {
   const { threads, metrics } = deps
   const keys = new Set<string>()
@@ -62,11 +65,12 @@ export function createLoader(deps: {
 }
 
 export const fileOf = (
-  { manifest, path }: Pick<Loadable, 'manifest' | 'path'>,
+  { manifest, path, digest }: Pick<Loadable, 'manifest' | 'path' | 'digest'>,
   key: string,
 ): ModelFile => ({
   key,
   path,
+  digest,
   inputs: manifest.inputs,
   inputWidth: inputWidth(manifest),
   outputWidth: outputWidth(manifest),

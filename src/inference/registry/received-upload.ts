@@ -24,7 +24,7 @@ interface Limits {
   jsonBytesMax: number
 }
 
-const MULTIPART = /^multipart\/form-data\s*;/i
+const MULTIPART = /^multipart\/form-data\b/i
 /** As curl calls what it was told nothing of: somebody forgot a header. */
 const FORM = /^application\/x-www-form-urlencoded\b/i
 /** And a few that are ignored with a fault, so that it is named. */
@@ -103,7 +103,8 @@ async function receiveParts(
     reading.push(text.then((given) => texts.set(name, given)))
   })
   busboy.on('field', (name: string, value: string, _: boolean, isCut: boolean) => {
-    if (!isJsonPart(name) || texts.has(name)) faults.push(strange(name))
+    if (name === 'model') faults.push({ path: [name], detail: AS_FILE })
+    else if (!isJsonPart(name) || texts.has(name)) faults.push(strange(name))
     else if (isCut) faults.push(tooLong(name, jsonBytesMax))
     else texts.set(name, value)
   })
@@ -135,6 +136,8 @@ async function receiveParts(
   }
 }
 
+const AS_FILE = 'is no file: send it as one, by curl with -F model=@PATH'
+
 const isJsonPart = (name: string) => (JSON_PARTS as readonly string[]).includes(name)
 
 const strange = (name: string): Fault => ({
@@ -162,7 +165,8 @@ function jsonOf(texts: ReadonlyMap<string, string>, name: string): unknown {
   const text = texts.get(name)
   if (text === undefined || text.trim() === '') return undefined
   try {
-    return JSON.parse(text) as unknown
+    // Some editors begin a file with a mark.
+    return JSON.parse(text.replace(/^\uFEFF/, '')) as unknown
   } catch {
     throw invalid([{ path: [name], detail: 'is not valid JSON' }])
   }

@@ -78,8 +78,14 @@ export function createUploads(deps: {
     })
     const replayed = (examples as { predictions: unknown[] } | undefined)?.predictions.length ?? 0
     const added = { id, name, manifest, digest: upload.digest, bytes, examples: replayed }
-    const ofWhom = { ownerId: identity.id, team, isKnown, actor }
-    const { version, isNew } = await models.addVersion(added, ofWhom).catch(async (error) => {
+    const addTo = (isThere: boolean) =>
+      models.addVersion(added, { ownerId: identity.id, team, isKnown: isThere, actor })
+    const adding = addTo(isKnown).catch(async (error: unknown) => {
+      if (!isConflict(error)) throw error
+      // Made or removed meanwhile, perhaps by the same person.
+      return addTo(await requireRight(name, identity))
+    })
+    const { version, isNew } = await adding.catch(async (error: unknown) => {
       // After any other failure nobody knows whether the version is there: a stray is harmless, its lack is not.
       if (error instanceof Problem) await storage.delete(key)
       throw error
@@ -100,6 +106,9 @@ export function createUploads(deps: {
     },
   }
 }
+
+const isConflict = (error: unknown) =>
+  error instanceof Problem && error.kind === inferenceProblems.conflict.kind
 
 function nameOf(given: unknown): string {
   const parsed = modelName.safeParse(given)

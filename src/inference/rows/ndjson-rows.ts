@@ -8,7 +8,9 @@ const utf8 = new TextDecoder('utf-8', { fatal: true })
  *
  * @throws {BadRow} naming the line that is no JSON.
  */
-export async function* readNdjson(body: ReadableStream<Uint8Array>): AsyncGenerator {
+export async function* readNdjson(
+  body: ReadableStream<Uint8Array>,
+): AsyncGenerator<{ value: unknown; bytes: number }> {
   let rest: Uint8Array = new Uint8Array()
   let row = 0
   function* linesOf(bytes: Uint8Array): Generator<Uint8Array> {
@@ -19,12 +21,12 @@ export async function* readNdjson(body: ReadableStream<Uint8Array>): AsyncGenera
     }
     rest = bytes.subarray(from)
   }
-  function* valuesOf(lines: Iterable<Uint8Array>): Generator {
+  function* valuesOf(lines: Iterable<Uint8Array>) {
     for (const line of lines) {
       const text = decode(line, row + 1).trim()
       if (text === '') continue
       row += 1
-      yield parse(text, row)
+      yield { value: parse(text, row), bytes: line.byteLength }
     }
   }
 

@@ -6,8 +6,9 @@ import type { ServedModel } from '../served-model.ts'
 import { BadRow } from './bad-row.ts'
 import type { RowWriter } from './row-writers.ts'
 
-/** Rows that go through a model together. */
+/** Rows that go through a model together, unless they are long. */
 const CHUNK_ROWS = 500
+const CHUNK_BYTES = 4 * 2 ** 20
 
 type Row = Record<string, unknown>
 
@@ -15,6 +16,8 @@ type Row = Record<string, unknown>
 export interface AskedRow {
   features: unknown
   shown: Row
+  /** About as many as it had when it came in. */
+  bytes: number
 }
 
 /**
@@ -65,13 +68,17 @@ export async function* predictedRows(
     isBegun = true
     return text
   }
+  const chunkRows = Math.min(CHUNK_ROWS, model.rowsMax)
   let chunk: AskedRow[] = []
+  let bytes = 0
   for await (const row of readable(rows)) {
     chunk.push(row)
-    if (chunk.length < CHUNK_ROWS) continue
+    bytes += row.bytes
+    if (chunk.length < chunkRows && bytes < CHUNK_BYTES) continue
     const text = await answer(chunk)
     yield begin() + text
     chunk = []
+    bytes = 0
   }
   const last = chunk.length === 0 ? '' : await answer(chunk)
   yield begin() + last + writer.end

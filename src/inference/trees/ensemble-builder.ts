@@ -32,7 +32,7 @@ export type TreeNode =
 const DEPTH_MAX = 1000
 const FEATURES_MAX = 100_000
 /** Classes, or targets. */
-const GROUPS_MAX = 10_000
+export const GROUPS_MAX = 10_000
 
 /**
  * Lays trees out as typed arrays.

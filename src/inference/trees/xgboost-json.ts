@@ -1,5 +1,5 @@
 import { UnreadableModel } from '../unreadable-model.ts'
-import { createEnsembleBuilder, type TreeNode } from './ensemble-builder.ts'
+import { createEnsembleBuilder, GROUPS_MAX, type TreeNode } from './ensemble-builder.ts'
 import type { Link } from './links.ts'
 import type { TreeFeature, TreeModel } from './tree-model.ts'
 import {
@@ -34,6 +34,10 @@ export function readXgboost(document: unknown): TreeModel {
     countOf(parameters.num_class, 'num_class'),
     countOf(parameters.num_target, 'num_target'),
   )
+  // Before anything is as large as it says.
+  if (groups > GROUPS_MAX) {
+    throw new UnreadableModel(`It has ${groups} classes; at most ${GROUPS_MAX} are read.`)
+  }
   if (model.tree_info.length !== model.trees.length) {
     throw new UnreadableModel(`${model.trees.length} trees have ${model.tree_info.length} classes.`)
   }
