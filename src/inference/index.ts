@@ -156,6 +156,7 @@ export async function openInference(deps: {
     if (threads.pool.threads === 0) throw new Error('no thread runs the models')
   }
 
+  const partials = openPartials(join(config.DATA_DIR, 'uploads'))
   let stopHearing = () => {}
   let poll: Timer | undefined
   /** Until the next look. */
@@ -176,7 +177,7 @@ export async function openInference(deps: {
         live,
         uploads,
         removals,
-        partials: openPartials(join(config.DATA_DIR, 'uploads')),
+        partials,
         limits: {
           modelBytesMax: config.MODEL_BYTES_MAX,
           jsonBytesMax: config.MODEL_EXAMPLES_BYTES_MAX,
@@ -191,6 +192,7 @@ export async function openInference(deps: {
         models: readable,
         answers,
         streamBytesMax: config.PREDICT_STREAM_BYTES_MAX,
+        partials,
         jsonBytesMax: config.BODY_BYTES_MAX,
       }),
       ...predictionRoutes({

@@ -2,6 +2,7 @@ import { z } from '@hono/zod-openapi'
 
 import { problems } from '../gateway/problems.ts'
 import { type Route, route } from '../gateway/route.ts'
+import type { Partials } from '../platform/storage/partial.ts'
 import type { Answers } from './answers.ts'
 import type { ModelInput } from './manifest.ts'
 import { inferenceProblems } from './problems.ts'
@@ -40,9 +41,10 @@ export function rowPredictionRoutes(deps: {
   answers: Answers
   /** Of rows that come one by one; JSON is held in memory, so it has the bound of all bodies. */
   streamBytesMax: number
+  partials: Partials
   jsonBytesMax: number
 }): Route[] {
-  const { models, answers, streamBytesMax, jsonBytesMax } = deps
+  const { models, answers, streamBytesMax, jsonBytesMax, partials } = deps
   return [
     route(
       {
@@ -98,7 +100,10 @@ export function rowPredictionRoutes(deps: {
           rows,
           () => context.isAbandoned(),
         )
-        const stream = await streamOf(givenBack(model, pieces))
+        const stream = await streamOf(givenBack(model, pieces), {
+          partials,
+          bytesMax: streamBytesMax,
+        })
         return new Response(stream, { headers: { 'content-type': writerFor(names).mediaType } })
       },
     ),

@@ -5,6 +5,7 @@ import { describe } from '../describe.ts'
 import type { ServedModel } from '../served-model.ts'
 import { BadRow } from './bad-row.ts'
 import type { RowWriter } from './row-writers.ts'
+import { type SpoolOptions, spooled } from './spool.ts'
 
 /** Rows that go through a model together, unless they are long. */
 const CHUNK_ROWS = 500
@@ -101,24 +102,24 @@ function counted(fault: Fault, done: number): Fault {
 }
 
 /**
- * A stream of what is left of the pieces, of which the first was waited for: so long a refusal has its
- * status. One that comes later breaks the stream off.
+ * A stream of the pieces, of which the first was waited for: so long a refusal has its status. One that comes
+ * later breaks the stream off.
  */
 export async function streamOf(
   pieces: AsyncGenerator<string>,
+  spool: SpoolOptions,
 ): Promise<ReadableStream<Uint8Array>> {
-  const encoder = new TextEncoder()
-  const first = await pieces.next()
-  let next: IteratorResult<string, unknown> | undefined = first
-  return new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      const { value, done } = next ?? (await pieces.next())
-      next = undefined
-      if (done === true) controller.close()
-      else controller.enqueue(encoder.encode(value))
-    },
-    async cancel() {
-      await pieces.return(undefined)
-    },
-  })
+  return spooled(startingWith(await pieces.next(), pieces), spool)
+}
+
+async function* startingWith(
+  first: IteratorResult<string, unknown>,
+  pieces: AsyncGenerator<string>,
+): AsyncGenerator<string> {
+  try {
+    if (first.done !== true) yield first.value
+    yield* pieces
+  } finally {
+    await pieces.return(undefined)
+  }
 }
