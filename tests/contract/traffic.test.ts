@@ -281,6 +281,21 @@ describe('traffic', () => {
     expect(said).toEqual(asked.map(([, version]) => [Number(version), version]))
   })
 
+  test('is changed before all who ask for versions by number have theirs', async () => {
+    const values = Array.from({ length: 12 }, (_, at) => at + 1)
+    for (const value of values) await add('sought', value)
+    const done: string[] = []
+    const asking = values.map(async (value) => {
+      expect(await says('sought', ada, String(value))).toEqual([value, String(value)])
+      done.push('asked')
+    })
+    await until(() => done.length > 0)
+    expect((await lead('sought', to(3))).status).toBe(200)
+    done.push('led')
+    await Promise.all(asking)
+    expect(done.indexOf('led')).toBeLessThan(values.length - 2)
+  })
+
   test('has a shadow asked for the same rows, whose differences are measured', async () => {
     await lead('said', { ...to(2), shadow: 3 })
     for (let at = 0; at < 5; at += 1) expect(await says('said')).toEqual([2, '2'])

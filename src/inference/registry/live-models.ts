@@ -75,17 +75,22 @@ export function createLiveModels(deps: {
   const awaited = new Set<string>()
   /** Ids of versions that did not load for who asked, their models, and when. */
   const refused = new Map<string, { name: string; at: number }>()
+  /** By name and version those who wait for one, who all get it at once. */
+  const asking = new Map<string, Promise<ServedModel | undefined>>()
+  /** By model: one change at a time, and before that one of those who ask, so that no change waits for all of them. */
   const turns = new Map<string, Promise<unknown>>()
+  const askers = new Map<string, Promise<unknown>>()
 
-  /** One change of a model at a time. */
-  function inTurn<T>(name: string, work: () => Promise<T>): Promise<T> {
-    const result = (turns.get(name) ?? Promise.resolve()).then(work)
+  function inLine<T>(lines: typeof turns, name: string, work: () => Promise<T>): Promise<T> {
+    const result = (lines.get(name) ?? Promise.resolve()).then(work)
     const settled: Promise<unknown> = Promise.allSettled([result]).finally(() => {
-      if (turns.get(name) === settled) turns.delete(name)
+      if (lines.get(name) === settled) lines.delete(name)
     })
-    turns.set(name, settled)
+    lines.set(name, settled)
     return result
   }
+
+  const inTurn = <T>(name: string, work: () => Promise<T>) => inLine(turns, name, work)
 
   async function hold(row: VersionRow): Promise<ServedModel> {
     const already = held.get(row.id)
@@ -106,6 +111,8 @@ export function createLiveModels(deps: {
   async function letGo({ row, served, unload }: Held): Promise<void> {
     held.delete(row.id)
     asked.delete(row.id)
+    // Whoever was handed it a moment ago has borrowed it by then.
+    await new Promise((resolve) => setImmediate(resolve))
     await served.idle()
     await unload().catch((error: unknown) => log.warn({ error }, 'a model did not unload'))
   }
@@ -232,6 +239,14 @@ export function createLiveModels(deps: {
     }
   }
 
+  async function find(name: string, version: number): Promise<ServedModel | undefined> {
+    const found = known.get(name)?.live.versions.get(version)
+    if (found !== undefined) return found
+    const record = await models.find(name)
+    const row = record?.versions.find((each) => each.version === version)
+    return record?.isLoaded === true && row !== undefined ? askFor(row) : undefined
+  }
+
   return {
     get: (name) => known.get(name)?.live,
     all: () => Array.from(known.values(), ({ live }) => live),
@@ -240,15 +255,16 @@ export function createLiveModels(deps: {
       return inTurn(name, () => reconcile(name))
     },
     syncAll,
-    ask: (name, version) =>
-      inTurn(name, async () => {
-        const found = known.get(name)?.live.versions.get(version)
-        if (found !== undefined) return found
-        const record = await models.find(name)
-        const row = record?.versions.find((each) => each.version === version)
-        if (record?.isLoaded !== true || row === undefined) return undefined
-        return askFor(row)
-      }),
+    ask(name, version) {
+      const key = `${name}/${version}`
+      const underway = asking.get(key)
+      if (underway !== undefined) return underway
+      const answer = inLine(askers, name, () => inTurn(name, () => find(name, version))).finally(
+        () => asking.delete(key),
+      )
+      asking.set(key, answer)
+      return answer
+    },
     isAskedAgain({ id }) {
       const name = asked.get(id)
       if (name === undefined) return
@@ -256,7 +272,7 @@ export function createLiveModels(deps: {
       asked.set(id, name)
     },
     async stop() {
-      await Promise.all(turns.values())
+      await Promise.all([...askers.values(), ...turns.values()])
     },
   }
 }
