@@ -18,6 +18,7 @@ import { uploadTo } from './uploads.ts'
 const QUICKEST_KILL_MS = 200
 const SLOWEST_KILL_MS = 1500
 const KEPT_VERSIONS = 3
+const NEWEST_SHARE = 0.7
 const DAY_MS = 86_400_000
 const MODELS = ['grown', 'led']
 
@@ -117,7 +118,9 @@ export async function killWhileModelsChange(
       while (isAlive()) {
         await Bun.sleep(5)
         if (ledger.versions.length <= KEPT_VERSIONS) continue
-        const [version] = shuffled(ledger.versions) as [number]
+        // The newest above all: its number is the one that could be given again.
+        const [any] = shuffled(ledger.versions) as [number]
+        const version = Math.random() < NEWEST_SHARE ? Math.max(...ledger.versions) : any
         ledger.beginRemoval(version)
         const path = `/api/v1/models/${ledger.name}/versions/${version}`
         const response = await send('DELETE', path)
