@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { connect } from 'node:net'
 
 import { FIXTURE_MODELS_DIR } from '../support/harness.ts'
 import { startServer, type TestServer } from '../support/server.ts'
@@ -129,3 +130,36 @@ test('a body that trickles in is 504 when the time of the request is over', asyn
   socket.terminate()
   await slow.stop()
 })
+
+test('a table is answered to a client that sends all of it before it reads anything', async () => {
+  const token = await server.logIn()
+  const rows = 400_000
+  const body = Buffer.concat([
+    Buffer.from('x1,x2,id\n'),
+    Buffer.from(Array.from({ length: rows }, (_, at) => `1,2,${at}-${'x'.repeat(20)}\n`).join('')),
+  ])
+  const { hostname, port } = new URL(server.url)
+  const socket = connect(Number(port), hostname)
+  socket.pause()
+  socket.write(
+    [
+      'POST /api/v1/models/classification/predict?include=inputs HTTP/1.1',
+      `Host: ${hostname}:${port}`,
+      `Authorization: Bearer ${token}`,
+      'Content-Type: text/csv',
+      `Content-Length: ${body.byteLength}`,
+      'Connection: close',
+      '',
+      '',
+    ].join('\r\n'),
+  )
+  const { promise: sent, resolve } = Promise.withResolvers<void>()
+  socket.write(body, () => resolve())
+  await sent
+  const chunks: Buffer[] = []
+  for await (const chunk of socket) chunks.push(chunk as Buffer)
+  const text = Buffer.concat(chunks).toString()
+  expect(text).toStartWith('HTTP/1.1 200')
+  expect(text).toContain(`\r\n1,2,0-`)
+  expect(text).toContain(`\r\n1,2,${rows - 1}-`)
+}, 60_000)
