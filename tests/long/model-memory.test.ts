@@ -13,7 +13,7 @@ const CYCLES = 200
 const WARM_UP_PREDICTIONS = 100_000
 const PREDICTIONS = 200_000
 const CONNECTIONS = 32
-const SAMPLES = 11
+const SAMPLES = 100
 const SAMPLE_INTERVAL_MS = 100
 
 interface Loaded {
@@ -83,15 +83,16 @@ async function predictAll(count: number): Promise<void> {
   await Promise.all(Array.from({ length: CONNECTIONS }, client))
 }
 
-/** The middle one of several: what was freed a moment ago goes back to the system a moment later. */
+/** The least of several seconds under a light load: garbage is collected, and goes back, a while later. */
 async function residentMiB(): Promise<number> {
-  const samples: number[] = []
+  let least = Infinity
   for (let sample = 0; sample < SAMPLES; sample += 1) {
     await Bun.sleep(SAMPLE_INTERVAL_MS)
+    for (const model of models) await predict(model)
     const status = readFileSync(`/proc/${server.process.pid}/status`, 'utf8')
-    samples.push(Number(/VmRSS:\s+(\d+)/.exec(status)![1]) / 1024)
+    least = Math.min(least, Number(/VmRSS:\s+(\d+)/.exec(status)![1]) / 1024)
   }
-  return samples.toSorted((a, b) => a - b)[Math.floor(SAMPLES / 2)]!
+  return least
 }
 
 async function expectFlat(what: string, work: () => Promise<void>): Promise<void> {
