@@ -29,7 +29,7 @@ export function spooled(
   let isOver = false
   let failure: unknown
   let hear = Promise.withResolvers<void>()
-  let isGone = false
+  const reader = { isGone: false }
 
   async function openFile() {
     const path = partials.newPath('answer')
@@ -62,8 +62,8 @@ export function spooled(
         waitingBytes += bytes.byteLength
         if (waitingBytes > MEMORY_BYTES_MAX) await toFile()
         wake()
-        while (unread() > bytesMax && !isGone) await hear.promise
-        if (isGone) return
+        while (unread() > bytesMax && !reader.isGone) await hear.promise
+        if (reader.isGone) return
       }
     } catch (error) {
       failure = error
@@ -82,7 +82,7 @@ export function spooled(
   }
 
   async function close(): Promise<void> {
-    isGone = true
+    reader.isGone = true
     wake()
     await filling
     await file?.handle.close()
@@ -108,7 +108,7 @@ export function spooled(
       else throw failure
     },
     async cancel() {
-      isGone = true
+      reader.isGone = true
       wake()
       await pieces.return(undefined).catch(() => {})
       await close()
