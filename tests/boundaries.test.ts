@@ -77,8 +77,8 @@ test('every import was read', async () => {
   expect(all.length).toBeGreaterThan(100)
   expect(all).toContainEqual({ from: 'main.ts', to: 'app.ts' })
   expect(all).toContainEqual({
-    from: 'inference/inference.worker.ts',
-    to: 'inference/load-model.ts',
+    from: 'inference/serving/inference.worker.ts',
+    to: 'inference/serving/load-model.ts',
   })
 })
 

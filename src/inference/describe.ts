@@ -1,6 +1,6 @@
-import { type Timeline, timesAhead } from './calendar/timeline.ts'
 import type { Matrix } from './features.ts'
-import { type Interval, intervalPlaces } from './intervals.ts'
+import { type Interval, intervalPlaces } from './forecasts/intervals.ts'
+import { type Timeline, timesAhead } from './forecasts/timeline.ts'
 import { type ForecastManifest, type Manifest, outputWidth } from './manifest.ts'
 
 /** What a model says, as callers read it. */

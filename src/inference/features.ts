@@ -1,13 +1,13 @@
 import { type Fault, within } from '../gateway/problems.ts'
 import { unboxed } from '../gateway/scalar.ts'
-import type { Timeline } from './calendar/timeline.ts'
 import {
   createTimeReader,
   type GivenTimes,
   isFault,
   timeColumns,
   timesIn,
-} from './forecast-times.ts'
+} from './forecasts/forecast-times.ts'
+import type { Timeline } from './forecasts/timeline.ts'
 import { FORECAST_NAMES, inputWidth, type Manifest, type ModelInput, widthOf } from './manifest.ts'
 import { nameOf } from './name-of.ts'
 

@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi'
 
-import { FREQUENCY } from './calendar/step.ts'
-import { TIME_NAMES } from './forecast-times.ts'
+import { TIME_NAMES } from './forecasts/forecast-times.ts'
+import { FREQUENCY } from './forecasts/step.ts'
 
 /** What every object has by birth: a row without such a member would seem to have it. */
 const isNoBirthName = (name: string) => !(name in Object.prototype)

@@ -1,12 +1,12 @@
 import type { Principal } from '../gateway/principal.ts'
 import { type Fault, invalid, within } from '../gateway/problems.ts'
-import type { Answers } from './answers.ts'
-import type { IsAbandoned } from './batcher.ts'
 import { type Described, describe } from './describe.ts'
 import type { Features, Matrix } from './features.ts'
 import type { Manifest } from './manifest.ts'
 import type { ReadableModels } from './readable-models.ts'
-import type { ServedModel } from './served-model.ts'
+import type { Answers } from './serving/answers.ts'
+import type { IsAbandoned } from './serving/batcher.ts'
+import type { ServedModel } from './serving/served-model.ts'
 
 interface Prediction extends Described {
   /** Of a request that asks for it: for each row why. */

@@ -5,7 +5,7 @@ import { problems } from '../gateway/problems.ts'
 import { inferenceProblems } from './problems.ts'
 import type { LiveModel, LiveModels } from './registry/live-models.ts'
 import { placeOf } from './registry/traffic.ts'
-import type { ServedModel } from './served-model.ts'
+import type { ServedModel } from './serving/served-model.ts'
 
 export const MODEL = 'model'
 

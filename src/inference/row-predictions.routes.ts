@@ -3,7 +3,6 @@ import { z } from '@hono/zod-openapi'
 import { problems } from '../gateway/problems.ts'
 import { type Route, route } from '../gateway/route.ts'
 import type { Partials } from '../platform/storage/partial.ts'
-import type { Answers } from './answers.ts'
 import type { ModelInput } from './manifest.ts'
 import { inferenceProblems } from './problems.ts'
 import type { ReadableModels } from './readable-models.ts'
@@ -12,7 +11,8 @@ import { type CsvRow, readCsv } from './rows/csv-rows.ts'
 import { readNdjson } from './rows/ndjson-rows.ts'
 import { type AskedRow, predictedRows, streamOf } from './rows/predicted-rows.ts'
 import { createRowWriter, type RowWriter } from './rows/row-writers.ts'
-import type { ServedModel } from './served-model.ts'
+import type { Answers } from './serving/answers.ts'
+import type { ServedModel } from './serving/served-model.ts'
 
 const FORMATS = {
   'application/json': 'json',

@@ -1,4 +1,4 @@
-import type { InferenceJob } from '../../src/inference/inference.worker.ts'
+import type { InferenceJob } from '../../src/inference/serving/inference.worker.ts'
 import { POISON } from './poison.ts'
 
 declare const self: Worker

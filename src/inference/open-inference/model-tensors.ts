@@ -1,6 +1,6 @@
-import { timesAhead } from '../calendar/timeline.ts'
 import type { Features, Matrix } from '../features.ts'
-import { intervalPlaces, percentOf } from '../intervals.ts'
+import { intervalPlaces, percentOf } from '../forecasts/intervals.ts'
+import { timesAhead } from '../forecasts/timeline.ts'
 import { inputWidth, type Manifest, type ModelInput, outputWidth, widthOf } from '../manifest.ts'
 import type { WantedOutput } from './infer-request.ts'
 import { BadTensor, type Datatype, type Tensor } from './tensor.ts'

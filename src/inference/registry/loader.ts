@@ -1,9 +1,9 @@
 import type { Tracing } from '../../platform/tracing/tracing.ts'
-import type { createInferenceMetrics } from '../inference-metrics.ts'
-import type { ModelFile } from '../inference.worker.ts'
 import { inputWidth, type Manifest, outputWidth } from '../manifest.ts'
-import type { ModelThreads } from '../model-threads.ts'
-import { createServedModel, type ServedModel } from '../served-model.ts'
+import type { createInferenceMetrics } from '../serving/inference-metrics.ts'
+import type { ModelFile } from '../serving/inference.worker.ts'
+import type { ModelThreads } from '../serving/model-threads.ts'
+import { createServedModel, type ServedModel } from '../serving/served-model.ts'
 
 /** A version of a model, and where its file is on this machine. */
 export interface Loadable {

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 
 import { openLog } from '../../platform/log.ts'
-import { createModelStats } from '../model-stats.ts'
+import { createModelStats } from '../serving/model-stats.ts'
 import { createModelUses } from './model-uses.ts'
 
 /** Uses whose writes wait until they are let go on, of a loader whose models are asked by hand. */

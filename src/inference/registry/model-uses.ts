@@ -1,5 +1,5 @@
 import type { Log } from '../../platform/log.ts'
-import type { ServedModel } from '../served-model.ts'
+import type { ServedModel } from '../serving/served-model.ts'
 import type { Loader } from './loader.ts'
 import type { Models } from './models.ts'
 

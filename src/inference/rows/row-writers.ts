@@ -1,4 +1,4 @@
-import { type Interval, percentOf } from '../intervals.ts'
+import { type Interval, percentOf } from '../forecasts/intervals.ts'
 import type { Manifest } from '../manifest.ts'
 
 /** Writes rows one after the other, in one of the forms that callers accept. */

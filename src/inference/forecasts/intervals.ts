@@ -1,4 +1,4 @@
-import type { ForecastManifest } from './manifest.ts'
+import type { ForecastManifest } from '../manifest.ts'
 
 /** Between a lower and an upper bound, a number each step, the truth lies as probably as `level` says. */
 export interface Interval {

@@ -1,11 +1,12 @@
-import { type Pool, PoolError } from '../platform/pool/pool.ts'
-import type { RunTime } from '../platform/pool/protocol.ts'
+import { type Pool, PoolError } from '../../platform/pool/pool.ts'
+import type { RunTime } from '../../platform/pool/protocol.ts'
 import {
   type Attributes,
   type BegunSpan,
   beginSpan,
   type Tracing,
-} from '../platform/tracing/tracing.ts'
+} from '../../platform/tracing/tracing.ts'
+import { inferenceProblems } from '../problems.ts'
 import type {
   Batch,
   InferenceJob,
@@ -14,7 +15,6 @@ import type {
   Task,
   ThreadStart,
 } from './inference.worker.ts'
-import { inferenceProblems } from './problems.ts'
 
 export type InferencePool = Pool<ThreadStart, undefined, InferenceJob, InferenceResult>
 

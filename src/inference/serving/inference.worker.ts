@@ -1,7 +1,7 @@
-import { serveWorker } from '../platform/pool/worker.ts'
+import { serveWorker } from '../../platform/pool/worker.ts'
+import { readTreeModel } from '../trees/read-tree-model.ts'
+import type { TreeModel } from '../trees/tree-model.ts'
 import { type LoadedModel, loadModel, type ModelShape } from './load-model.ts'
-import { readTreeModel } from './trees/read-tree-model.ts'
-import type { TreeModel } from './trees/tree-model.ts'
 
 /** A model that the worker is to hold. */
 export interface ModelFile extends ModelShape {

@@ -1,6 +1,6 @@
 import { Gauge, type Registry } from 'prom-client'
 
-import { tallyCounter, tallyHistogram } from '../platform/tally.ts'
+import { tallyCounter, tallyHistogram } from '../../platform/tally.ts'
 import type { Timings } from './batcher.ts'
 import { add, addRun, createModelStats, type ModelStats } from './model-stats.ts'
 

@@ -1,9 +1,9 @@
-import type { Log } from '../platform/log.ts'
-import { Pool, PoolError } from '../platform/pool/pool.ts'
-import { StartError } from '../platform/start-error.ts'
+import type { Log } from '../../platform/log.ts'
+import { Pool, PoolError } from '../../platform/pool/pool.ts'
+import { StartError } from '../../platform/start-error.ts'
+import type { TreeModel } from '../trees/tree-model.ts'
 import type { InferencePool } from './batcher.ts'
 import type { InferenceJob, InferenceResult, ModelFile, ThreadStart } from './inference.worker.ts'
-import type { TreeModel } from './trees/tree-model.ts'
 
 /** The threads that run models, and which models each of them has. */
 export interface ModelThreads {

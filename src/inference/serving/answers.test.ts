@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 
-import { refusal } from '../../tests/support/refusal.ts'
-import type { Cache } from '../platform/cache/cache.ts'
+import { refusal } from '../../../tests/support/refusal.ts'
+import type { Cache } from '../../platform/cache/cache.ts'
 import { createAnswers } from './answers.ts'
 import type { IsAbandoned } from './batcher.ts'
 import { createModelStats } from './model-stats.ts'

@@ -1,4 +1,4 @@
-import { type BegunSpan, beginSpan, type Tracing } from '../platform/tracing/tracing.ts'
+import { type BegunSpan, beginSpan, type Tracing } from '../../platform/tracing/tracing.ts'
 import type { Batcher, IsAbandoned, Timings } from './batcher.ts'
 
 /** Answers rows for one model: at once, or when its turn comes. */

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'bun:test'
 
-import { refusal } from '../../tests/support/refusal.ts'
-import { type PoolFailure, PoolError } from '../platform/pool/thread.ts'
-import { createNoTracing } from '../platform/tracing/none.ts'
+import { refusal } from '../../../tests/support/refusal.ts'
+import { type PoolFailure, PoolError } from '../../platform/pool/thread.ts'
+import { createNoTracing } from '../../platform/tracing/none.ts'
 import { Batcher, type InferencePool } from './batcher.ts'
 import type { Batch } from './inference.worker.ts'
 

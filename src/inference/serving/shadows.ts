@@ -1,6 +1,6 @@
-import type { Log } from '../platform/log.ts'
-import type { Matrix } from './features.ts'
-import { type Manifest, outputWidth } from './manifest.ts'
+import type { Log } from '../../platform/log.ts'
+import type { Matrix } from '../features.ts'
+import { type Manifest, outputWidth } from '../manifest.ts'
 import type { ServedModel } from './served-model.ts'
 
 /** Asks a shadow version for the same rows, and measures how far it is from what was answered. */

@@ -1,9 +1,9 @@
 import { expect, test } from 'bun:test'
 import { join } from 'node:path'
 
-import { openLog } from '../platform/log.ts'
-import { Pool } from '../platform/pool/pool.ts'
-import { createNoTracing } from '../platform/tracing/none.ts'
+import { openLog } from '../../platform/log.ts'
+import { Pool } from '../../platform/pool/pool.ts'
+import { createNoTracing } from '../../platform/tracing/none.ts'
 import { Batcher } from './batcher.ts'
 import type {
   Batch,
@@ -13,7 +13,7 @@ import type {
   ThreadStart,
 } from './inference.worker.ts'
 
-const FIXTURES = join(import.meta.dir, '..', '..', 'tests', 'fixtures', 'models')
+const FIXTURES = join(import.meta.dir, '..', '..', '..', 'tests', 'fixtures', 'models')
 const PATH = join(FIXTURES, 'classification', '1', 'model.onnx')
 const digestOf = async (path: string) =>
   new Bun.CryptoHasher('sha256').update(await Bun.file(path).bytes()).digest('base64url')

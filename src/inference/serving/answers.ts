@@ -1,7 +1,7 @@
-import type { Cache } from '../platform/cache/cache.ts'
+import type { Cache } from '../../platform/cache/cache.ts'
+import type { Matrix } from '../features.ts'
+import { type Manifest, outputWidth } from '../manifest.ts'
 import type { IsAbandoned } from './batcher.ts'
-import type { Matrix } from './features.ts'
-import { type Manifest, outputWidth } from './manifest.ts'
 import type { ServedModel } from './served-model.ts'
 import type { AskShadow } from './shadows.ts'
 

@@ -1,13 +1,13 @@
 import { expect, test } from 'bun:test'
 import { join } from 'node:path'
 
-import { refusal } from '../../tests/support/refusal.ts'
-import { createNoTracing } from '../platform/tracing/none.ts'
+import { refusal } from '../../../tests/support/refusal.ts'
+import { createNoTracing } from '../../platform/tracing/none.ts'
+import { openTreePredictor } from '../trees/tree-predictor.ts'
 import type { Batcher } from './batcher.ts'
 import { inPlace } from './in-place.ts'
-import { openTreePredictor } from './trees/tree-predictor.ts'
 
-const MODEL = join(import.meta.dir, '../../tests/bench/models/trees/1/model.txt')
+const MODEL = join(import.meta.dir, '../../../tests/bench/models/trees/1/model.txt')
 const trees = openTreePredictor(await Bun.file(MODEL).bytes())!
 const tracing = createNoTracing()
 const isAbandoned = () => false

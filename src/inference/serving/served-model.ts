@@ -1,12 +1,12 @@
-import type { Tracing } from '../platform/tracing/tracing.ts'
+import type { Tracing } from '../../platform/tracing/tracing.ts'
+import { createEncoder, type Encoder } from '../features.ts'
+import type { Manifest } from '../manifest.ts'
+import type { TreeModel } from '../trees/tree-model.ts'
+import { createTreePredictor, type TreePredictor } from '../trees/tree-predictor.ts'
 import { Batcher, type InferencePool, type Timings } from './batcher.ts'
-import { createEncoder, type Encoder } from './features.ts'
 import { inPlace, type RunModel } from './in-place.ts'
 import type { ModelMetrics } from './inference-metrics.ts'
 import type { ModelFile, Task } from './inference.worker.ts'
-import type { Manifest } from './manifest.ts'
-import type { TreeModel } from './trees/tree-model.ts'
-import { createTreePredictor, type TreePredictor } from './trees/tree-predictor.ts'
 
 /** A version of a model that serves. */
 export interface ServedModel {

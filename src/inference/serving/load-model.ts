@@ -1,10 +1,10 @@
-import type { ModelInput } from './manifest.ts'
-import { readOnnx } from './onnx/onnx-file.ts'
-import { openOnnxSession } from './onnx/onnx-session.ts'
+import type { ModelInput } from '../manifest.ts'
+import { readOnnx } from '../onnx/onnx-file.ts'
+import { openOnnxSession } from '../onnx/onnx-session.ts'
+import type { TreeModel } from '../trees/tree-model.ts'
+import { createTreePredictor, openTreePredictor } from '../trees/tree-predictor.ts'
+import { UnreadableModel } from '../unreadable-model.ts'
 import { requireWidths } from './require-widths.ts'
-import type { TreeModel } from './trees/tree-model.ts'
-import { createTreePredictor, openTreePredictor } from './trees/tree-predictor.ts'
-import { UnreadableModel } from './unreadable-model.ts'
 
 /** What the runtime has to know of a model beside its file. */
 export interface ModelShape {

@@ -1,8 +1,8 @@
 import { expect, test } from 'bun:test'
 
-import { until } from '../../tests/support/until.ts'
-import { openLog } from '../platform/log.ts'
-import type { Manifest } from './manifest.ts'
+import { until } from '../../../tests/support/until.ts'
+import { openLog } from '../../platform/log.ts'
+import type { Manifest } from '../manifest.ts'
 import type { ServedModel } from './served-model.ts'
 import { createShadows } from './shadows.ts'
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 
-import { refusal } from '../../tests/support/refusal.ts'
+import { refusal } from '../../../tests/support/refusal.ts'
 import { tried } from './load-model.ts'
 
 test('a model that does not run once is released', async () => {
