@@ -24,7 +24,11 @@ const toGet = (key = KEY, expiresInSeconds = 60) =>
   pathOf(harness.platform.storage.downloadAddress(key, { expiresInSeconds }))
 const toPut = (key = KEY, bytesMax = 100) =>
   pathOf(harness.platform.storage.uploadAddress(key, { expiresInSeconds: 60, bytesMax }))
-const keys = async () => (await harness.platform.storage.list()).files.map(({ key }) => key)
+/** All but the models. */
+const keys = async () =>
+  (await harness.platform.storage.list()).files
+    .map(({ key }) => key)
+    .filter((key) => !key.startsWith('models/'))
 
 type FileRow = Omit<Row, 'path'> & { path: () => string; also?: (row: Row) => void }
 

@@ -4,7 +4,7 @@ import type { Clock } from '../../platform/clock.ts'
 import type { Database, Reads, Writes } from '../../platform/database/database.ts'
 import type { Storage } from '../../platform/storage/storage.ts'
 import { inferenceTables } from '../tables.ts'
-import { fileKey } from './live-models.ts'
+import { fileKey } from './held-versions.ts'
 import type { ModelEntry } from './model-folder.ts'
 import type { Models } from './models.ts'
 

@@ -3,6 +3,9 @@ import type { Storage } from '../../platform/storage/storage.ts'
 import { Unavailable } from '../../platform/unavailable.ts'
 import { inferenceProblems } from '../problems.ts'
 import type { ServedModel } from '../serving/served-model.ts'
+import { createAskedVersions, RETRY_MS } from './asked-versions.ts'
+import { createHeldVersions } from './held-versions.ts'
+import { createLines } from './lines.ts'
 import type { Loader } from './loader.ts'
 import { type ModelRecord, type Models, markOf, type VersionRow } from './models.ts'
 import { type Traffic, versionsOf } from './traffic.ts'
@@ -41,16 +44,6 @@ export interface LiveModels {
   stop(): Promise<void>
 }
 
-/** Of models that could not be loaded: a disk or an object storage may be back. */
-const RETRY_MS = 30_000
-
-interface Held {
-  row: VersionRow
-  served: ServedModel
-  /** Takes it out of the threads, and lets the copy of its file go. */
-  unload: () => Promise<void>
-}
-
 interface Known {
   mark: string
   live: LiveModel
@@ -63,64 +56,23 @@ export function createLiveModels(deps: {
   storage: Storage
   loader: Loader
   log: Log
-  /** Versions that are in memory only since somebody asked for them by number; the one asked longest ago goes. */
+  /** Versions that are in memory only since somebody asked for them by number. */
   askedMax: number
 }): LiveModels {
-  const { models, storage, loader, log, askedMax } = deps
+  const { models, log } = deps
+  const held = createHeldVersions(deps)
+  const asked = createAskedVersions(deps.askedMax)
   const known = new Map<string, Known>()
-  const held = new Map<string, Held>()
-  /** Ids of versions that were asked for by number, the one asked last at the end. */
-  const asked = new Map<string, string>()
-  /** Those of them that are on their way to who asked. */
-  const awaited = new Set<string>()
-  /** Ids of versions that did not load for who asked, their models, and when. */
-  const refused = new Map<string, { name: string; at: number }>()
   /** By name and version those who wait for one, who all get it at once. */
   const asking = new Map<string, Promise<ServedModel | undefined>>()
   /** By model: one change at a time, and before that one of those who ask, so that no change waits for all of them. */
-  const turns = new Map<string, Promise<unknown>>()
-  const askers = new Map<string, Promise<unknown>>()
-
-  function inLine<T>(lines: typeof turns, name: string, work: () => Promise<T>): Promise<T> {
-    const result = (lines.get(name) ?? Promise.resolve()).then(work)
-    const settled: Promise<unknown> = Promise.allSettled([result]).finally(() => {
-      if (lines.get(name) === settled) lines.delete(name)
-    })
-    lines.set(name, settled)
-    return result
-  }
-
-  const inTurn = <T>(name: string, work: () => Promise<T>) => inLine(turns, name, work)
-
-  async function hold(row: VersionRow): Promise<ServedModel> {
-    const already = held.get(row.id)
-    if (already !== undefined) return already.served
-    const copy = await storage.localCopy(fileKey(row))
-    if (copy === undefined) throw new Error('its file is not in the storage')
-    try {
-      const { served, unload } = await loader.load({ ...row, path: copy.path })
-      held.set(row.id, { row, served, unload: () => unload().finally(() => copy.release()) })
-      return served
-    } catch (error) {
-      copy.release()
-      throw error
-    }
-  }
-
-  /** Once nobody uses it any more. */
-  async function letGo({ row, served, unload }: Held): Promise<void> {
-    held.delete(row.id)
-    asked.delete(row.id)
-    // Whoever was handed it a moment ago has borrowed it by then.
-    await new Promise((resolve) => setImmediate(resolve))
-    await served.idle()
-    await unload().catch((error: unknown) => log.warn({ error }, 'a model did not unload'))
-  }
+  const changes = createLines()
+  const askers = createLines()
 
   /** @returns the version, or why there is none. */
   async function tried(row: VersionRow): Promise<ServedModel | string> {
     try {
-      return await hold(row)
+      return await held.hold(row)
     } catch (error) {
       const { modelName: model, version } = row
       log.error({ error, model, version }, 'a model can’t be loaded')
@@ -159,12 +111,12 @@ export function createLiveModels(deps: {
     const live = known.get(name)?.live
     const answering = new Set(live?.split.map(({ served }) => served))
     const kept = new Set(live?.versions.values())
-    const ofModel = [...held.values()].filter(({ row }) => row.modelName === name)
-    for (const { served } of ofModel) {
+    for (const served of held.of(name)) {
       served.shadow = answering.has(served) ? live?.shadow : undefined
+      if (kept.has(served)) continue
+      asked.forget(served.id)
+      held.letGo(served)
     }
-    const unused = ofModel.filter(({ served }) => !kept.has(served))
-    for (const each of unused) void letGo(each)
   }
 
   async function reconciled(record: ModelRecord, before: LiveModel | undefined): Promise<Known> {
@@ -187,9 +139,11 @@ export function createLiveModels(deps: {
   /** Those that are there still. */
   const askedOf = ({ versions }: ModelRecord) =>
     versions.flatMap(({ id, version }) => {
-      const found = asked.has(id) ? held.get(id) : undefined
-      return found === undefined ? [] : [[version, found.served] as const]
+      const served = asked.has(id) ? held.get(id) : undefined
+      return served === undefined ? [] : [[version, served] as const]
     })
+
+  const sync = (name: string) => changes.join(name, () => reconcile(name))
 
   async function syncAll(): Promise<void> {
     const marks = await models.marks()
@@ -199,44 +153,31 @@ export function createLiveModels(deps: {
       const found = known.get(name)
       return found?.mark !== marks.get(name) || isRipe(found?.failedAt)
     })
-    await Promise.all(changed.map((name) => inTurn(name, () => reconcile(name))))
+    await Promise.all(changed.map(sync))
   }
 
-  /** Makes room for one more. */
-  function forgetOldest(): void {
-    if (asked.size < askedMax) return
-    for (const [id, name] of asked) {
-      if (awaited.has(id)) continue
-      asked.delete(id)
-      inTurn(name, () => reconcile(name)).catch((error: unknown) =>
-        log.warn({ error, model: name }, 'a model could not be looked at'),
-      )
-      return
-    }
-  }
-
-  async function askFor(row: VersionRow): Promise<ServedModel | undefined> {
-    const { id, modelName, version } = row
-    const detail = `Version ${version} of "${modelName}" can't be loaded; the server's log says why.`
+  /** @throws {Problem} 503 */
+  async function load(row: VersionRow): Promise<ServedModel | undefined> {
+    const { id, modelName: name, version } = row
+    const detail = `Version ${version} of "${name}" can't be loaded; the server's log says why.`
     // Each try takes a turn of every thread, and of whoever changes the model.
-    if (performance.now() - (refused.get(id)?.at ?? -RETRY_MS) < RETRY_MS) {
-      throw inferenceProblems.notLoaded({ detail })
+    if (!asked.mayLoad(id)) throw inferenceProblems.notLoaded({ detail })
+    const outgoing = asked.begin(id, name)
+    if (outgoing !== undefined) {
+      sync(outgoing).catch((error: unknown) =>
+        log.warn({ error, model: outgoing }, 'a model could not be looked at'),
+      )
     }
-    forgetOldest()
-    asked.set(id, modelName)
-    awaited.add(id)
     try {
-      await hold(row)
-      await reconcile(modelName)
-      return known.get(modelName)?.live.versions.get(version)
+      await held.hold(row)
+      await reconcile(name)
     } catch (cause) {
-      asked.delete(id)
-      if (cause instanceof Unavailable) throw cause
-      refused.set(id, { name: modelName, at: performance.now() })
-      throw inferenceProblems.notLoaded({ detail, cause })
-    } finally {
-      awaited.delete(id)
+      const isAway = cause instanceof Unavailable
+      asked.end(id, isAway ? 'failed' : 'refused')
+      throw isAway ? cause : inferenceProblems.notLoaded({ detail, cause })
     }
+    asked.end(id, 'loaded')
+    return known.get(name)?.live.versions.get(version)
   }
 
   async function find(name: string, version: number): Promise<ServedModel | undefined> {
@@ -244,41 +185,34 @@ export function createLiveModels(deps: {
     if (found !== undefined) return found
     const record = await models.find(name)
     const row = record?.versions.find((each) => each.version === version)
-    return record?.isLoaded === true && row !== undefined ? askFor(row) : undefined
+    return record?.isLoaded === true && row !== undefined ? load(row) : undefined
   }
 
   return {
     get: (name) => known.get(name)?.live,
     all: () => Array.from(known.values(), ({ live }) => live),
     sync(name) {
-      for (const [id, { name: of }] of refused) if (of === name) refused.delete(id)
-      return inTurn(name, () => reconcile(name))
+      asked.forgive(name)
+      return sync(name)
     },
     syncAll,
     ask(name, version) {
       const key = `${name}/${version}`
       const underway = asking.get(key)
       if (underway !== undefined) return underway
-      const answer = inLine(askers, name, () => inTurn(name, () => find(name, version))).finally(
-        () => asking.delete(key),
-      )
+      const answer = askers
+        .join(name, () => changes.join(name, () => find(name, version)))
+        .finally(() => asking.delete(key))
       asking.set(key, answer)
       return answer
     },
-    isAskedAgain({ id }) {
-      const name = asked.get(id)
-      if (name === undefined) return
-      asked.delete(id)
-      asked.set(id, name)
-    },
+    isAskedAgain: ({ id }) => asked.touch(id),
     async stop() {
-      await Promise.all([...askers.values(), ...turns.values()])
+      await askers.settled()
+      await changes.settled()
     },
   }
 }
-
-export const fileKey = ({ id, manifest }: Pick<VersionRow, 'id' | 'manifest'>) =>
-  `models/${id}/${manifest.file}`
 
 function splitOf(
   { split }: Traffic,

@@ -1,7 +1,8 @@
 import type { Actor } from '../../gateway/principal.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Storage } from '../../platform/storage/storage.ts'
-import { fileKey, type LiveModels } from './live-models.ts'
+import { fileKey } from './held-versions.ts'
+import type { LiveModels } from './live-models.ts'
 import type { Models, VersionRow } from './models.ts'
 
 /** Removes models and versions, with the space that they take. */
