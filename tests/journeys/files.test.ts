@@ -38,7 +38,9 @@ const toGet = (key: string) => {
   const { pathname, search } = new URL(storage.downloadAddress(key, { expiresInSeconds: 600 }))
   return server.url + pathname + search
 }
-const partials = () => readdirSync(join(directory, 'files/@partial'))
+/** But for the copy of the model that serves. */
+const partials = () =>
+  readdirSync(join(directory, 'files/@partial')).filter((name) => !name.endsWith('model.onnx'))
 
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   for (let waited = 0; !(await condition()); waited += 1) {

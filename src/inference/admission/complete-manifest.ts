@@ -146,10 +146,16 @@ function widthFaults(manifest: Manifest, signature: Signature): Fault[] {
   return faults
 }
 
-/** Where the file names its classes, a manifest that names others would turn its answers round. */
+/**
+ * A manifest that names the classes of the file in another order would turn its answers round. Numbers may be
+ * given names; names are what they are.
+ */
 function classFaults(manifest: Manifest, { classes }: Signature): Fault[] {
   if (manifest.kind !== 'classification' || classes === undefined) return []
   if (Bun.deepEquals(manifest.classes, classes)) return []
+  const isNumbered = classes.every((name) => /^-?\d+$/.test(name))
+  const isReordered = new Set(classes).isSubsetOf(new Set(manifest.classes))
+  if (isNumbered && !isReordered) return []
   const detail = `are not those of the model, in its order: ${JSON.stringify(classes)}`
   return [{ path: ['classes'], detail }]
 }

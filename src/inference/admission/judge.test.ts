@@ -187,6 +187,14 @@ describe('ONNX', () => {
     expect(JSON.stringify(verdict)).toMatch(/are not those of the model, in its order/)
   })
 
+  test('whose classes are numbers may have them named, and not exchanged', async () => {
+    const path = join(ONNX, 'logistic-binary', 'model.onnx')
+    const judgeAs = (classes: string[]) =>
+      judge({ path, name: 'any', manifest: { classes }, examples: undefined })
+    expect(await judgeAs(['no', 'yes'])).toMatchObject({ isAdmitted: true })
+    expect(await judgeAs(['1', '0'])).toMatchObject({ faults: [{ path: ['classes'] }] })
+  })
+
   test('of texts, with nothing said of them, asks for their categories', async () => {
     const path = join(ONNX, 'pipeline', 'model.onnx')
     const verdict = await judge({ path, name: 'any', manifest: {}, examples: undefined })
