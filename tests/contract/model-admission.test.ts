@@ -25,8 +25,9 @@ test('MODEL_ADMISSION_TIMEOUT_MS is how long a model may take to load and to run
 test('MODEL_ADMISSION_MEMORY_BYTES_MAX is what it may take for that, and no more harm comes of it', async () => {
   await open({ MODEL_ADMISSION_MEMORY_BYTES_MAX: String(512 * 1024 * 1024) })
   expect(await add('small')).toMatchObject({ status: 201 })
-  // Read as text, and then in parts, it takes several times its size.
-  const large = Buffer.concat([file, Buffer.alloc(100_000_000, '\\n1')])
+  // Thirty million lists take several times the space of their text.
+  const lists = Buffer.alloc(90_000_000, '[],')
+  const large = Buffer.concat([Buffer.from('{"learner":['), lists, Buffer.from('0]}')])
   const { status, body } = await upload(harness, { model: large, manifest: { name: 'large' } })
   expect(status).toBe(422)
   expect(body['detail']).toMatch(/more than 512 MiB of memory/)

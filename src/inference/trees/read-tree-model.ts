@@ -40,6 +40,7 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch (cause) {
+    if (!(cause instanceof SyntaxError)) throw cause
     throw new UnreadableModel('The file begins as JSON and is none.', { cause })
   }
 }

@@ -221,7 +221,10 @@ describe.skipIf(real === undefined)('an address, on a real server', () => {
 })
 
 test('with S3_BUCKET, the whole server keeps files there, and honours no address of its own', async () => {
+  // The stand-in takes no files, so there are no models to adopt.
+  const MODELS_DIR = mkdtempSync(join(tmpdir(), 'quintet-no-models-'))
   const harness = await openHarness({
+    MODELS_DIR,
     S3_BUCKET: 'test',
     S3_ENDPOINT: standIn.url,
     S3_ACCESS_KEY_ID: 'id',
@@ -236,6 +239,7 @@ test('with S3_BUCKET, the whole server keeps files there, and honours no address
   const path = `/api/v1/files/a?expires=9999999999&signature=${'A'.repeat(43)}`
   expect((await harness.request({ path })).status).toBe(403)
   await harness.close()
+  rmSync(MODELS_DIR, { recursive: true })
 })
 
 test.skipIf(real === undefined)('a list goes past what others keep in the bucket', async () => {
