@@ -391,6 +391,8 @@ describe('a model', () => {
     expect((await repository('load', 'broken')).status).toBe(503)
     expect(await says('broken')).toEqual([1, '1'])
     await lead('broken', to(1))
+    // A change is reason enough to try again.
+    await harness.published()
     const { localCopy } = storage
     let tries = 0
     storage.localCopy = (...asked) => {
