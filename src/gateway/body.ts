@@ -27,20 +27,19 @@ function hasNone({ headers, body }: Request): boolean {
  * @param isOptional whether no body at all is read as `{}`.
  * @throws {Problem} 400 malformed, 413 too large, 415 not JSON, 422 a string that is no Unicode.
  */
-export async function readJson(
-  request: Request,
-  bytesMax: number,
-  isOptional = false,
-): Promise<unknown> {
+export function readJson(request: Request, bytesMax: number, isOptional = false): Promise<unknown> {
   const type = request.headers.get('content-type')
   if (type === null || !JSON_MEDIA_TYPE.test(type)) {
-    if (isOptional && hasNone(request)) return {}
+    if (isOptional && hasNone(request)) return Promise.resolve({})
     throw problems.unsupportedMediaType({
       detail: 'Send JSON, with the header Content-Type: application/json.',
     })
   }
   refuseEncoding(request)
-  const text = await readText(request, bytesMax)
+  return readText(request, bytesMax).then(parsed)
+}
+
+function parsed(text: string): unknown {
   let value: unknown
   try {
     value = JSON.parse(text)
@@ -113,15 +112,18 @@ function refuseEncoding(request: Request): void {
   throw problems.unsupportedMediaType({ detail: 'Send the body without Content-Encoding.' })
 }
 
-async function readText(request: Request, bytesMax: number): Promise<string> {
+function readText(request: Request, bytesMax: number): Promise<string> {
   const declared = request.headers.get('content-length')
-  if (declared !== null) {
-    if (Number(declared) > bytesMax) throw tooLarge(bytesMax)
-    const bytes = await request.bytes().catch(endedEarly)
+  if (declared === null) return readChunks(request, bytesMax)
+  if (Number(declared) > bytesMax) throw tooLarge(bytesMax)
+  return request.bytes().then((bytes) => {
     // Beside Transfer-Encoding the announced length means nothing.
     if (bytes.byteLength > bytesMax) throw tooLarge(bytesMax)
     return decode(bytes)
-  }
+  }, endedEarly)
+}
+
+async function readChunks(request: Request, bytesMax: number): Promise<string> {
   if (request.body === null) return ''
   const chunks: Uint8Array[] = []
   let bytes = 0

@@ -26,7 +26,7 @@ import { isScope } from './scopes.ts'
 import { securityHeaders } from './security-headers.ts'
 import { type Endpoint, serverSpan } from './server-span.ts'
 import { createSessionCookie } from './session-cookie.ts'
-import { inTime, type Patience } from './time-limit.ts'
+import { createTimeLimit, type Patience, type TimeLimit } from './time-limit.ts'
 import { createTurns, type Leave } from './turns.ts'
 import { type Arrival, type Connection, Context, type Visit } from './visit.ts'
 
@@ -97,7 +97,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
       route.body === 'stream'
         ? (route.bodyBytesMax ?? config.BODY_BYTES_MAX)
         : Math.min(route.bodyBytesMax ?? Infinity, config.BODY_BYTES_MAX),
-    timeoutMs: route.timeoutMs ?? config.REQUEST_TIMEOUT_MS,
+    inTime: createTimeLimit(route.timeoutMs ?? config.REQUEST_TIMEOUT_MS),
     metrics: requestMetrics.forRoute(method, endpoint),
   })
 
@@ -168,7 +168,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
 
   /** Each step waits only where there is something to wait for, and all of them within the time limit. */
   function pass(mounted: Mounted, visit: Visit): Answer | Promise<Answer> {
-    return inTime(mounted.timeoutMs, visit.request, (patience) => {
+    return mounted.inTime(visit.request, (patience) => {
       const identity = identify(mounted, visit)
       return identity instanceof Promise
         ? identity.then((principal) => admit(mounted, visit, principal, patience))
@@ -188,10 +188,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     const isByPrincipal =
       (limit === limits.principal || limit === limits.forward) && principal.kind !== 'anonymous'
     const key = isByPrincipal ? principal.id : limitKey(visit.address)
-    return limit.count(key).then((headers) => {
-      Object.assign(visit.headers, headers)
-      return handle(mounted, visit, principal, patience)
-    })
+    return limit.count(key, visit.headers).then(() => handle(mounted, visit, principal, patience))
   }
 
   function handle(
@@ -224,7 +221,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     // A guess at a token costs a signature check, so guesses are counted too.
     const refuse = async (refusal: unknown): Promise<never> => {
       const counted = limit === limits.forward ? limits.forward : limits.principal
-      Object.assign(visit.headers, await counted.count(limitKey(visit.address)))
+      await counted.count(limitKey(visit.address), visit.headers)
       throw refusal
     }
     try {
@@ -275,7 +272,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
   }
 
   /** What stands behind every path that is no route, or not by this method. */
-  function unmatched(app: App, method: string): Mounted {
+  function unmatched(app: App, method: string, families: Families): Mounted {
     const handle = (_: unknown, { request }: RequestContext): Answer => {
       const { pathname } = new URL(request.url)
       const allowed = METHODS.filter((each) => app.router.match(each, pathname)[0].length > 0)
@@ -299,7 +296,9 @@ export function createGateway(deps: GatewayDeps): Gateway {
       summary: '',
       answers: {},
       handle,
-      refusal: (problem, request) => (isForPeople(request) ? strayPage(problem) : undefined),
+      refusal: (problem, request) =>
+        families.get(firstSegment(new URL(request.url).pathname))?.(problem, request) ??
+        (isForPeople(request) ? strayPage(problem) : undefined),
     }
     return prepare(route, method, UNMATCHED)
   }
@@ -324,8 +323,12 @@ export function createGateway(deps: GatewayDeps): Gateway {
           }),
         )
       }
+      const families = familiesOf(routes)
       const others = new Map(
-        [...METHODS, 'HEAD', 'OPTIONS', 'OTHER'].map((method) => [method, unmatched(app, method)]),
+        [...METHODS, 'HEAD', 'OPTIONS', 'OTHER'].map((method) => [
+          method,
+          unmatched(app, method, families),
+        ]),
       )
       app.notFound((c) =>
         serve(others.get(c.req.method) ?? others.get('OTHER')!, {
@@ -346,6 +349,18 @@ function refuse({ refusal }: Route, problem: Problem, visit: Visit): Response {
   return render(answer, { ...visit.headers, ...problem.options.headers })
 }
 
+/** By first segment, how what is no route there is refused. */
+type Families = ReadonlyMap<string, Route['refusal']>
+
+const familiesOf = (routes: readonly Route[]): Families =>
+  new Map(
+    routes
+      .filter(({ refusesStrays }) => refusesStrays)
+      .map(({ path, refusal }) => [firstSegment(path), refusal]),
+  )
+
+const firstSegment = (path: string) => path.split('/', 2)[1] ?? ''
+
 const PATH_SHOWN_MAX = 200
 const shortened = (path: string) =>
   path.length <= PATH_SHOWN_MAX ? path : `${path.slice(0, PATH_SHOWN_MAX)}…`
@@ -363,7 +378,7 @@ interface Mounted {
   endpoint: Endpoint
   limit: RateLimit | undefined
   bodyBytesMax: number
-  timeoutMs: number
+  inTime: TimeLimit
   metrics: RouteMetrics
 }
 

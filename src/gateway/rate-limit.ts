@@ -6,12 +6,12 @@ import { problems } from './problems.ts'
 /** Counts requests a minute and key, and says so in headers. */
 export interface RateLimit {
   /**
-   * Counts one request.
+   * Counts one request, and adds to its headers those that tell the caller where it stands (IETF
+   * draft-ietf-httpapi-ratelimit-headers).
    *
-   * @returns the headers that tell the caller where it stands (IETF draft-ietf-httpapi-ratelimit-headers).
    * @throws {Problem} 429 with `Retry-After` when the limit is used up.
    */
-  count(key: string): Promise<Record<string, string>>
+  count(key: string, headers: Record<string, string>): Promise<void>
 }
 
 export function createRateLimit(options: {
@@ -37,6 +37,9 @@ export function createRateLimit(options: {
   }
 
   return {
-    count: (key) => limit.consume(key).then(headersOf, refuse),
+    count: (key, headers) =>
+      limit
+        .consume(key)
+        .then((standing) => void Object.assign(headers, headersOf(standing)), refuse),
   }
 }

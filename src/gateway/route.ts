@@ -44,6 +44,8 @@ interface Documented {
   example?: unknown
   /** `application/json` unless said otherwise. */
   mediaType?: string
+  /** The same in other forms, by media type. */
+  alsoAs?: Record<string, { schema: z.ZodType; example: unknown }>
 }
 
 interface RouteDefinition<Body extends z.ZodType, Path extends z.ZodType, Query extends z.ZodType> {
@@ -89,6 +91,8 @@ interface RouteDefinition<Body extends z.ZodType, Path extends z.ZodType, Query 
   problems?: ProblemConstructor[]
   /** How a refusal is told where the route's protocol has its own way. A problem document unless said. */
   refusal?: (problem: Problem, request: Request) => Answer | undefined
+  /** That way is also that of addresses that are none, below the same first segment. */
+  refusesStrays?: true
   /**
    * For people, by a browser: not in the API document, and what it is sent must come from a page of
    * this server.

@@ -14,37 +14,86 @@ export interface Patience {
  *
  * @throws {Problem} 504 at the deadline, whether or not the handler minds it.
  */
-export function inTime<T>(
-  timeoutMs: number,
+export type TimeLimit = <T>(
   request: Request,
   handle: (patience: Patience) => T | Promise<T>,
-): T | Promise<T> {
-  let controller: AbortController | undefined
-  let over: Problem | undefined
-  const result = handle({
-    // Made only for the handler that asks for it.
-    get signal() {
-      controller ??= new AbortController()
-      if (over !== undefined) controller.abort(over)
-      return AbortSignal.any([controller.signal, request.signal])
-    },
-    isAbandoned: () => over !== undefined || request.signal.aborted,
-    requireTime() {
-      if (over !== undefined) throw over
-    },
-  })
-  if (!(result instanceof Promise)) return result
+) => T | Promise<T>
 
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => {
-      over = problems.timeout({ detail: `There was no answer in ${timeoutMs} ms.` })
-      controller?.abort(over)
-      reject(over)
-    }, timeoutMs)
-    result
-      .then((value) => (over === undefined ? resolve(value) : discard(value)), reject)
-      .finally(() => clearTimeout(timer))
-  })
+/** One timer for all requests that have as long: the one that came first is over first. */
+export function createTimeLimit(timeoutMs: number): TimeLimit {
+  const waiting = new Set<Deadline>()
+  let isArmed = false
+
+  function arm(ms: number): void {
+    isArmed = true
+    setTimeout(giveUp, ms)
+  }
+
+  function giveUp(): void {
+    isArmed = false
+    const now = performance.now()
+    for (const deadline of waiting) {
+      if (deadline.at > now) {
+        arm(Math.ceil(deadline.at - now))
+        return
+      }
+      waiting.delete(deadline)
+      deadline.pass(problems.timeout({ detail: `There was no answer in ${timeoutMs} ms.` }))
+    }
+  }
+
+  return (request, handle) => {
+    const deadline = new Deadline(request, timeoutMs)
+    const result = handle(deadline)
+    if (!(result instanceof Promise)) return result
+
+    return new Promise((resolve, reject) => {
+      deadline.reject = reject
+      waiting.add(deadline)
+      if (!isArmed) arm(timeoutMs)
+      result.then(
+        (value) => (waiting.delete(deadline) ? resolve(value) : discard(value)),
+        (error: unknown) => {
+          waiting.delete(deadline)
+          reject(error)
+        },
+      )
+    })
+  }
+}
+
+class Deadline implements Patience {
+  readonly at: number
+  reject: ((reason: Problem) => void) | undefined
+  readonly #request: Request
+  #controller: AbortController | undefined
+  #over: Problem | undefined
+
+  constructor(request: Request, timeoutMs: number) {
+    this.#request = request
+    this.at = performance.now() + timeoutMs
+  }
+
+  // Made only for the handler that asks for it.
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController()
+    if (this.#over !== undefined) this.#controller.abort(this.#over)
+    return AbortSignal.any([this.#controller.signal, this.#request.signal])
+  }
+
+  isAbandoned(): boolean {
+    return this.#over !== undefined || this.#request.signal.aborted
+  }
+
+  requireTime(): void {
+    if (this.#over !== undefined) throw this.#over
+  }
+
+  pass(over: Problem): void {
+    this.#over = over
+    this.#controller?.abort(over)
+    this.reject?.(over)
+  }
 }
 
 /** Nobody reads it: what is behind a stream would wait for that for ever. */

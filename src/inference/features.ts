@@ -37,7 +37,7 @@ const FAULTS_MAX = 20
 const CATEGORIES_SHOWN_MAX = 12
 
 /** Turns features into the tensor of one model. Built once a model. */
-export type Encoder = (features: Features, rowsMax: number) => Matrix | Fault[]
+export type Encoder = (features: Features, rowsMax: number, within?: string) => Matrix | Fault[]
 
 export function createEncoder(manifest: Manifest): Encoder {
   const { inputs } = manifest
@@ -93,7 +93,10 @@ export function createEncoder(manifest: Manifest): Encoder {
     return faults.length > 0 ? faults : matrix
   }
 
-  function encodeColumns(record: Record<string, unknown>, rowsMax: number): Matrix | Fault[] {
+  function encodeColumns(
+    record: Record<string, unknown>,
+    tooMany: (rows: number) => Fault | undefined,
+  ): Matrix | Fault[] {
     const faults: Fault[] = strangers(record)
     const lists: unknown[][] = []
     for (const { name, isSeries } of columns) {
@@ -112,7 +115,8 @@ export function createEncoder(manifest: Manifest): Encoder {
       faults.push({ path: [other], detail })
     }
     if (faults.length > 0) return faults
-    if (rows > rowsMax) return [tooMany(rows, rowsMax)]
+    const fault = tooMany(rows)
+    if (fault !== undefined) return [fault]
 
     const matrix = allocate(rows)
     let offset = 0
@@ -178,9 +182,12 @@ export function createEncoder(manifest: Manifest): Encoder {
     return undefined
   }
 
-  return (features, rowsMax) => {
-    if (!Array.isArray(features)) return encodeColumns(features, rowsMax)
-    return features.length > rowsMax ? [tooMany(features.length, rowsMax)] : encodeRows(features)
+  return (features, rowsMax, within = 'one request') => {
+    const tooMany = (rows: number) =>
+      rows > rowsMax ? wrong(`has ${rows} rows, at most ${rowsMax} go in ${within}`) : undefined
+    if (!Array.isArray(features)) return encodeColumns(features, tooMany)
+    const fault = tooMany(features.length)
+    return fault === undefined ? encodeRows(features) : [fault]
   }
 }
 
@@ -281,11 +288,6 @@ function seriesWriter(length: number): Column['write'] {
 }
 
 const wrong = (detail: string): Fault => ({ path: [], detail })
-
-const tooMany = (rows: number, rowsMax: number): Fault => ({
-  path: [],
-  detail: `has ${rows} rows, at most ${rowsMax} go in one request`,
-})
 
 /** jsonlite writes NULL as an empty object. */
 const isMissing = (value: unknown) =>

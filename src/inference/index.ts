@@ -22,6 +22,10 @@ import { createBatchJobs } from './batch-jobs.ts'
 import { createModelCards } from './model-cards.ts'
 import { modelVersionRoutes } from './model-versions.routes.ts'
 import { modelRoutes } from './models.routes.ts'
+import { openInferenceModelRoutes } from './open-inference-models.routes.ts'
+import { openInferenceRepositoryRoutes } from './open-inference-repository.routes.ts'
+import { openInferenceServerRoutes } from './open-inference-server.routes.ts'
+import { openInferenceStatisticsRoutes } from './open-inference-statistics.routes.ts'
 import { openInferenceRoutes } from './open-inference.routes.ts'
 import { createInfer } from './open-inference/infer.ts'
 import { predictionRoutes } from './predictions.routes.ts'
@@ -129,8 +133,7 @@ export async function openInference(deps: {
     cacheTtlSeconds: config.PREDICTION_CACHE_TTL_SECONDS,
     askShadow: createShadows({ log }),
   })
-  const rowsMax = config.PREDICT_ROWS_MAX
-  const predictions = createPredictions({ models: readable, answers, rowsMax })
+  const predictions = createPredictions({ models: readable, answers })
   const batchJobs = createBatchJobs({ ...deps, predictions })
   const admission = createAdmission({
     timeoutMs: config.MODEL_ADMISSION_TIMEOUT_MS,
@@ -156,6 +159,12 @@ export async function openInference(deps: {
     if (threads.pool.threads === 0) throw new Error('no thread runs the models')
   }
 
+  const isReady = () =>
+    requireReady().then(
+      () => true,
+      () => false,
+    )
+
   const partials = openPartials(join(config.DATA_DIR, 'uploads'))
   let stopHearing = () => {}
   let poll: Timer | undefined
@@ -165,12 +174,11 @@ export async function openInference(deps: {
 
   return {
     routes: [
-      ...openInferenceRoutes({
-        models: readable,
-        infer: createInfer({ answers }),
-        setLoaded,
-        requireReady,
-      }),
+      ...openInferenceServerRoutes({ isReady }),
+      ...openInferenceStatisticsRoutes({ models: readable }),
+      ...openInferenceRepositoryRoutes({ models: readable, setLoaded }),
+      ...openInferenceModelRoutes({ models: readable, isReady }),
+      ...openInferenceRoutes({ models: readable, infer: createInfer({ answers }) }),
       ...modelRoutes({
         models: readable,
         cards: createModelCards({ models, ownership: deps.ownership }),
@@ -193,7 +201,10 @@ export async function openInference(deps: {
         answers,
         streamBytesMax: config.PREDICT_STREAM_BYTES_MAX,
         partials,
+        unreadBytesMax: config.PREDICT_UNREAD_BYTES_MAX,
+        unreadTimeoutMs: config.PREDICT_UNREAD_TIMEOUT_MS,
         jsonBytesMax: config.BODY_BYTES_MAX,
+        log,
       }),
       ...predictionRoutes({
         predictions,

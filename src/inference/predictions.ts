@@ -54,23 +54,30 @@ interface Checked {
   explain: boolean
 }
 
-export function createPredictions(deps: {
-  models: ReadableModels
-  answers: Answers
-  rowsMax: number
-}): Predictions {
-  const { models, answers, rowsMax } = deps
+export function createPredictions(deps: { models: ReadableModels; answers: Answers }): Predictions {
+  const { models, answers } = deps
 
-  /** What it answers has borrowed the model. */
-  async function check(
-    { model_type: name, model_version, features, explain = false }: PredictionRequest,
+  /** What it answers has borrowed the model. At once where that can be had at once. */
+  function check(
+    request: PredictionRequest,
     reader: Principal,
-    path: readonly PropertyKey[] = [],
-  ): Promise<Checked> {
-    const model = await models.borrow(reader, name, model_version)
+    place: Place = ALONE,
+  ): Checked | Promise<Checked> {
+    const model = models.borrow(reader, request.model_type, request.model_version)
+    return model instanceof Promise
+      ? model.then((borrowed) => fit(borrowed, request, place))
+      : fit(model, request, place)
+  }
+
+  function fit(
+    model: ServedModel,
+    { features, explain = false }: PredictionRequest,
+    { path, left }: Place,
+  ): Checked {
     try {
       if (explain && model.explanation === undefined) throw invalid([unexplained(path)])
-      const matrix = model.encode(features, rowsMaxOf(model, explain))
+      const rowsLeft = Math.floor(rowsMaxOf(model, explain) * left + ROUNDING)
+      const matrix = model.encode(features, rowsLeft, left < 1 ? REST : undefined)
       if (!Array.isArray(matrix)) return { model, matrix, explain }
       throw invalid(matrix.map((fault) => within(fault, ...path, 'features')))
     } catch (error) {
@@ -85,14 +92,13 @@ export function createPredictions(deps: {
     work: (checked: readonly Checked[]) => Promise<T>,
   ): Promise<T> {
     const checked: Checked[] = []
+    let left = 1
     try {
       for (const [index, request] of requests.entries()) {
-        checked.push(await check(request, reader, ['batches', index]))
-      }
-      const rows = checked.reduce((sum, { matrix }) => sum + matrix.rows, 0)
-      if (rows > rowsMax) {
-        const detail = `has ${rows} rows, at most ${rowsMax} go in one request`
-        throw invalid([{ path: ['batches'], detail }])
+        const each = await check(request, reader, { path: ['batches', index], left })
+        checked.push(each)
+        // Of as many rows of this model as a request may have.
+        left = Math.max(0, left - each.matrix.rows / rowsMaxOf(each.model, each.explain))
       }
       return await work(checked)
     } finally {
@@ -100,21 +106,34 @@ export function createPredictions(deps: {
     }
   }
 
-  async function compute(
+  function compute(
     { model, matrix, explain }: Checked,
     isAbandoned: IsAbandoned,
   ): Promise<Prediction> {
-    const given = await answers(model, matrix, { isAbandoned })
-    const prediction = describe(model.manifest, matrix, given)
-    if (!explain) return prediction
-    const { outputs, run } = model.explanation!
-    const shares = await run(matrix.rows, matrix.values, isAbandoned)
-    return { ...prediction, explanations: explanationsOf(model.manifest, outputs, shares) }
+    const { manifest } = model
+    const prediction = answers(model, matrix, { isAbandoned }).then((given) =>
+      describe(manifest, matrix, given),
+    )
+    return explain ? explained(model, matrix, isAbandoned, prediction) : prediction
+  }
+
+  /** Asked for together, what and why come together. Whichever fails, the model is in use until both are over. */
+  async function explained(
+    { manifest, explanation }: ServedModel,
+    { rows, values }: Matrix,
+    isAbandoned: IsAbandoned,
+    prediction: Promise<Prediction>,
+  ): Promise<Prediction> {
+    const { outputs, run } = explanation!
+    const why = Promise.try(run, rows, values, isAbandoned)
+    await Promise.allSettled([prediction, why])
+    return { ...(await prediction), explanations: explanationsOf(manifest, outputs, await why) }
   }
 
   return {
     async predict(request, reader, isAbandoned) {
-      const checked = await check(request, reader)
+      const found = check(request, reader)
+      const checked = found instanceof Promise ? await found : found
       try {
         return await compute(checked, isAbandoned)
       } finally {
@@ -128,6 +147,17 @@ export function createPredictions(deps: {
       ),
   }
 }
+
+/** Where a request stands in what was sent, and what share of it those before it have left. */
+interface Place {
+  path: readonly PropertyKey[]
+  left: number
+}
+
+/** Of shares that were taken off one after the other. */
+const ROUNDING = 1e-6
+const ALONE: Place = { path: [], left: 1 }
+const REST = 'what the batches before it leave of a request'
 
 /** Why takes more to say than what. */
 const rowsMaxOf = ({ rowsMax, explanation }: ServedModel, explain: boolean) =>

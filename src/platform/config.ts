@@ -347,6 +347,12 @@ export const settings = z
     PREDICT_STREAM_BYTES_MAX: count(GIBIBYTE, { max: 100 * GIBIBYTE }).describe(
       'Largest table of rows as CSV or NDJSON, in bytes',
     ),
+    PREDICT_UNREAD_BYTES_MAX: count(4 * GIBIBYTE, { max: 1000 * GIBIBYTE }).describe(
+      'Answers to tables that wait on disk for their readers, all together, in bytes',
+    ),
+    PREDICT_UNREAD_TIMEOUT_MS: count(60_000).describe(
+      'How long such an answer waits while nothing of it is read; then it breaks off',
+    ),
     PREDICT_BATCH_ROWS_MAX: count(32).describe('Rows that go to a model in one call'),
     PREDICT_IN_PLACE_US_MAX: count(500, { min: 0 }).describe(
       'Trees that take no longer, in microseconds a request, are evaluated without another thread',

@@ -27,6 +27,24 @@ test('a histogram is scraped as prom-client’s own', async () => {
   expect(await ours.metrics()).toBe(await theirs.metrics())
 })
 
+test('what is forgotten is scraped no more, and begins anew', async () => {
+  const registry = new Registry()
+  const counter = tallyCounter({ ...described, name: 'things_total', registry })
+  const histogram = tallyHistogram({ ...described, buckets, registry })
+  for (const labels of children) {
+    counter(labels).inc()
+    histogram(labels).observe(1)
+  }
+  const [gone, kept] = children as [(typeof children)[0], (typeof children)[0]]
+  counter.forget(gone)
+  histogram.forget(gone)
+  const text = await registry.metrics()
+  expect(text).not.toContain(`kind="${gone.kind}"`)
+  expect(text).toContain(`size="${kept.size}"`)
+  counter(gone).inc(5)
+  expect(await registry.metrics()).toContain('things_total{kind="a",size="1"} 5\n')
+})
+
 test('a counter is scraped as prom-client’s own, time and again', async () => {
   const [ours, theirs] = [new Registry(), new Registry()]
   const name = 'things_total'

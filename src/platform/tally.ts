@@ -18,28 +18,45 @@ export interface CounterTally {
   inc(by?: number): void
 }
 
-export interface HistogramTally {
+interface HistogramTally {
   observe(value: number): void
+}
+
+/** Finds the child of a set of labels. */
+interface HandOut<Label extends string, Child> {
+  (labels: Labels<Label>): Child
+  /** From now on it is not scraped. */
+  forget(labels: Labels<Label>): void
 }
 
 /** What was handed out once for a set of labels, and is again: two of the same would be scraped as two. */
 function handOut<Label extends string, Child>(
   labelNames: readonly Label[],
   begin: (labels: Labels<Label>) => Child,
-): (labels: Labels<Label>) => Child {
+  end: (child: Child) => void,
+): HandOut<Label, Child> {
   const known = new Map<string, Child>()
-  return (labels) => {
-    const key = JSON.stringify(labelNames.map((name) => labels[name]))
+  const keyOf = (labels: Labels<Label>) => JSON.stringify(labelNames.map((name) => labels[name]))
+  const find = (labels: Labels<Label>) => {
+    const key = keyOf(labels)
     const child = known.get(key) ?? begin(labels)
     known.set(key, child)
     return child
   }
+  return Object.assign(find, {
+    forget(labels: Labels<Label>) {
+      const key = keyOf(labels)
+      const child = known.get(key)
+      if (child !== undefined) end(child)
+      known.delete(key)
+    },
+  })
 }
 
 /** Hands out a counter a set of labels. Keep it, where it counts often: to find it again takes longer. */
 export function tallyCounter<Label extends string>(options: TallyOptions<Label>) {
   const { name, help, labelNames, registry } = options
-  const children: { labels: Labels<Label>; total: number }[] = []
+  const children = new Set<CounterTally & { labels: Labels<Label>; total: number }>()
   const counter = new Counter({
     name,
     help,
@@ -50,15 +67,21 @@ export function tallyCounter<Label extends string>(options: TallyOptions<Label>)
       for (const { labels, total } of children) if (total > 0) counter.inc(labels, total)
     },
   })
-  return handOut(labelNames, (labels): CounterTally => {
-    const child = { labels, total: 0 }
-    children.push(child)
-    return {
+  const begin = (labels: Labels<Label>) => {
+    const child = {
+      labels,
+      total: 0,
       inc(by = 1) {
         child.total += by
       },
     }
-  })
+    children.add(child)
+    return child
+  }
+  return handOut(labelNames, begin, (child) => children.delete(child)) as HandOut<
+    Label,
+    CounterTally
+  >
 }
 
 /** Hands out a histogram a set of labels. Keep it, where it observes often. */
@@ -73,17 +96,21 @@ export function tallyHistogram<Label extends string>(
     buckets: [...buckets],
     registers: [registry],
   })
-  return handOut(labelNames, (labels): HistogramTally => {
+  const begin = (labels: Labels<Label>) => {
     const child = new Child(labels, buckets)
-    histogram.children.push(child)
+    histogram.children.add(child)
     return child
-  })
+  }
+  return handOut(labelNames, begin, (child) => histogram.children.delete(child)) as HandOut<
+    Label,
+    HistogramTally
+  >
 }
 
 /** prom-client's, but for where its figures come from: it asks for them by this method. */
 class ChildrenHistogram extends Histogram {
   readonly #described: { name: string; help: string }
-  readonly children: Child[] = []
+  readonly children = new Set<Child>()
 
   constructor(options: ConstructorParameters<typeof Histogram>[0]) {
     super(options)
@@ -92,7 +119,7 @@ class ChildrenHistogram extends Histogram {
 
   async getForPromString() {
     const { name, help } = this.#described
-    const values = this.children.flatMap((child) => child.samples(name))
+    const values = [...this.children].flatMap((child) => child.samples(name))
     return { name, help, type: 'histogram', aggregator: 'sum', values }
   }
 }

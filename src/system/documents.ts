@@ -150,10 +150,10 @@ function contentOf({ streamed }: Route, body: NonNullable<Route['body']>) {
 
 function answersOf({ answers }: Route) {
   const responses = Object.entries(answers).map(([status, answer]) => {
-    const { description, schema, example, mediaType = 'application/json' } = answer
+    const { description, schema, example, mediaType = 'application/json', alsoAs } = answer
     if (schema === undefined && example === undefined) return [status, { description }] as const
     const content = { schema: schema ?? z.string(), example }
-    return [status, { description, content: { [mediaType]: content } }] as const
+    return [status, { description, content: { [mediaType]: content, ...alsoAs } }] as const
   })
   return Object.fromEntries(responses)
 }

@@ -260,6 +260,20 @@ const limits: Limit[] = [
     says: 'at most 2 go in one request',
   },
   {
+    // What a request may ask for does not grow with how many batches it has.
+    setting: 'PREDICT_EXPLAIN_VALUES_MAX',
+    set: { MODELS_DIR, PREDICT_EXPLAIN_VALUES_MAX: '20' },
+    async beyond(harness) {
+      const one = { model_type: 'regression', features: [{ carat: 1 }], explain: true }
+      const ask = (count: number) =>
+        post(harness, `${PREDICT}/batch`, { batches: Array.from({ length: count }, () => one) })
+      expect((await ask(2)).status).toBe(200)
+      return ask(3)
+    },
+    status: 422,
+    says: '#/batches/2/features',
+  },
+  {
     setting: 'STORAGE_UPLOAD_BYTES_MAX',
     set: { STORAGE_UPLOAD_BYTES_MAX: '10', BODY_BYTES_MAX: '1' },
     async beyond(harness) {
@@ -318,6 +332,8 @@ const elsewhere: Partial<Record<keyof typeof settings.shape, string>> = {
   MODEL_VERSIONS_ASKED_MAX: 'tests/contract/traffic.test.ts',
   PREDICT_BATCH_ROWS_MAX: 'tests/contract/limits.test.ts',
   PREDICT_STREAM_BYTES_MAX: 'tests/contract/row-predictions.test.ts',
+  PREDICT_UNREAD_BYTES_MAX: 'src/inference/rows/spool.test.ts',
+  PREDICT_UNREAD_TIMEOUT_MS: 'src/inference/rows/spool.test.ts',
   PREDICT_IN_PLACE_US_MAX: 'tests/contract/explanations.test.ts',
   PREDICTION_CACHE_TTL_SECONDS: 'tests/contract/limits.test.ts',
   STORAGE_TIMEOUT_MS: 'src/platform/storage/s3.test.ts',
@@ -361,7 +377,7 @@ describe('beyond a limit there is a refusal that names it', () => {
       /_MAX$|_MS$|_SECONDS$|^RATE_LIMIT_/.test(name),
     )
     const tested = [...limits.map(({ setting }) => setting), ...Object.keys(elsewhere)]
-    expect(tested.toSorted()).toEqual(bounds.toSorted())
+    expect([...new Set(tested)].toSorted()).toEqual(bounds.toSorted())
     for (const [name, file] of Object.entries(elsewhere)) {
       const text = await Bun.file(join(import.meta.dir, '../..', file)).text()
       // A driver is handed its bounds under names of its own.

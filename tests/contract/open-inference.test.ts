@@ -99,6 +99,12 @@ describe('refused, each by an error in one sentence', () => {
         ...refused('another version', { inputs: two }, 404, 'no version 7'),
         path: '/v2/models/classification/versions/7/infer',
       },
+      { ...refused('an address that is none', {}, 404, 'There is no /v2/nope'), path: '/v2/nope' },
+      {
+        ...refused('another method', undefined, 405, 'answers POST'),
+        path: POINTS,
+        method: 'GET',
+      },
       refused('no JSON', '{"inputs":', 400, 'not valid JSON'),
       refused('no inputs', { inputs: [] }, 400, 'no inputs'),
       refused('an unknown member', { inputs: two, role: 'admin' }, 400, 'role'),
@@ -106,6 +112,12 @@ describe('refused, each by an error in one sentence', () => {
       refused('a column that is none', { inputs: [...two, x('x3', [1, 2])] }, 400, 'x3'),
       refused('a column twice', { inputs: [...two, two[0]] }, 400, 'stands twice'),
       refused('other numbers of rows', { inputs: [x('x1', [1]), two[1]] }, 400, '2 rows where'),
+      refused(
+        'rows without end, of no values',
+        matrix([2 ** 31, 0], []),
+        400,
+        'at most 50 go in one request',
+      ),
       refused(
         'too few values',
         { inputs: [x('x1', [1], { shape: [2, 1] }), two[1]] },
@@ -374,6 +386,31 @@ describe('the same is answered', () => {
       shape: [1, 1],
       data: predictions,
     })
+  })
+
+  test.each([null, ''])('with %j for a category that is missing', async (missing) => {
+    const penguin = {
+      bill_length_mm: 46.5,
+      bill_depth_mm: 14.8,
+      flipper_length_mm: 217,
+      body_mass_g: 5200,
+    }
+    const inputs = [
+      ...Object.entries(penguin).map(([name, value]) => x(name, [value])),
+      x('island', ['Biscoe'], { datatype: 'BYTES' }),
+      x('sex', [missing], { datatype: 'BYTES' }),
+    ]
+    const answer = await infer({ inputs }, POINTS, shipped)
+    const predicted = await shipped.request({
+      path: '/api/v1/predict',
+      body: {
+        model_type: 'classification',
+        features: [{ ...penguin, island: 'Biscoe', sex: null }],
+      },
+      token: shipped.adminToken,
+    })
+    const { probabilities } = (await predicted.json()) as { probabilities: object[] }
+    expect(outputOf(answer, 'probabilities').data).toEqual(Object.values(probabilities[0]!))
   })
 
   test('over the horizon of a forecast, with its intervals', async () => {

@@ -232,7 +232,14 @@ describe('bad input', () => {
         path: BATCH,
         body: { batches: Array.from({ length: 26 }, () => points(columns)) },
         status: 422,
-        has: { errors: [{ pointer: '#/batches' }] },
+        has: {
+          errors: [
+            {
+              pointer: '#/batches/25/features',
+              detail: 'has 2 rows, at most 0 go in what the batches before it leave of a request',
+            },
+          ],
+        },
       },
       {
         name: 'after all of it: a good one',

@@ -97,7 +97,7 @@ describe('refused', () => {
       { ...refused('an unknown query', CELLS, CSV, 422), path: `${DIAMONDS}?include=everything` },
       refused('a table without a column', 'carat\n1\n', CSV, 422, 'no column "depth"'),
       refused('a column twice', `${HEADER},carat\n${CELLS},1\n`, CSV, 422, '"carat" stands twice'),
-      refused('a row with too few cells', `${HEADER}\n1,2\n`, CSV, 422, 'line 2'),
+      refused('a row with too few cells', `${HEADER}\n1,2\n`, CSV, 422, 'Row 1'),
       refused('a quote that is not closed', `${HEADER}\n"${CELLS}\n`, CSV, 422, 'CSV'),
       refused(
         'a cell that is no number',
@@ -261,6 +261,26 @@ describe('a table', () => {
     expect(JSON.parse(rows)).toEqual({ ...diamond, price: expected })
     const asTable = await answered(path, `${JSON.stringify(diamond)}\n`, NDJSON, CSV)
     expect(asTable).toBe(`${HEADER},price\r\n${CELLS},${expected}\r\n`)
+  })
+
+  test('keeps what is not for the model also where each row names its columns', async () => {
+    const expected = await price(diamond)
+    const row = { id: 7, ...diamond, price: 326 }
+    const path = `${DIAMONDS}?include=inputs`
+    const beside = { ...row, 'predicted.price': expected }
+    expect(JSON.parse(await answered(path, JSON.stringify(row), NDJSON))).toEqual(beside)
+    expect(JSON.parse(await answered(path, JSON.stringify([row]), PLAIN_JSON))).toEqual([beside])
+    expect(await answered(path, JSON.stringify(row), NDJSON, CSV)).toBe(
+      `id,${HEADER},price,predicted.price\r\n7,${CELLS},326,${expected}\r\n`,
+    )
+    expect(JSON.parse(await answered(DIAMONDS, JSON.stringify(row), NDJSON))).toEqual({
+      price: expected,
+    })
+    // Of a row that lacks an input another name may be meant for it.
+    const { carat, ...rest } = diamond
+    const response = await ask(path, JSON.stringify({ ...rest, carrat: carat }), NDJSON)
+    expect(response.status).toBe(422)
+    expect(await response.text()).toContain('carrat')
   })
 
   test('may have truth values where the model takes numbers', async () => {

@@ -208,7 +208,7 @@ describe('an address that is none', () => {
     ['/nowhere', '*/*', 'application/problem+json'],
     ['/nowhere', 'application/json', 'application/problem+json'],
     ['/api/v1/nowhere', BROWSER, 'application/problem+json'],
-    ['/v2/nowhere', BROWSER, 'application/problem+json'],
+    ['/v2/nowhere', BROWSER, 'application/json'],
     ['/oauth/nowhere', BROWSER, 'application/problem+json'],
   ])('%s, asked for as %s, is answered by %s', async (path, accept, type) => {
     const answer = await open.request({ path, headers: { accept } })

@@ -1,5 +1,8 @@
 import { expect } from 'bun:test'
 
+/** Of a model for which nobody has said another. */
+const FIRST_TRAFFIC = { split: [{ version: 'latest', weight: 1 }], shadow: null }
+
 /** What is known of one model from outside, across kills. */
 export class ModelLedger {
   readonly name: string
@@ -10,7 +13,7 @@ export class ModelLedger {
   readonly #removing = new Set<number>()
   readonly #removed = new Set<number>()
   /** What traffic may be: as it was acknowledged last, or as it was asked for since. */
-  #traffic: unknown[] = []
+  #traffic: unknown[] = [FIRST_TRAFFIC]
 
   constructor(name: string) {
     this.name = name
@@ -57,7 +60,11 @@ export class ModelLedger {
     this.#traffic = [traffic]
   }
 
-  /** Compares what is there after a restart, by version what it says, with what must and may be. */
+  /**
+   * Compares what is there after a restart, by version what it says, with what must and may be.
+   *
+   * @param traffic none where there is no such model.
+   */
   expectAsKnown(found: ReadonlyMap<number, number>, traffic: unknown): void {
     for (const version of this.versions)
       expect([version, found.has(version)]).toEqual([version, true])
@@ -71,7 +78,7 @@ export class ModelLedger {
     for (const version of this.#removing) if (!found.has(version)) this.#removed.add(version)
     this.#removing.clear()
     this.#unsure.clear()
-    if (this.#traffic.length === 0) return
+    if (traffic === undefined) return
     expect(this.#traffic).toContainEqual(traffic)
     this.#traffic = [traffic]
   }

@@ -1,4 +1,4 @@
-import { invalid, type Fault } from '../../gateway/problems.ts'
+import { invalid } from '../../gateway/problems.ts'
 import type { Features, Matrix } from '../features.ts'
 import { inferenceProblems } from '../problems.ts'
 import type { Answers } from '../serving/answers.ts'
@@ -31,6 +31,8 @@ export function createInfer(deps: { answers: Answers }): Infer {
   return async ({ body, jsonLength, model }, isAbandoned) => {
     const request = understood(() => readInferRequest(body, jsonLength))
     const { manifest } = model
+    // A shape may say anything: with an empty dimension no values are needed for many rows.
+    requireRows(model, request.inputs[0]?.shape[0] ?? 0)
     const matrix = encode(
       model,
       understood(() => featuresOf(manifest, request.inputs)),
@@ -61,12 +63,13 @@ function encode(model: ServedModel, given: Features | Matrix): Matrix {
     if (Array.isArray(matrix)) throw invalid(matrix)
     return matrix
   }
-  if (given.rows <= rowsMax) return given
-  const fault: Fault = {
-    path: [],
-    detail: `has ${given.rows} rows, at most ${rowsMax} go in one request`,
-  }
-  throw invalid([fault])
+  return given
+}
+
+function requireRows({ rowsMax }: ServedModel, rows: number): void {
+  if (rows <= rowsMax) return
+  const detail = `has ${rows} rows, at most ${rowsMax} go in one request`
+  throw invalid([{ path: [], detail }])
 }
 
 const isMatrix = (given: Features | Matrix): given is Matrix =>

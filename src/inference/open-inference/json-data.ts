@@ -20,8 +20,8 @@ const RANGES: Partial<Record<Datatype, Range>> = {
 }
 
 /**
- * Reads the data of a tensor from JSON: flat, or nested as its shape says. In floats null is NaN, which
- * JSON can't say and the protocol is silent about.
+ * Reads the data of a tensor from JSON: flat, or nested as its shape says. What is missing is null, which the
+ * protocol is silent about: NaN in floats, and the empty text in `BYTES`.
  *
  * @throws {BadTensor} naming the tensor and what of it does not fit.
  */
@@ -66,7 +66,9 @@ function flatten(name: string, data: unknown[], shape: readonly number[]): unkno
 
 /** @returns how to read one value; `undefined` for what is none. */
 function readerOf(datatype: Datatype): (value: unknown) => number | string | undefined {
-  if (datatype === 'BYTES') return (value) => (typeof value === 'string' ? value : undefined)
+  if (datatype === 'BYTES') {
+    return (value) => (typeof value === 'string' || value === null ? (value ?? '') : undefined)
+  }
   if (datatype === 'BOOL') {
     return (value) => (typeof value === 'boolean' ? Number(value) : undefined)
   }

@@ -141,6 +141,7 @@ function requireCodes({ inputs }: Manifest, values: Float64Array, width: number)
 
 function columnOf({ name, shape, values }: Tensor, input: ModelInput | undefined, rows: number) {
   const cells = Array.from<number | string, unknown>(values, cellOf)
+  if (input?.type === 'category' && !input.categories.includes('')) missingWhereEmpty(cells)
   if (input?.type === 'series' || (input === undefined && name === TIMESTAMPS)) {
     const [, length = 1, ...more] = shape
     if (more.length > 0) throw new BadTensor(`"${name}" has more than two dimensions.`)
@@ -148,6 +149,11 @@ function columnOf({ name, shape, values }: Tensor, input: ModelInput | undefined
   }
   if (cells.length === rows) return name === HORIZON && rows === 1 ? cells[0] : cells
   throw new BadTensor(`"${name}" has the shape [${shape.join(', ')}], not [rows] or [rows, 1].`)
+}
+
+/** Bytes have no other way to say that a category is missing. */
+function missingWhereEmpty(cells: unknown[]): void {
+  for (const [at, cell] of cells.entries()) if (cell === '') cells[at] = null
 }
 
 /** As JSON would have it: what it can't say is spelt out. */

@@ -45,16 +45,20 @@ export function createLoader(deps: {
   return {
     async load(version) {
       const key = newKey(version)
+      const { name, version: number } = version.manifest
+      const measured = metrics.forModel(name, number)
       const unload = async () => {
         await threads.unload(key)
         keys.delete(key)
+        metrics.forget(name, number)
+        // What this process had of it would stay until the next collection, which may be far off. Not at once: that blocks.
+        Bun.gc(false)
       }
       const file = fileOf(version, key)
-      const { name, version: number } = version.manifest
       try {
         await threads.load(file)
         const trees = await threads.readTrees(version.path)
-        const ofModel = { pool: threads.pool, metrics: metrics.forModel(name, number), trees }
+        const ofModel = { pool: threads.pool, metrics: measured, trees }
         return { served: createServedModel(version, file, { ...deps, ...ofModel }), unload }
       } catch (error) {
         await unload()

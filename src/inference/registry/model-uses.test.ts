@@ -81,3 +81,19 @@ test('what the database did not take is tried again', async () => {
   await stop()
   expect(written).toEqual([{ a: 5 }])
 })
+
+test('a model that was unloaded does not wait for that to be written down', async () => {
+  const { load, stop } = openUses()
+  const models: WeakRef<object>[] = []
+  for (let count = 0; count < 20; count += 1) {
+    const { served, unload } = await load(`m${count}`)
+    served.metrics.stats.rows = 1
+    models.push(new WeakRef<object>(served))
+    await unload()
+  }
+  // What was touched in this turn stays; and one or two that a register still names.
+  await Bun.sleep(1)
+  Bun.gc(true)
+  expect(models.filter((model) => model.deref() !== undefined).length).toBeLessThan(5)
+  await stop()
+})

@@ -1,5 +1,5 @@
 import type { Log } from '../../platform/log.ts'
-import type { ServedModel } from '../serving/served-model.ts'
+import type { ModelStats } from '../serving/model-stats.ts'
 import type { Loader } from './loader.ts'
 import type { Models } from './models.ts'
 
@@ -14,8 +14,10 @@ export interface ModelUses {
   stop(): Promise<void>
 }
 
+/** Nothing else of the model, which is to go when it is unloaded and not when that is written down. */
 interface Counted {
-  served: Pick<ServedModel, 'id' | 'metrics'>
+  id: string
+  stats: Pick<ModelStats, 'rows'>
   /** Rows, as far as they are written down. */
   written: number
   isGone: boolean
@@ -31,13 +33,12 @@ export function createModelUses(deps: { models: Pick<Models, 'addUse'>; log: Log
     const counts = [...all].map((counted) => ({
       counted,
       isLast: counted.isGone,
-      rows: counted.served.metrics.stats.rows,
+      rows: counted.stats.rows,
     }))
     const news = new Map<string, number>()
     for (const { counted, rows } of counts) {
-      const { id } = counted.served
       const more = rows - counted.written
-      if (more > 0) news.set(id, (news.get(id) ?? 0) + more)
+      if (more > 0) news.set(counted.id, (news.get(counted.id) ?? 0) + more)
     }
     try {
       if (news.size > 0) await models.addUse(news)
@@ -58,7 +59,8 @@ export function createModelUses(deps: { models: Pick<Models, 'addUse'>; log: Log
     counting: (loader) => ({
       async load(version) {
         const { served, unload } = await loader.load(version)
-        const counted: Counted = { served, written: 0, isGone: false }
+        const { id, metrics } = served
+        const counted: Counted = { id, stats: metrics.stats, written: 0, isGone: false }
         all.add(counted)
         return {
           served,

@@ -77,6 +77,8 @@ export async function* predictedRows(
     bytes += row.bytes
     if (chunk.length < chunkRows && bytes < CHUNK_BYTES) continue
     const text = await answer(chunk)
+    // Rows that came in one piece would be read and answered to the last before anybody else's turn.
+    await new Promise((resolve) => setImmediate(resolve))
     yield begin() + text
     chunk = []
     bytes = 0

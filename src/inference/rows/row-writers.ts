@@ -38,7 +38,7 @@ export function createRowWriter(
     intervals,
   }: AnsweredRow) => ({
     ...given,
-    ...namedAnswers(manifest, prediction),
+    ...namedAnswers(manifest, prediction, (name) => given !== undefined && name in given),
     ...(probabilities === undefined ? {} : { probabilities }),
     ...(timestamps === undefined ? {} : { timestamps }),
     ...(intervals === undefined ? {} : { intervals }),
@@ -61,7 +61,12 @@ export function createRowWriter(
     case 'csv':
       return {
         mediaType: 'text/csv; charset=utf-8',
-        begin: lineOf([...inputs, ...answerColumns(manifest)]),
+        begin: lineOf([
+          ...inputs,
+          ...answerColumns(manifest).map((name) =>
+            answerName(name, (each) => inputs.includes(each)),
+          ),
+        ]),
         row: (row) =>
           lineOf([...inputs.map((column) => row.inputs?.[column]), ...cellsOf(manifest, row)]),
         end: '',
@@ -70,10 +75,20 @@ export function createRowWriter(
 }
 
 /** Of a regression with several outputs each by its name. */
-function namedAnswers({ kind, outputs }: Manifest, prediction: AnsweredRow['prediction']) {
-  if (kind !== 'regression' || !Array.isArray(prediction)) return { [outputs[0]!.name]: prediction }
-  return Object.fromEntries(outputs.map(({ name }, at) => [name, prediction[at]]))
+function namedAnswers(
+  { kind, outputs }: Manifest,
+  prediction: AnsweredRow['prediction'],
+  isSent: IsSent,
+) {
+  const nameOf = (at: number) => answerName(outputs[at]!.name, isSent)
+  if (kind !== 'regression' || !Array.isArray(prediction)) return { [nameOf(0)]: prediction }
+  return Object.fromEntries(outputs.map((_, at) => [nameOf(at), prediction[at]]))
 }
+
+type IsSent = (name: string) => boolean
+
+/** A table that holds the truth keeps it: the answer stands beside it. */
+const answerName = (name: string, isSent: IsSent) => (isSent(name) ? `predicted.${name}` : name)
 
 /**
  * `species`, `probability.Adelie` …; a number an output; or a column a step, `co2.1` …, and where the model has
@@ -107,7 +122,9 @@ function cellsOf(
   { prediction, probabilities, timestamps = [], intervals = [] }: AnsweredRow,
 ): unknown[] {
   if (manifest.kind !== 'forecast') {
-    return [prediction, ...Object.values(probabilities ?? {})].flat()
+    // By the classes: an object has keys that look like numbers in an order of its own.
+    const shares = manifest.kind === 'classification' ? manifest.classes : []
+    return [prediction, ...shares.map((label) => probabilities?.[label])].flat()
   }
   const { horizon, frequency } = manifest
   const groups: unknown[][] = [
@@ -122,7 +139,8 @@ function cellsOf(
 const lineOf = (cells: readonly unknown[]) => `${cells.map(cellOf).join(',')}\r\n`
 
 function cellOf(value: unknown): string {
-  if (value === null || value === undefined || Number.isNaN(value)) return ''
+  if (value === null || value === undefined) return ''
+  if (typeof value === 'number' && !Number.isFinite(value)) return ''
   const text = typeof value === 'string' ? value : JSON.stringify(value)
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }

@@ -11,6 +11,18 @@ export interface SpoolOptions {
   partials: Partials
   /** That may wait for the reader; then the pieces wait too. */
   bytesMax: number
+  /** Shared by all streams that are not to fill the disk together. */
+  space: SpoolSpace
+  /** How long nothing may be made and nothing read. */
+  stallMs: number
+  /** Hears why a stream broke off, which its reader is not told. */
+  onFailure: (error: unknown) => void
+}
+
+/** Bytes of all streams that wait for their readers. */
+interface SpoolSpace {
+  readonly bytesMax: number
+  usedBytes: number
 }
 
 /**
@@ -20,7 +32,7 @@ export interface SpoolOptions {
  */
 export function spooled(
   pieces: AsyncGenerator<string>,
-  { partials, bytesMax }: SpoolOptions,
+  { partials, bytesMax, space, stallMs, onFailure }: SpoolOptions,
 ): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder()
   let waiting: Uint8Array[] = []
@@ -30,6 +42,11 @@ export function spooled(
   let failure: unknown
   let hear = Promise.withResolvers<void>()
   const reader = { isGone: false }
+  let stirredAt = performance.now()
+  const watch = setInterval(() => {
+    const isStalled = unread() > 0 && performance.now() - stirredAt > stallMs
+    if (isStalled) void giveUp(new Stalled(stallMs))
+  }, stallMs / 4)
 
   async function openFile() {
     const path = partials.newPath('answer')
@@ -50,9 +67,17 @@ export function spooled(
     const content = Buffer.concat(waiting)
     waiting = []
     waitingBytes = 0
+    // What was read to its end is room again.
+    if (file.read === file.written && file.written > 0) {
+      await file.handle.truncate(0)
+      file.read = 0
+      file.written = 0
+    }
     await file.handle.write(content, 0, content.byteLength, file.written)
     file.written += content.byteLength
   }
+
+  const isFull = () => unread() > bytesMax || (unread() > 0 && space.usedBytes > space.bytesMax)
 
   async function fill(): Promise<void> {
     try {
@@ -60,13 +85,16 @@ export function spooled(
         const bytes = encoder.encode(piece)
         waiting.push(bytes)
         waitingBytes += bytes.byteLength
+        space.usedBytes += bytes.byteLength
+        stirredAt = performance.now()
         if (waitingBytes > MEMORY_BYTES_MAX) await toFile()
         wake()
-        while (unread() > bytesMax && !reader.isGone) await hear.promise
+        while (isFull() && !reader.isGone) await hear.promise
         if (reader.isGone) return
       }
     } catch (error) {
       failure = error
+      if (!reader.isGone) onFailure(error)
     } finally {
       isOver = true
       wake()
@@ -82,30 +110,51 @@ export function spooled(
   }
 
   async function close(): Promise<void> {
+    clearInterval(watch)
     reader.isGone = true
     wake()
     await filling
-    await file?.handle.close()
-    if (file !== undefined) await Bun.file(file.path).delete()
+    space.usedBytes -= unread()
+    waitingBytes = 0
+    if (file === undefined) return
+    const { handle, path } = file
+    file = undefined
+    await handle.close()
+    await Bun.file(path).delete()
+  }
+
+  /** Nobody makes and nobody reads: what waits would lie there for as long as the connection does. */
+  async function giveUp(reason: Stalled): Promise<void> {
+    onFailure(reason)
+    stream.error(reason)
+    await pieces.return(undefined).catch(() => {})
+    await close()
   }
 
   const filling = fill()
+  let stream: ReadableStreamDefaultController<Uint8Array>
   return new ReadableStream<Uint8Array>({
+    start(controller) {
+      stream = controller
+    },
     async pull(controller) {
+      stirredAt = performance.now()
       for (;;) {
         const stored = await fromFile()
         const next = stored ?? waiting.shift()
         if (next !== undefined) {
           if (stored === undefined) waitingBytes -= next.byteLength
+          space.usedBytes -= next.byteLength
           controller.enqueue(next)
           return wake()
         }
         if (isOver) break
         await hear.promise
       }
+      if (reader.isGone) return undefined
       await close()
-      if (failure === undefined) controller.close()
-      else throw failure
+      if (failure === undefined) return controller.close()
+      throw failure
     },
     async cancel() {
       reader.isGone = true
@@ -114,4 +163,12 @@ export function spooled(
       await close()
     },
   })
+}
+
+class Stalled extends Error {
+  override name = 'Stalled'
+
+  constructor(ms: number) {
+    super(`nothing was read for ${ms / 1000} s of an answer that was there`)
+  }
 }

@@ -38,7 +38,8 @@ export function createAnswers(deps: {
     try {
       const { rows, values } = matrix
       const outputs = await model.run(rows, values, waiting.isAbandoned, waiting.isUrgent)
-      askShadow(model, matrix, outputs)
+      if (model.shadow !== undefined) askShadow(model, matrix, outputs)
+      if (!model.manifest.cache) tell(model, rows, startedAt)
       return outputs
     } catch (error) {
       metrics.failed((performance.now() - startedAt) / 1000)
@@ -51,6 +52,13 @@ export function createAnswers(deps: {
     matrix: Matrix,
     waiting: Waiting,
   ): Promise<Float64Array> {
+    const startedAt = performance.now()
+    const outputs = await recall(model, matrix, waiting)
+    tell(model, matrix.rows, startedAt)
+    return outputs
+  }
+
+  async function recall(model: ServedModel, matrix: Matrix, waiting: Waiting) {
     const { manifest, digest, metrics } = model
     const startedAt = performance.now()
     const key = keyOf(manifest, digest, matrix.values)
@@ -83,16 +91,16 @@ export function createAnswers(deps: {
     }
   }
 
-  return async (model, matrix, waiting) => {
-    const { manifest, metrics } = model
-    if (matrix.rows === 0) return new Float64Array()
-    const startedAt = performance.now()
-    metrics.stats.lastInference = Date.now()
-    const outputs = await (manifest.cache ? remembered : run)(model, matrix, waiting)
-    metrics.latency((performance.now() - startedAt) / 1000)
-    metrics.count(matrix.rows)
-    return outputs
+  return (model, matrix, waiting) => {
+    if (matrix.rows === 0) return Promise.resolve(new Float64Array())
+    model.metrics.stats.lastInference = Date.now()
+    return model.manifest.cache ? remembered(model, matrix, waiting) : run(model, matrix, waiting)
   }
+}
+
+function tell({ metrics }: ServedModel, rows: number, startedAt: number): void {
+  metrics.latency((performance.now() - startedAt) / 1000)
+  metrics.count(rows)
 }
 
 /**

@@ -15,6 +15,7 @@ import type {
   Task,
   ThreadStart,
 } from './inference.worker.ts'
+import { abandoned, overloaded, RETRY_AFTER } from './refusals.ts'
 
 export type InferencePool = Pool<ThreadStart, undefined, InferenceJob, InferenceResult>
 
@@ -69,8 +70,6 @@ interface Slice {
   rows: number
 }
 
-const RETRY_AFTER = { 'retry-after': '1' }
-
 /**
  * Gathers the rows of concurrent requests for one model into calls of up to `batchRowsMax` rows.
  *
@@ -109,8 +108,7 @@ export class Batcher {
     const { queueRowsMax, model, task, tracing } = this.#options
     if (this.#queuedRows + rows > queueRowsMax) this.#dropAbandoned()
     if (this.#queuedRows + rows > queueRowsMax) {
-      const detail = `${this.#queuedRows} rows are waiting for this model. Try again later.`
-      throw inferenceProblems.overloaded({ detail, headers: RETRY_AFTER })
+      throw overloaded(this.#queuedRows)
     }
     return new Promise((resolve, reject) => {
       const outputs = new Float64Array(rows * model.outputWidth)
@@ -279,9 +277,6 @@ export class Batcher {
     return { 'model.key': this.#options.model.key, rows }
   }
 }
-
-/** Read by nobody. */
-const abandoned = () => inferenceProblems.unavailable({ detail: 'The caller did not wait.' })
 
 /** A loop: a `subarray` to hand to `set` costs more than to copy the few values of most requests. */
 function copy(from: Float64Array, at: number, to: Float64Array, toAt: number, count: number): void {

@@ -12,7 +12,7 @@ const trees = openTreePredictor(await Bun.file(MODEL).bytes())!
 const tracing = createNoTracing()
 const isAbandoned = () => false
 
-function open(microsecondsMax: number, predict = trees.predict) {
+function open(microsecondsMax: number, predict = trees.predict, queueRowsMax = 1000) {
   const handed: number[] = []
   const observed: number[] = []
   const batcher = {
@@ -26,6 +26,7 @@ function open(microsecondsMax: number, predict = trees.predict) {
     key: 'trees/1',
     microsecondsMax,
     nsPerRow,
+    queueRowsMax,
     inputWidth,
     outputWidth,
     tracing,
@@ -85,4 +86,38 @@ test('at 0 nothing is evaluated in place', async () => {
 test('a row of 100 trees of 31 leaves is said to take some microseconds, as it does', () => {
   expect(trees.nsPerRow).toBeGreaterThan(1000)
   expect(trees.nsPerRow).toBeLessThan(6000)
+})
+
+test('beyond the rows that may wait, it is refused at once', async () => {
+  const { run } = open(500, trees.predict, 100)
+  const taken = [60, 40].map(async (rows) => run(rows, rowsOf(rows, 1), isAbandoned))
+  const refused = refusal(Promise.try(run, 1, rowsOf(1, 3), isAbandoned))
+  expect(await refused).toMatchObject({ kind: { status: 503 } })
+  expect((await Promise.all(taken)).map(({ length }) => length)).toEqual([120, 80])
+  await run(100, rowsOf(100, 4), isAbandoned)
+})
+
+test('what nobody waits for is left out, and makes room', async () => {
+  const { run, observed } = open(500, trees.predict, 100)
+  let isGone = false
+  const left = refusal(Promise.resolve(run(90, rowsOf(90, 1), () => isGone)))
+  isGone = true
+  const taken = run(50, rowsOf(50, 2), isAbandoned)
+  expect(await left).toMatchObject({ kind: { status: 503 } })
+  expect(await taken).toEqual(trees.predict(50, rowsOf(50, 2)))
+  expect(observed).toEqual([50])
+})
+
+test('what is urgent goes before what is not', async () => {
+  const order: number[] = []
+  const { run } = open(500, (rows, values) => {
+    order.push(rows)
+    return trees.predict(rows, values)
+  })
+  await Promise.all([
+    run(64, rowsOf(64, 1), isAbandoned),
+    run(63, rowsOf(63, 2), isAbandoned, true),
+    run(62, rowsOf(62, 3), isAbandoned, true),
+  ])
+  expect(order).toEqual([63, 62, 64])
 })

@@ -1,5 +1,6 @@
 import { type BegunSpan, beginSpan, type Tracing } from '../../platform/tracing/tracing.ts'
 import type { Batcher, IsAbandoned, Timings } from './batcher.ts'
+import { abandoned, overloaded } from './refusals.ts'
 
 /** Answers rows for one model: at once, or when its turn comes. */
 export type RunModel = (
@@ -17,6 +18,8 @@ const TURN_MS = 4
 interface Asked {
   rows: number
   values: Float64Array
+  isAbandoned: IsAbandoned
+  isUrgent: boolean
   askedAt: number
   span: BegunSpan | undefined
   resolve: (answers: Float64Array) => void
@@ -37,6 +40,7 @@ export function inPlace(
     /** For one request; 0 sends everything to the threads. */
     microsecondsMax: number
     nsPerRow: number
+    queueRowsMax: number
     /** Of what is asked, and of what is answered. */
     inputWidth: number
     outputWidth: number
@@ -48,12 +52,14 @@ export function inPlace(
   run: (rows: number, values: Float64Array) => Float64Array,
   batcher: Batcher,
 ): RunModel {
-  const { key, inputWidth, outputWidth, tracing, observe, timings } = options
+  const { key, inputWidth, outputWidth, queueRowsMax, tracing, observe, timings } = options
   const rowsMax = Math.floor((options.microsecondsMax * 1000) / options.nsPerRow)
   let waiting: Asked[] = []
+  let waitingRows = 0
 
   function takeTurn(): void {
     const startedAt = performance.now()
+    dropAbandoned()
     let from = 0
     while (from < waiting.length && performance.now() - startedAt < TURN_MS) {
       let to = from
@@ -62,11 +68,33 @@ export function inPlace(
         rows += waiting[to]!.rows
         to += 1
       }
+      waitingRows -= rows
       answer(waiting.slice(from, to), rows)
       from = to
     }
     waiting = waiting.slice(from)
     if (waiting.length > 0) setImmediate(takeTurn)
+  }
+
+  /** What nobody waits for takes no time of those who do. */
+  function dropAbandoned(): void {
+    if (!waiting.some((each) => each.isAbandoned())) return
+    const dropped = waiting.filter((each) => each.isAbandoned())
+    waiting = waiting.filter((each) => !dropped.includes(each))
+    for (const { rows, span, reject } of dropped) {
+      waitingRows -= rows
+      const reason = abandoned()
+      span?.end({ 'model.key': key }, reason)
+      reject(reason)
+    }
+  }
+
+  /** Of equal urgency the first comes first. */
+  function enqueue(asked: Asked): void {
+    const position = asked.isUrgent ? waiting.findIndex(({ isUrgent }) => !isUrgent) : -1
+    if (position === -1) waiting.push(asked)
+    else waiting.splice(position, 0, asked)
+    waitingRows += asked.rows
   }
 
   function answer(asked: readonly Asked[], rows: number): void {
@@ -101,12 +129,15 @@ export function inPlace(
     return values
   }
 
-  return (rows, values, isAbandoned, isUrgent) => {
+  return (rows, values, isAbandoned, isUrgent = false) => {
     if (rows > rowsMax) return batcher.predict(rows, values, isAbandoned, isUrgent)
+    if (waitingRows + rows > queueRowsMax) dropAbandoned()
+    if (waitingRows + rows > queueRowsMax) throw overloaded(waitingRows)
     return new Promise((resolve, reject) => {
       if (waiting.length === 0) setImmediate(takeTurn)
       const span = beginSpan(tracing, `run ${key}`, 'internal')
-      waiting.push({ rows, values, askedAt: performance.now(), span, resolve, reject })
+      const askedAt = performance.now()
+      enqueue({ rows, values, isAbandoned, isUrgent, askedAt, span, resolve, reject })
     })
   }
 }

@@ -88,6 +88,9 @@ export function createInferenceMetrics(registry: Registry) {
     registry,
   })
 
+  /** A version is loaded anew while the same is on its way out. */
+  const users = new Map<string, number>()
+
   return {
     /** Reads the queues and the pool at each scrape. */
     watch(read: { queuedRows: () => number; threads: () => number; stuckThreads: () => number }) {
@@ -104,8 +107,26 @@ export function createInferenceMetrics(registry: Registry) {
       gauge('inference_threads', 'Threads that can run a model.', read.threads)
       gauge('inference_threads_stuck', 'Threads that did not answer in time.', read.stuckThreads)
     },
+    /** Of a version that is unloaded: series of all that ever served would be scraped for ever. */
+    forget(model: string, version: string): void {
+      const key = JSON.stringify([model, version])
+      const left = (users.get(key) ?? 1) - 1
+      if (left > 0) return void users.set(key, left)
+      users.delete(key)
+      const labels = { model, version }
+      for (const each of [count, latency, batch, queue, compute, shadowDifference]) {
+        each.forget(labels)
+      }
+      for (const result of ['hit', 'miss']) cache.forget({ ...labels, result })
+      for (const result of ['same', 'different', 'failed', 'incomparable']) {
+        shadowRows.forget({ ...labels, result })
+      }
+    },
+    /** Until it is forgotten as often. */
     forModel(model: string, version: string): ModelMetrics {
       const labels = { model, version }
+      const key = JSON.stringify([model, version])
+      users.set(key, (users.get(key) ?? 0) + 1)
       const counter = count(labels)
       const timer = latency(labels)
       const hit = cache({ ...labels, result: 'hit' })

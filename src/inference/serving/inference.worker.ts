@@ -90,7 +90,7 @@ async function unload(key: string): Promise<void> {
   faults.delete(key)
   await model?.release?.()
   // What the model was made of would stay until this thread needs the memory for something else.
-  Bun.gc(false)
+  Bun.gc(true)
 }
 
 function answer({ key, task, rows, values }: Batch): Float64Array | Promise<Float64Array> {

@@ -93,7 +93,8 @@ export function createServedModel(
   const { key, inputWidth } = file
   const observe = (rows: number) => metrics.batch(rows)
   const batchers: Batcher[] = []
-  const place = { key, microsecondsMax: inPlaceUsMax, inputWidth, tracing, observe }
+  const { queueRowsMax } = deps
+  const place = { key, microsecondsMax: inPlaceUsMax, queueRowsMax, inputWidth, tracing, observe }
 
   const batchRowsMax = manifest.max_batch_rows ?? deps.batchRowsMax
 
