@@ -1,0 +1,16 @@
+import type { DuckDBConnection } from '@duckdb/node-api'
+
+import { type QueryOrder, type QueryResult, query } from '../results/query.ts'
+import type { Workspace } from './instance.ts'
+
+/** What a query process can do: each by an order, with an instance of its own. */
+export interface Tasks {
+  query: { order: QueryOrder; result: QueryResult }
+}
+
+export type Order<Name extends keyof Tasks> = Tasks[Name]['order'] & { workspace: Workspace }
+export type Result<Name extends keyof Tasks> = Tasks[Name]['result']
+
+export const tasks: {
+  [Name in keyof Tasks]: (connection: DuckDBConnection, order: Order<Name>) => Promise<Result<Name>>
+} = { query }

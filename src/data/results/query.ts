@@ -1,0 +1,130 @@
+import { statSync } from 'node:fs'
+
+import {
+  type DuckDBConnection,
+  type DuckDBPreparedStatement,
+  type DuckDBType,
+  DuckDBTypeId,
+  type DuckDBValue,
+} from '@duckdb/node-api'
+
+import { Refused } from '../engine/refused.ts'
+import { identifier, quoted } from '../engine/sql-text.ts'
+import { forCsv, forJson, forParquet } from './column-expressions.ts'
+
+export type ResultFormat = keyof typeof formats
+
+/** A statement of ours, or one that was admitted, and where its rows go. */
+export interface QueryOrder {
+  /** One SELECT. */
+  sql: string
+  /** For its `$name`s. */
+  parameters: Record<string, DuckDBValue>
+  /** Into a new file of the workspace. */
+  path: string
+  format: ResultFormat
+  /** Of the file. */
+  bytesMax: number
+}
+
+export interface QueryResult {
+  rows: number
+  bytes: number
+  columns: { name: string; type: string }[]
+}
+
+const formats = {
+  json: { options: 'FORMAT json, ARRAY true', expression: forJson },
+  ndjson: { options: 'FORMAT json', expression: forJson },
+  csv: { options: 'FORMAT csv, HEADER true', expression: forCsv },
+  parquet: { options: 'FORMAT parquet, COMPRESSION zstd', expression: forParquet },
+}
+
+const SIZE_INTERVAL_MS = 100
+
+/**
+ * Writes the rows of a query into a file, by DuckDB itself: no row becomes an object of ours.
+ *
+ * Prepared and not run: to run executes all statements of a text, and to prepare refuses more than one.
+ *
+ * @throws {Refused} for columns of one name, which an object can't have twice, for one whose type is that of
+ * a parameter, and for too large a result.
+ */
+export async function query(connection: DuckDBConnection, order: QueryOrder): Promise<QueryResult> {
+  const { sql, parameters, path, format, bytesMax } = order
+  const columns = await columnsOf(connection, sql)
+  const { options } = formats[format]
+  const copy = await connection.prepare(
+    `COPY (${selected(sql, columns, format)}\n) TO ${quoted(path)} (${options})`,
+  )
+  let isTooLarge = false
+  const timer = setInterval(() => {
+    isTooLarge = bytesOf(path) > bytesMax
+    if (isTooLarge) connection.interrupt()
+  }, SIZE_INTERVAL_MS)
+  try {
+    copy.bind(parameters)
+    const { rowsChanged: rows } = await copy.run()
+    const bytes = bytesOf(path)
+    if (bytes > bytesMax) throw tooLarge(bytesMax)
+    return { rows, bytes, columns: columns.map(({ name, type }) => ({ name, type: String(type) })) }
+  } catch (error) {
+    throw isTooLarge ? tooLarge(bytesMax) : error
+  } finally {
+    clearInterval(timer)
+    copy.destroySync()
+  }
+}
+
+interface Column {
+  name: string
+  type: DuckDBType
+}
+
+async function columnsOf(connection: DuckDBConnection, sql: string): Promise<Column[]> {
+  const statement = await connection.prepare(sql)
+  try {
+    const columns = Array.from({ length: statement.columnCount }, (_, at) =>
+      columnAt(statement, at),
+    )
+    const known = new Set<string>()
+    for (const { name } of columns) {
+      if (known.has(name.toLowerCase())) {
+        throw new Refused(`Two columns are called "${name}". Give one of them another name, by AS.`)
+      }
+      known.add(name.toLowerCase())
+    }
+    return columns
+  } finally {
+    statement.destroySync()
+  }
+}
+
+function columnAt(statement: DuckDBPreparedStatement, at: number): Column {
+  if (statement.columnTypeId(at) !== DuckDBTypeId.INVALID) {
+    return { name: statement.columnName(at), type: statement.columnType(at) }
+  }
+  throw new Refused(
+    `Column ${at + 1} has the type of a parameter, which has none: write $name::INTEGER.`,
+  )
+}
+
+/** The same rows, with what the format has no way to say made into what it has. */
+function selected(sql: string, columns: readonly Column[], format: ResultFormat): string {
+  const { expression } = formats[format]
+  const changed = columns.map(({ type }, at) => expression(`c${at}`, type))
+  if (changed.every((each) => each === undefined)) return sql
+  const list = columns.map(({ name }, at) => `${changed[at] ?? `c${at}`} AS ${identifier(name)}`)
+  const names = columns.map((_, at) => `c${at}`)
+  return `SELECT ${list.join(', ')} FROM (${sql}\n) AS result(${names.join(', ')})`
+}
+
+const tooLarge = (bytesMax: number) =>
+  new Refused(
+    `The result has more than ${bytesMax} bytes. Ask for fewer rows, or for less of them.`,
+  )
+
+/** Until the first bytes are there, none. */
+function bytesOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0
+}
