@@ -1,6 +1,7 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
 
 import { createAuth, providersFault, usernameFault } from './auth/index.ts'
+import { createData } from './data/index.ts'
 import { type App, createGateway } from './gateway/gateway.ts'
 import { scopesFault } from './gateway/scopes.ts'
 import { openInference } from './inference/index.ts'
@@ -38,9 +39,10 @@ export async function openApp(platform: Platform, { workerScript }: Substitutes 
     identity: auth.identity,
     workerScript,
   })
+  const data = createData({ ...platform, access: auth.access, ownership: auth.ownership })
   const system = createSystem({
     ...platform,
-    routes: [...auth.routes, ...inference.routes],
+    routes: [...auth.routes, ...inference.routes, ...data.routes],
     checks: {
       database: () => database.ping(),
       migrations: () => database.requireMigrated(),
@@ -77,6 +79,7 @@ export async function openApp(platform: Platform, { workerScript }: Substitutes 
     async stop(deadlineMs: number) {
       await jobs.stop(deadlineMs)
       await outbox.stop()
+      await data.stop()
       await inference.stop()
       await auth.stop()
     },

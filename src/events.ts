@@ -34,6 +34,7 @@ const ofApiKey = z.object({
 
 const ofModel = z.object({ name: z.string(), ...act })
 const ofModelVersion = ofModel.extend({ version: z.int() })
+const ofDataset = z.object({ name: z.string(), ...act })
 
 /** Everything that can happen and that others may hear of: event type → what it carries. */
 export const events = {
@@ -165,6 +166,10 @@ export const events = {
   'models.loaded': ofModel,
   'models.unloaded': ofModel,
   'models.removed': ofModel,
+  'datasets.version_added': ofDataset.extend({ version: z.int(), rows: z.int() }),
+  'datasets.version_removed': ofDataset.extend({ version: z.int() }),
+  'datasets.changed': ofDataset,
+  'datasets.removed': ofDataset,
   /** Told on the way, so not through the outbox: the job itself says how it stands. */
   'jobs.updated': z.object({
     id: z.string(),

@@ -123,6 +123,8 @@ test('the shell lines work as they stand', async () => {
       predictions: [expect.any(Number)],
       explanations: [[{ contributions: { carat: expect.any(Number) } }]],
     },
+    { version: 1, origin: 'upload', rows: 3, rejected_rows: 0 },
+    { version: 1, rows: 2, next: expect.any(String), data: [{ shop: 'Bern' }, { shop: 'Chur' }] },
   ])
 })
 
@@ -159,7 +161,7 @@ testWith('python3', 'the Python lines work as they stand', async () => {
 
 describe('what is written', () => {
   test('there are blocks in each language', () => {
-    expect(['sh', 'r', 'python'].map((language) => blocksOf(language).length)).toEqual([15, 3, 3])
+    expect(['sh', 'r', 'python'].map((language) => blocksOf(language).length)).toEqual([16, 3, 3])
   })
 
   test('the table of settings is the schema’s (`bun scripts/settings.ts` writes it)', () => {

@@ -44,6 +44,11 @@ export const problems = defineProblems('gateway', {
     title: 'Unsupported media type',
     advice: 'Send what the API document says, and name it in Content-Type.',
   },
+  rangeNotSatisfiable: {
+    status: 416,
+    title: 'Range not satisfiable',
+    advice: 'Ask for bytes that the file has: Content-Range tells how many.',
+  },
   invalidRequest: { status: 422, title: 'Invalid request', advice: 'Mend what `errors` names.' },
   tooManyRequests: {
     status: 429,

@@ -366,6 +366,41 @@ export const settings = z
       'Memory for cached predictions, in bytes; in Redis, the largest of them',
     ),
 
+    DATASET_UPLOAD_BYTES_MAX: count(5 * GIBIBYTE, { max: 1000 * GIBIBYTE }).describe(
+      'Largest upload of a dataset, in bytes',
+    ),
+    DATASET_EXPANDED_BYTES_MAX: count(20 * GIBIBYTE, { max: 1000 * GIBIBYTE }).describe(
+      'The same once it is not compressed any more',
+    ),
+    DATASET_REJECTED_ROWS_MAX: count(10_000, { min: 0, max: 1e6 }).describe(
+      'Rows that an upload may ask to leave out',
+    ),
+    DATASETS_PER_OWNER_BYTES_MAX: count(20 * GIBIBYTE, { max: 1e15 }).describe(
+      'Datasets that one owner may have, in bytes of all their versions as Parquet',
+    ),
+    DATASET_EXPORT_SECONDS: count(7 * 86_400, { min: 60 }).describe(
+      'How long an export that was made is kept for whoever asks for it next',
+    ),
+    DATA_QUERIES_MAX: count(2, { max: 256 }).describe(
+      'Queries, uploads and exports of datasets at once, each in a process of its own',
+    ),
+    DATA_QUEUE_MAX: count(64).describe('Those that may wait; above it 503'),
+    DATA_THREADS: count(availableParallelism(), { max: 256 })
+      .describe('Threads of one query')
+      .meta({ shownDefault: 'cores' }),
+    DATA_MEMORY_BYTES_MAX: count(GIBIBYTE, { min: 64 * MEBIBYTE, max: 1e13 }).describe(
+      'Memory of one query, in bytes; what does not fit goes to disk',
+    ),
+    DATA_SPILL_BYTES_MAX: count(20 * GIBIBYTE, { min: 0, max: 1e15 }).describe(
+      'What one query may put on disk on the way, in bytes',
+    ),
+    DATA_RESULT_BYTES_MAX: count(64 * MEBIBYTE).describe(
+      'Largest result of a query that is answered at once, in bytes',
+    ),
+    DATA_QUERY_TIMEOUT_MS: count(25_000).describe('Longest time for such a query, then 504'),
+    DATA_EXPORT_TIMEOUT_MS: count(600_000).describe(
+      'Longest time to take an upload in, or to make an export',
+    ),
     JOBS_CONCURRENCY: count(4, { max: 1000 }).describe('Jobs that this process does at once'),
     JOBS_UNFINISHED_MAX: count(100).describe('Unfinished jobs that one account may have'),
     JOB_LEASE_MS: count(30_000, { min: 100 }).describe(

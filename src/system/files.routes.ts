@@ -1,10 +1,10 @@
 import { z } from '@hono/zod-openapi'
 
+import { fileAnswer } from '../gateway/file-answer.ts'
 import { problems } from '../gateway/problems.ts'
 import { type RequestContext, type Route, route } from '../gateway/route.ts'
-import type { OpenFile, Storage } from '../platform/storage/storage.ts'
+import type { Storage } from '../platform/storage/storage.ts'
 import { TooLarge } from '../platform/storage/storage.ts'
-import { byteRangeOf } from './byte-range.ts'
 import { filesProblems } from './problems.ts'
 
 const PATH = '/api/v1/files/'
@@ -92,7 +92,7 @@ export function fileRoutes(deps: {
           filesProblems.badSignature,
           filesProblems.addressExpired,
           problems.notFound,
-          filesProblems.rangeNotSatisfiable,
+          problems.rangeNotSatisfiable,
           problems.unavailable,
         ],
       },
@@ -100,16 +100,7 @@ export function fileRoutes(deps: {
         requireSignature({ method: 'GET', key, ...query }, context)
         const opened = await storage.open(key, { signal: context.signal })
         if (opened === undefined) throw problems.notFound({ detail: 'There is no such file.' })
-        // Nobody would read what is answered too late, and so close it.
-        if (context.isAbandoned()) await opened.close()
-        let isStreaming = false
-        try {
-          const response = answerOf(opened, context.request)
-          isStreaming = response.body !== null
-          return response
-        } finally {
-          if (!isStreaming) await opened.close()
-        }
+        return fileAnswer(opened, context, { mediaType: 'application/octet-stream' })
       },
     ),
 
@@ -153,52 +144,4 @@ export function fileRoutes(deps: {
       },
     ),
   ]
-}
-
-/** By RFC 9110, section 13.2.2: first the conditions, then the range. */
-function answerOf(opened: OpenFile, { method, headers: asked }: Request): Response {
-  const { bytes, etag, modifiedAt } = opened.file
-  const headers = {
-    etag,
-    'accept-ranges': 'bytes',
-    'cache-control': 'private, no-cache',
-    'content-type': 'application/octet-stream',
-    'last-modified': modifiedAt.toUTCString(),
-    // What somebody stored must not run as a page of this server.
-    'content-disposition': 'attachment',
-  }
-  if (isNamed(etag, asked.get('if-none-match'))) return new Response(null, { status: 304, headers })
-
-  // RFC 9110, 14.2: a range is defined for GET alone.
-  const ifRange = asked.get('if-range')
-  const mayBePart = method === 'GET' && (ifRange === null || ifRange === etag)
-  const range = byteRangeOf(mayBePart ? asked.get('range') : null, bytes)
-  if (range === 'beyond') {
-    throw filesProblems.rangeNotSatisfiable({
-      detail: `The file has ${bytes} bytes.`,
-      headers: { 'content-range': `bytes */${bytes}` },
-    })
-  }
-  if (method === 'HEAD') {
-    return new Response(null, { headers: { ...headers, 'content-length': String(bytes) } })
-  }
-  if (range === undefined) {
-    return new Response(opened.stream(), {
-      headers: { ...headers, 'content-length': String(bytes) },
-    })
-  }
-  return new Response(opened.stream({ range }), {
-    status: 206,
-    headers: {
-      ...headers,
-      'content-length': String(range.end - range.start + 1),
-      'content-range': `bytes ${range.start}-${range.end}/${bytes}`,
-    },
-  })
-}
-
-/** If-None-Match compares weakly: `W/` before a tag says nothing. */
-function isNamed(etag: string, header: string | null): boolean {
-  const tags = header?.split(',').map((tag) => tag.trim().replace(/^W\//, '')) ?? []
-  return tags.includes(etag) || tags.includes('*')
 }

@@ -7,11 +7,6 @@ export const filesProblems = defineProblems('files', {
     advice: 'Use the address as it was handed out, to the letter.',
   },
   addressExpired: { status: 403, title: 'Address expired', advice: 'Ask for a new address.' },
-  rangeNotSatisfiable: {
-    status: 416,
-    title: 'Range not satisfiable',
-    advice: 'Ask for bytes that the file has: Content-Range tells how many.',
-  },
 })
 
 export const jobsProblems = defineProblems('jobs', {

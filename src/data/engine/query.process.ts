@@ -6,6 +6,7 @@ import { type Order, type Tasks, tasks } from './tasks.ts'
 /** A process that does one piece of work at a time, as it is told, until it is ended. */
 
 const PROGRESS_INTERVAL_MS = 200
+const INTERRUPT_INTERVAL_MS = 10
 
 const say = (message: FromProcess) => process.send!(message)
 const means = JSON.parse(process.argv[2]!) as Means
@@ -26,9 +27,12 @@ async function outcomeOf(name: keyof Tasks, order: Order<keyof Tasks>): Promise<
   try {
     const instance = await next
     const { connection, close } = instance
+    let interrupts: Timer | undefined
+    // Again and again: one that comes between two statements ends neither.
     interrupt = () => {
       isInterrupted = true
       connection.interrupt()
+      interrupts ??= setInterval(() => connection.interrupt(), INTERRUPT_INTERVAL_MS)
     }
     const timer = setInterval(() => {
       const { percentage } = connection.progress
@@ -36,9 +40,10 @@ async function outcomeOf(name: keyof Tasks, order: Order<keyof Tasks>): Promise<
     }, PROGRESS_INTERVAL_MS)
     try {
       await confine(instance, order.workspace)
-      return { kind: 'done', result: await tasks[name](connection, order) }
+      return { kind: 'done', result: await tasks[name](connection, order as never) }
     } finally {
       clearInterval(timer)
+      clearInterval(interrupts)
       interrupt = undefined
       close()
     }

@@ -1,0 +1,129 @@
+import { join } from 'node:path'
+
+import type { Events } from '../events.ts'
+import type { Access, Ownership } from '../gateway/access.ts'
+import type { Route } from '../gateway/route.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Config } from '../platform/config.ts'
+import type { Database } from '../platform/database/database.ts'
+import type { Jobs } from '../platform/jobs/jobs.ts'
+import type { Log } from '../platform/log.ts'
+import type { Outbox } from '../platform/outbox/outbox.ts'
+import { openPartials } from '../platform/storage/partial.ts'
+import type { Storage } from '../platform/storage/storage.ts'
+import { datasetExportRoutes } from './dataset-exports.routes.ts'
+import { datasetRowRoutes } from './dataset-rows.routes.ts'
+import { datasetVersionRoutes } from './dataset-versions.routes.ts'
+import { datasetRoutes } from './datasets.routes.ts'
+import { createDatasets } from './datasets/datasets.ts'
+import { createExports } from './datasets/exports.ts'
+import { createReadableDatasets } from './datasets/readable-datasets.ts'
+import { createSources } from './datasets/sources.ts'
+import { createStatistics } from './datasets/statistics.ts'
+import { createStoredFiles } from './datasets/stored-files.ts'
+import { createUploads } from './datasets/uploads.ts'
+import { createEngine } from './engine/engine.ts'
+import { createQueries } from './queries/queries.ts'
+
+export interface Data {
+  routes: Route[]
+  stop(): Promise<void>
+}
+
+/** A compressed table is smaller than its text; of what is not text, about as large. */
+const PARQUET_BYTES_A_BYTE = 2
+
+/** What the data says: datasets as Parquet in storage, and DuckDB beside the server to read them with. */
+export function createData(deps: {
+  config: Config
+  clock: Clock
+  log: Log
+  database: Database
+  outbox: Outbox<Events>
+  jobs: Jobs
+  storage: Storage
+  access: Access
+  ownership: Ownership
+}): Data {
+  const { config, clock, jobs, storage, ownership } = deps
+  const engine = createEngine({
+    ...deps,
+    atOnceMax: config.DATA_QUERIES_MAX,
+    waitingMax: config.DATA_QUEUE_MAX,
+    means: { threads: config.DATA_THREADS, memoryBytesMax: config.DATA_MEMORY_BYTES_MAX },
+    spillBytesMax: config.DATA_SPILL_BYTES_MAX,
+    partials: openPartials(join(config.DATA_DIR, 'queries')),
+  })
+  const queries = createQueries({ engine })
+  const datasets = createDatasets({ ...deps, quotaBytes: config.DATASETS_PER_OWNER_BYTES_MAX })
+  const readable = createReadableDatasets({ datasets, access: deps.access })
+  const stored = createStoredFiles({
+    ...deps,
+    datasets,
+    exportTtlMs: config.DATASET_EXPORT_SECONDS * 1000,
+  })
+  const sources = createSources({ storage })
+  const exportLimits = {
+    bytesMax: config.DATASET_EXPANDED_BYTES_MAX,
+    timeoutMs: config.DATA_EXPORT_TIMEOUT_MS,
+  }
+  const exports = createExports({ queries, sources, storage, limits: exportLimits })
+  const uploads = createUploads({
+    ...deps,
+    datasets,
+    stored,
+    engine,
+    limits: {
+      parquetBytesMax: config.DATASET_UPLOAD_BYTES_MAX * PARQUET_BYTES_A_BYTE,
+      expandedBytesMax: config.DATASET_EXPANDED_BYTES_MAX,
+      timeoutMs: config.DATA_EXPORT_TIMEOUT_MS,
+    },
+  })
+  const statistics = createStatistics({
+    engine,
+    sources,
+    timeoutMs: config.DATA_QUERY_TIMEOUT_MS,
+  })
+
+  const strays = { type: 'datasets.remove_strays', key: 'datasets.remove_strays', payload: {} }
+  jobs.handle(strays.type, { run: () => stored.removeStrays() })
+  jobs.schedule(strays.type, '43 4 * * *', strays)
+
+  return {
+    routes: [
+      ...datasetRoutes({
+        datasets,
+        readable,
+        uploads,
+        stored,
+        ownership,
+        partials: openPartials(join(config.DATA_DIR, 'dataset-uploads')),
+        limits: {
+          uploadBytesMax: config.DATASET_UPLOAD_BYTES_MAX,
+          rejectedMax: config.DATASET_REJECTED_ROWS_MAX,
+          uploadTimeoutMs: config.STORAGE_UPLOAD_TIMEOUT_MS + config.DATA_EXPORT_TIMEOUT_MS,
+        },
+      }),
+      ...datasetVersionRoutes({ datasets, readable, stored }),
+      ...datasetRowRoutes({
+        readable,
+        sources,
+        queries,
+        statistics,
+        limits: {
+          bytesMax: config.DATA_RESULT_BYTES_MAX,
+          timeoutMs: config.DATA_QUERY_TIMEOUT_MS,
+        },
+      }),
+      ...datasetExportRoutes({
+        readable,
+        exports,
+        storage,
+        clock,
+        publicUrl: config.PUBLIC_URL,
+        timeoutMs: config.DATA_EXPORT_TIMEOUT_MS,
+      }),
+    ],
+    stop: () => engine.close(),
+  }
+}
