@@ -11,9 +11,9 @@ apt_install() {
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2
 }
 
-if ! Rscript -e 'library(httr2)' >/dev/null 2>&1; then
-  echo "Installing R with httr2" >&2
-  apt_install r-base-core r-cran-httr2 || echo "Please install R with httr2: its tests are skipped." >&2
+if ! Rscript -e 'library(httr2); library(jsonlite)' >/dev/null 2>&1; then
+  echo "Installing R with httr2 and jsonlite" >&2
+  apt_install r-base-core r-cran-httr2 r-cran-jsonlite || echo "Please install R with httr2: its tests are skipped." >&2
 fi
 
 # Usage: python_packages FOLDER PACKAGE…
