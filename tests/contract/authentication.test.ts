@@ -182,7 +182,7 @@ describe('login', () => {
       sid: expect.any(String),
       username: 'Ada',
       role: 'editor',
-      scope: 'predict models:read jobs:read forward models:write',
+      scope: 'predict models:read datasets:read jobs:read forward models:write datasets:write',
       iat: issuedAt,
       exp: issuedAt + 86_400,
       jti: expect.any(String),

@@ -481,10 +481,10 @@ describe('by name', () => {
   })
 
   test('a kind that is none is told with those that are', async () => {
-    const path = `/api/v1/grants/dataset/${MODEL}`
+    const path = `/api/v1/grants/report/${MODEL}`
     const answer = await harness.request({ path, token: harness.adminToken })
     expect(await answer.json()).toMatchObject({
-      detail: 'There is no kind "dataset". There are: model.',
+      detail: 'There is no kind "report". There are: model, dataset.',
     })
   })
 })

@@ -105,7 +105,7 @@ describe('my account', () => {
           username: 'Ada',
           email: 'ada@example.com',
           role: 'viewer',
-          scopes: ['predict', 'models:read', 'jobs:read', 'forward'],
+          scopes: ['predict', 'models:read', 'datasets:read', 'jobs:read', 'forward'],
           created_at: expect.stringMatching(/^\d{4}-.*Z$/),
         },
         mustNotContain: ['hash', 'Hash', 'olded'],
