@@ -125,6 +125,13 @@ test('the shell lines work as they stand', async () => {
     },
     { version: 1, origin: 'upload', rows: 3, rejected_rows: 0 },
     { version: 1, rows: 2, next: expect.any(String), data: [{ shop: 'Bern' }, { shop: 'Chur' }] },
+    {
+      rows: 2,
+      data: [
+        { shop: 'Bern', revenue: 43.5 },
+        { shop: 'Chur', revenue: 7 },
+      ],
+    },
   ])
 })
 
@@ -161,7 +168,7 @@ testWith('python3', 'the Python lines work as they stand', async () => {
 
 describe('what is written', () => {
   test('there are blocks in each language', () => {
-    expect(['sh', 'r', 'python'].map((language) => blocksOf(language).length)).toEqual([16, 3, 3])
+    expect(['sh', 'r', 'python'].map((language) => blocksOf(language).length)).toEqual([17, 3, 3])
   })
 
   test('the table of settings is the schema’s (`bun scripts/settings.ts` writes it)', () => {

@@ -1,6 +1,5 @@
 import { z } from '@hono/zod-openapi'
 
-import { preferredType } from '../gateway/accept.ts'
 import { fileAnswer } from '../gateway/file-answer.ts'
 import { problems } from '../gateway/problems.ts'
 import { type RequestContext, type Route, route } from '../gateway/route.ts'
@@ -10,6 +9,7 @@ import { namePath, versionQuery } from './dataset-fields.ts'
 import type { Exports } from './datasets/exports.ts'
 import type { ReadableDatasets } from './datasets/readable-datasets.ts'
 import { dataProblems } from './problems.ts'
+import { askedFormat } from './results/asked-format.ts'
 import { type ResultFormat, resultFormatNames, resultFormats } from './results/formats.ts'
 
 const LINK_SECONDS = 3600
@@ -75,7 +75,7 @@ export function datasetExportRoutes(deps: {
         problems: [...refusals, dataProblems.notAcceptable],
       },
       ({ path: { name }, query }, context) => {
-        const format = query.format ?? formatOf(context.request.headers.get('accept'))
+        const format = askedFormat(query.format, context.request.headers.get('accept'))
         return answer({ name, version: query.version, format }, context)
       },
     ),
@@ -142,13 +142,3 @@ export function datasetExportRoutes(deps: {
     ),
   ]
 }
-
-/** @throws {Problem} 406. */
-function formatOf(accept: string | null): ResultFormat {
-  const types = resultFormatNames.map((format) => bare(resultFormats[format].mediaType))
-  const preferred = preferredType(accept, types)
-  if (preferred !== undefined) return resultFormatNames[types.indexOf(preferred)]!
-  throw dataProblems.notAcceptable({ detail: `There are: ${types.join(', ')}.` })
-}
-
-const bare = (mediaType: string) => mediaType.split(';')[0]!

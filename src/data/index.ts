@@ -23,7 +23,10 @@ import { createStatistics } from './datasets/statistics.ts'
 import { createStoredFiles } from './datasets/stored-files.ts'
 import { createUploads } from './datasets/uploads.ts'
 import { createEngine } from './engine/engine.ts'
+import { createParser } from './expressions/parser.ts'
 import { createQueries } from './queries/queries.ts'
+import { createSqlQueries } from './queries/sql-queries.ts'
+import { queryRoutes } from './query.routes.ts'
 
 export interface Data {
   routes: Route[]
@@ -85,6 +88,13 @@ export function createData(deps: {
     timeoutMs: config.DATA_QUERY_TIMEOUT_MS,
   })
 
+  const parser = createParser()
+  const sqlQueries = createSqlQueries({ parser, readable, sources, queries })
+  const answerLimits = {
+    bytesMax: config.DATA_RESULT_BYTES_MAX,
+    timeoutMs: config.DATA_QUERY_TIMEOUT_MS,
+  }
+
   const strays = { type: 'datasets.remove_strays', key: 'datasets.remove_strays', payload: {} }
   jobs.handle(strays.type, { run: () => stored.removeStrays() })
   jobs.schedule(strays.type, '43 4 * * *', strays)
@@ -110,11 +120,9 @@ export function createData(deps: {
         sources,
         queries,
         statistics,
-        limits: {
-          bytesMax: config.DATA_RESULT_BYTES_MAX,
-          timeoutMs: config.DATA_QUERY_TIMEOUT_MS,
-        },
+        limits: answerLimits,
       }),
+      ...queryRoutes({ sqlQueries, limits: answerLimits }),
       ...datasetExportRoutes({
         readable,
         exports,
@@ -124,6 +132,9 @@ export function createData(deps: {
         timeoutMs: config.DATA_EXPORT_TIMEOUT_MS,
       }),
     ],
-    stop: () => engine.close(),
+    async stop() {
+      await engine.close()
+      await parser.close()
+    },
   }
 }

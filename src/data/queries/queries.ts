@@ -17,7 +17,7 @@ interface Query {
   format: ResultFormat
 }
 
-interface QueryOptions {
+export interface QueryOptions {
   /** Of the result, as a file. */
   bytesMax: number
   timeoutMs: number
