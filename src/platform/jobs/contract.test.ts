@@ -71,6 +71,24 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (na
       expect(await jobs.get(id)).toMatchObject({ state: 'ready' })
     })
 
+    test('of a lane takes none of the other places, and waits for one of its own', async () => {
+      const jobs = createProcess({ concurrency: 1 })
+      const lane = jobs.openLane({ concurrency: 2 })
+      const long = createGate()
+      lane.handle('long', long)
+      jobs.handle('work', { run: async () => null })
+      await jobs.start()
+      const ids: string[] = []
+      for (let n = 0; n < 3; n += 1) ids.push(await enqueue(jobs, { type: 'long' }))
+      await long.untilBegun(2)
+      await untilState(jobs, await enqueue(jobs, {}), 'done')
+      expect(long.begun).toHaveLength(2)
+      await jobs.cancel(ids[2]!)
+      expect(await jobs.get(ids[2]!)).toMatchObject({ state: 'cancelled' })
+      long.open()
+      for (const id of ids.slice(0, 2)) await untilState(jobs, id, 'done')
+    })
+
     test('goes by priority, then by time', async () => {
       const jobs = createProcess({ concurrency: 1 })
       const order: unknown[] = []

@@ -5,7 +5,7 @@ import type { Database } from '../database/database.ts'
 import type { Log } from '../log.ts'
 import type { Tracing } from '../tracing/tracing.ts'
 import { createJobMetrics } from './job-metrics.ts'
-import type { Jobs, JobType, JobUpdate } from './jobs.ts'
+import type { Jobs, JobType, JobUpdate, Lane } from './jobs.ts'
 import { createLeases } from './leases.ts'
 import { CANCELLED, createQueue, READY } from './queue.ts'
 import { createSchedules } from './schedules.ts'
@@ -29,29 +29,44 @@ export function createJobs(deps: {
   /** Unfinished jobs that one owner may have. */
   unfinishedMax: number
 }): Jobs {
-  const { database, clock, log, tracing, leaseMs, pollMs, timeoutMs, concurrency } = deps
+  const { database, clock, log, tracing, leaseMs, pollMs, timeoutMs } = deps
   const queue = createQueue(deps)
   const schedules = createSchedules({ database, queue, clock, log })
-  const types = new Map<string, JobType<unknown>>()
   const hearing: ((update: JobUpdate) => void)[] = []
-  const worker = new JobWorker({
-    leases: createLeases({ ...deps, types, worker: `${process.pid}-${Bun.randomUUIDv7()}` }),
-    types,
-    log,
-    tracing,
-    concurrency,
-    leaseMs,
-    pollMs,
-    timeoutMs,
-    observe: createJobMetrics(deps.metrics, queue, clock),
-    tell: (update) => {
-      for (const hear of hearing) hear(update)
-    },
-  })
+  const observe = createJobMetrics(deps.metrics, queue, clock)
+  const lanes: { worker: JobWorker; types: Map<string, JobType<unknown>> }[] = []
+
+  function openLane({ concurrency }: { concurrency: number }): Lane {
+    const types = new Map<string, JobType<unknown>>()
+    const worker = new JobWorker({
+      leases: createLeases({ ...deps, types, worker: `${process.pid}-${Bun.randomUUIDv7()}` }),
+      types,
+      log,
+      tracing,
+      concurrency,
+      leaseMs,
+      pollMs,
+      timeoutMs,
+      observe,
+      tell: (update) => {
+        for (const hear of hearing) hear(update)
+      },
+    })
+    lanes.push({ worker, types })
+    return {
+      handle(type, jobType) {
+        types.set(type, jobType as JobType<unknown>)
+      },
+    }
+  }
+
+  const main = openLane(deps)
+  const typeOf = (type: string) => lanes.find(({ types }) => types.has(type))?.types.get(type)
+  const each = (work: (worker: JobWorker) => void) => lanes.forEach(({ worker }) => work(worker))
   const stopListening: (() => Promise<void>)[] = []
 
   async function dispose({ type, result }: { type: string; result: unknown }): Promise<void> {
-    if (result !== null) await types.get(type)?.dispose?.(result)
+    if (result !== null) await typeOf(type)?.dispose?.(result)
   }
 
   /** Results first: a job that is forgotten before its file would leave the file for ever. */
@@ -74,16 +89,15 @@ export function createJobs(deps: {
   }
 
   const jobs: Jobs = {
-    handle(type, jobType) {
-      types.set(type, jobType)
-    },
+    handle: main.handle,
+    openLane,
     schedule: schedules.add,
     enqueue: queue.enqueue,
     get: queue.get,
     list: queue.list,
     async cancel(id) {
       const isCancelled = await queue.cancel(id)
-      worker.beat()
+      each((worker) => worker.beat())
       return isCancelled
     },
     replay: queue.replay,
@@ -98,14 +112,14 @@ export function createJobs(deps: {
       hearing.push(hear)
     },
     async start() {
-      stopListening.push(await database.listen(READY, () => worker.wake()))
-      stopListening.push(await database.listen(CANCELLED, () => worker.beat()))
-      worker.start()
+      stopListening.push(await database.listen(READY, () => each((worker) => worker.wake())))
+      stopListening.push(await database.listen(CANCELLED, () => each((worker) => worker.beat())))
+      each((worker) => worker.start())
       await schedules.start()
     },
     async stop(deadlineMs) {
-      // The worker takes nothing from now on, and hears of what is cancelled until the end.
-      await Promise.all([schedules.stop(), worker.stop(deadlineMs)])
+      // The workers take nothing from now on, and hear of what is cancelled until the end.
+      await Promise.all([schedules.stop(), ...lanes.map(({ worker }) => worker.stop(deadlineMs))])
       for (const stop of stopListening) await stop()
     },
   }

@@ -95,14 +95,23 @@ export interface JobUpdate {
   progress: number
 }
 
+/** Places for jobs of some types. */
+export interface Lane {
+  /** Says how jobs of a type are done. Before `start`. */
+  handle<Payload>(type: string, jobType: JobType<Payload>): void
+}
+
 /**
  * Work that survives: a job is a row, written in the transaction of what it follows from, and done
  * at least once. A process that does one holds a lease on it and says that it lives; the job of a
  * process that falls silent goes to another.
  */
-export interface Jobs {
-  /** Says how jobs of a type are done. Before `start`. */
-  handle<Payload>(type: string, jobType: JobType<Payload>): void
+export interface Jobs extends Lane {
+  /** Places beside the others, for jobs that are long or need much: who waits for one takes none of theirs. */
+  openLane(options: {
+    /** Jobs of the lane that this process does at once. */
+    concurrency: number
+  }): Lane
   /**
    * Enqueues a job of this type at each time that the cron pattern names (UTC). Of several
    * processes one does; times that nobody was there for are made up for by one job.

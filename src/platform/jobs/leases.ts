@@ -132,7 +132,7 @@ export function createLeases(deps: {
         isCancelRequested: jobs.isCancelRequested,
         traceparent: jobs.traceparent,
       })
-      .prepare('claim_jobs')
+      .prepare(`claim_jobs_of_${types.size}`)
   })
 
   /** Of jobs that are done and have no result, as most have none. */
