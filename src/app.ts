@@ -39,7 +39,13 @@ export async function openApp(platform: Platform, { workerScript }: Substitutes 
     identity: auth.identity,
     workerScript,
   })
-  const data = createData({ ...platform, access: auth.access, ownership: auth.ownership })
+  const data = createData({
+    ...platform,
+    access: auth.access,
+    ownership: auth.ownership,
+    identity: auth.identity,
+    scorer: inference.scorer,
+  })
   const system = createSystem({
     ...platform,
     routes: [...auth.routes, ...inference.routes, ...data.routes],

@@ -132,6 +132,7 @@ test('the shell lines work as they stand', async () => {
         { shop: 'Chur', revenue: 7 },
       ],
     },
+    { rows: 2, columns: 3, sample: [{ shop: 'Bern', days: 2 }, { shop: 'Chur' }] },
   ])
 })
 
@@ -168,7 +169,7 @@ testWith('python3', 'the Python lines work as they stand', async () => {
 
 describe('what is written', () => {
   test('there are blocks in each language', () => {
-    expect(['sh', 'r', 'python'].map((language) => blocksOf(language).length)).toEqual([17, 3, 3])
+    expect(['sh', 'r', 'python'].map((language) => blocksOf(language).length)).toEqual([18, 3, 3])
   })
 
   test('the table of settings is the schema’s (`bun scripts/settings.ts` writes it)', () => {

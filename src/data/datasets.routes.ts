@@ -15,13 +15,14 @@ import {
   namePath,
   versionOf,
 } from './dataset-fields.ts'
+import { additionModes, type Additions } from './datasets/additions.ts'
 import { columnType } from './datasets/column-type.ts'
 import { datasetName } from './datasets/dataset-name.ts'
 import { DATASET, type DatasetRecord, type Datasets } from './datasets/datasets.ts'
 import type { ReadableDatasets } from './datasets/readable-datasets.ts'
 import { receiveUpload } from './datasets/received-upload.ts'
 import type { StoredFiles } from './datasets/stored-files.ts'
-import { uploadModes, type Uploads } from './datasets/uploads.ts'
+import type { Uploads } from './datasets/uploads.ts'
 import { dataProblems } from './problems.ts'
 
 const PAGE_DATASETS_MAX = 100
@@ -39,7 +40,7 @@ const flag = z.enum(['true', 'false']).transform((word) => word === 'true')
 const uploadQuery = (rejectedMax: number) =>
   z.strictObject({
     name: datasetName.openapi({ example: 'sales' }),
-    mode: z.enum(uploadModes).default('create').openapi({
+    mode: z.enum(additionModes).default('create').openapi({
       description:
         '`create` refuses a name that is taken; `append` puts the rows behind those that are there, `replace` in their place, each as a further version',
     }),
@@ -88,13 +89,14 @@ const changeSchema = z.strictObject({
 export function datasetRoutes(deps: {
   datasets: Datasets
   readable: ReadableDatasets
+  additions: Additions
   uploads: Uploads
   stored: StoredFiles
   ownership: Ownership
   partials: Partials
   limits: { uploadBytesMax: number; rejectedMax: number; uploadTimeoutMs: number }
 }): Route[] {
-  const { datasets, readable, uploads, stored, ownership, partials, limits } = deps
+  const { datasets, readable, additions, uploads, stored, ownership, partials, limits } = deps
   const common = { tag: 'datasets' } as const
 
   async function described(records: DatasetRecord[]) {
@@ -176,7 +178,7 @@ export function datasetRoutes(deps: {
       async ({ query, body }, context) => {
         const by = { identity: identityOf(context), actor: actorOf(context) }
         // Before a file of gigabytes is received in vain.
-        await uploads.requireRight(query, by.identity)
+        await additions.requireRight(query, by.identity)
         const { signal, request } = context
         const options = uploadOptionsOf(query)
         const contentType = request.headers.get('content-type')

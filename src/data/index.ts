@@ -2,6 +2,7 @@ import { join } from 'node:path'
 
 import type { Events } from '../events.ts'
 import type { Access, Ownership } from '../gateway/access.ts'
+import type { FindIdentity } from '../gateway/principal.ts'
 import type { Route } from '../gateway/route.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Config } from '../platform/config.ts'
@@ -15,6 +16,7 @@ import { datasetExportRoutes } from './dataset-exports.routes.ts'
 import { datasetRowRoutes } from './dataset-rows.routes.ts'
 import { datasetVersionRoutes } from './dataset-versions.routes.ts'
 import { datasetRoutes } from './datasets.routes.ts'
+import { createAdditions } from './datasets/additions.ts'
 import { createDatasets } from './datasets/datasets.ts'
 import { createExports } from './datasets/exports.ts'
 import { createReadableDatasets } from './datasets/readable-datasets.ts'
@@ -24,8 +26,11 @@ import { createStoredFiles } from './datasets/stored-files.ts'
 import { createUploads } from './datasets/uploads.ts'
 import { createEngine } from './engine/engine.ts'
 import { createParser } from './expressions/parser.ts'
+import { createPlanner } from './pipelines/planner.ts'
+import { createRunner } from './pipelines/runner.ts'
+import type { Scorer } from './pipelines/scorer.ts'
+import { processRoutes } from './process.routes.ts'
 import { createQueries } from './queries/queries.ts'
-import { createSqlQueries } from './queries/sql-queries.ts'
 import { queryRoutes } from './query.routes.ts'
 
 export interface Data {
@@ -47,6 +52,8 @@ export function createData(deps: {
   storage: Storage
   access: Access
   ownership: Ownership
+  identity: FindIdentity
+  scorer: Scorer
 }): Data {
   const { config, clock, jobs, storage, ownership } = deps
   const engine = createEngine({
@@ -71,10 +78,9 @@ export function createData(deps: {
     timeoutMs: config.DATA_EXPORT_TIMEOUT_MS,
   }
   const exports = createExports({ queries, sources, storage, limits: exportLimits })
+  const additions = createAdditions({ ...deps, datasets, stored })
   const uploads = createUploads({
-    ...deps,
-    datasets,
-    stored,
+    additions,
     engine,
     limits: {
       parquetBytesMax: config.DATASET_UPLOAD_BYTES_MAX * PARQUET_BYTES_A_BYTE,
@@ -89,7 +95,14 @@ export function createData(deps: {
   })
 
   const parser = createParser()
-  const sqlQueries = createSqlQueries({ parser, readable, sources, queries })
+  const planner = createPlanner({ ...deps, parser, readable })
+  const runner = createRunner({
+    ...deps,
+    queries,
+    sources,
+    partials: openPartials(join(config.DATA_DIR, 'pipelines')),
+    stageBytesMax: config.DATASET_EXPANDED_BYTES_MAX,
+  })
   const answerLimits = {
     bytesMax: config.DATA_RESULT_BYTES_MAX,
     timeoutMs: config.DATA_QUERY_TIMEOUT_MS,
@@ -104,6 +117,7 @@ export function createData(deps: {
       ...datasetRoutes({
         datasets,
         readable,
+        additions,
         uploads,
         stored,
         ownership,
@@ -122,7 +136,8 @@ export function createData(deps: {
         statistics,
         limits: answerLimits,
       }),
-      ...queryRoutes({ sqlQueries, limits: answerLimits }),
+      ...queryRoutes({ planner, runner, limits: answerLimits }),
+      ...processRoutes({ planner, runner, limits: answerLimits }),
       ...datasetExportRoutes({
         readable,
         exports,

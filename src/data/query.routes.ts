@@ -3,30 +3,31 @@ import { z } from '@hono/zod-openapi'
 import { problems } from '../gateway/problems.ts'
 import { type Route, route } from '../gateway/route.ts'
 import { columnSchema } from './dataset-fields.ts'
+import type { Planner } from './pipelines/planner.ts'
+import type { Runner } from './pipelines/runner.ts'
 import { dataProblems } from './problems.ts'
-import { parametersSchema } from './queries/parameters.ts'
-import type { SqlQueries } from './queries/sql-queries.ts'
+import { boundAs, parametersSchema, versionsSchema } from './queries/parameters.ts'
 import { askedFormat } from './results/asked-format.ts'
 import { resultFormatNames } from './results/formats.ts'
 import { answerWithResult } from './results/result-answer.ts'
+import { secondsSince } from './results/seconds.ts'
 
 const BODY_BYTES_MAX = 256 * 1024
 
 const body = z.strictObject({
   sql: z.string().openapi({ description: 'One SELECT; datasets are its tables' }),
   parameters: parametersSchema.default({}),
-  versions: z.record(z.string(), z.int().min(1)).default({}).openapi({
-    description: 'Of datasets that are not to be read as they are now',
-  }),
+  versions: versionsSchema,
   format: z.enum(resultFormatNames).optional(),
 })
 
 /** SQL for those who know it. */
 export function queryRoutes(deps: {
-  sqlQueries: SqlQueries
+  planner: Planner
+  runner: Runner
   limits: { bytesMax: number; timeoutMs: number }
 }): Route[] {
-  const { sqlQueries, limits } = deps
+  const { planner, runner, limits } = deps
   return [
     route(
       {
@@ -77,16 +78,21 @@ export function queryRoutes(deps: {
           problems.unavailable,
         ],
       },
-      async ({ body: { format: named, ...query } }, { request, principal, signal }) => {
+      async ({ body: { sql, versions, format: named, ...body } }, context) => {
+        const { request, principal, signal } = context
         const format = askedFormat(named, request.headers.get('accept'))
         const startedAt = performance.now()
-        return sqlQueries.run(
-          { ...query, format },
+        const parameters = boundAs(body.parameters)
+        const names = new Set(Object.keys(parameters))
+        const plan = await planner.plan({ sql }, principal, { parameters: names, versions })
+        return runner.run(
+          plan,
+          { parameters, format },
           principal,
           { ...limits, signal },
           (result, path) => {
-            const seconds = Math.round(performance.now() - startedAt) / 1000
-            return answerWithResult(result, path, format, { processing_time: seconds })
+            const processing_time = secondsSince(startedAt)
+            return answerWithResult(result, path, format, { processing_time })
           },
         )
       },

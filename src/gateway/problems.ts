@@ -95,7 +95,8 @@ export function invalid(faults: readonly Fault[]): Problem {
   })
 }
 
-const pointerTo = (path: readonly PropertyKey[]) => `#${path.map(stepOf).join('')}`
+/** By RFC 6901, in its URI form. */
+export const pointerTo = (path: readonly PropertyKey[]) => `#${path.map(stepOf).join('')}`
 
 const stepOf = (key: PropertyKey) =>
   `/${encodeURIComponent(String(key).replaceAll('~', '~0').replaceAll('/', '~1'))}`

@@ -45,10 +45,13 @@ import { createAnswers } from './serving/answers.ts'
 import { createInferenceMetrics } from './serving/inference-metrics.ts'
 import { openModelThreads } from './serving/model-threads.ts'
 import { createShadows } from './serving/shadows.ts'
+import { createTableScorer, type TableScorer } from './table-scorer.ts'
 import { trafficRoutes } from './traffic.routes.ts'
 
 export interface Inference {
   routes: Route[]
+  /** For tables of other features. */
+  scorer: TableScorer
   modelNames(): string[]
   /** Rejects when no thread is there to run the models, or one does not load. */
   requireReady(): Promise<void>
@@ -213,6 +216,7 @@ export async function openInference(deps: {
         batchesMax: config.PREDICT_BATCHES_MAX,
       }),
     ],
+    scorer: createTableScorer({ models: readable, answers, jsonBytesMax: config.BODY_BYTES_MAX }),
     modelNames: () => live.all().map(({ name }) => name),
     requireReady,
     async start(ownerId) {

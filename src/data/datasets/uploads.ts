@@ -1,32 +1,23 @@
 import { join } from 'node:path'
 
-import type { Access, TeamAccess } from '../../gateway/access.ts'
-import type { Actor, Identity } from '../../gateway/principal.ts'
-import { Problem } from '../../gateway/problem.ts'
-import { problems } from '../../gateway/problems.ts'
-import type { Storage } from '../../platform/storage/storage.ts'
-import type { Converted, ConvertOrder } from '../conversion/conversion.ts'
-import { uniteSchemas } from '../conversion/schemas.ts'
+import type { TeamAccess } from '../../gateway/access.ts'
+import type { ConvertOrder } from '../conversion/conversion.ts'
 import type { CsvDialect, UploadFormat } from '../conversion/upload-format.ts'
 import type { Engine } from '../engine/engine.ts'
 import { WorkFailed } from '../engine/query-process.ts'
 import { Refused } from '../engine/refused.ts'
 import { dataProblems } from '../problems.ts'
 import { cleaned, problemOf } from '../queries/failures.ts'
+import type { Adder, AdditionMode, Additions } from './additions.ts'
 import type { Column } from './column.ts'
-import { DATASET, type DatasetRecord, type Datasets, type VersionRow } from './datasets.ts'
+import type { VersionRow } from './datasets.ts'
 import type { ReceivedUpload } from './received-upload.ts'
 import { formatOf } from './recognised-format.ts'
-import { fileKey, type StoredFiles } from './stored-files.ts'
-
-/** What an upload does to what is there: nothing is, it goes behind its rows, or takes their place. */
-export const uploadModes = ['create', 'append', 'replace'] as const
-type UploadMode = (typeof uploadModes)[number]
 
 /** What the sender says beside the file. */
 interface UploadOptions {
   name: string
-  mode: UploadMode
+  mode: AdditionMode
   team: TeamAccess
   format: UploadFormat | undefined
   rejectedMax: number
@@ -34,23 +25,8 @@ interface UploadOptions {
   types: Record<string, string>
 }
 
-interface Uploader {
-  identity: Identity
-  actor: Actor
-}
-
 /** Takes datasets in. */
 export interface Uploads {
-  /**
-   * Whether somebody may do so with that name.
-   *
-   * @returns what is there.
-   * @throws {Problem} 403 theirs to read alone, 409 there already.
-   */
-  requireRight(
-    asked: Pick<UploadOptions, 'name' | 'mode'>,
-    by: Identity,
-  ): Promise<DatasetRecord | undefined>
   /**
    * Makes Parquet of an upload, stores it and gives it a number.
    *
@@ -59,46 +35,25 @@ export interface Uploads {
   add(
     upload: ReceivedUpload,
     options: UploadOptions,
-    by: Uploader,
+    by: Adder,
     signal: AbortSignal,
   ): Promise<VersionRow>
 }
 
-/** More of them are counted, and not told one by one. */
-const REJECTED_TOLD_MAX = 100
-
 export function createUploads(deps: {
-  access: Access
-  datasets: Datasets
-  stored: StoredFiles
-  storage: Storage
+  additions: Additions
   engine: Engine
   limits: { parquetBytesMax: number; expandedBytesMax: number; timeoutMs: number }
 }): Uploads {
-  const { access, datasets, stored, storage, engine, limits } = deps
+  const { additions, engine, limits } = deps
 
-  const requireRight: Uploads['requireRight'] = async ({ name, mode }, by) => {
-    const found = await datasets.find(name)
-    if (found === undefined) return undefined
-    const resource = { kind: DATASET, id: name }
-    const mayRead = await access.mayAccess(by, 'read', resource)
-    if (mode === 'create' || !mayRead) {
-      throw dataProblems.nameTaken({ detail: `The name ${name} is taken.` })
-    }
-    if (await access.mayAccess(by, 'write', resource)) return found
-    throw problems.forbidden({ detail: `Only who may write ${name} adds rows to it.` })
-  }
-
-  /** Into storage, by an id of its own. */
-  async function convert(
+  async function orderOf(
     upload: ReceivedUpload,
     { format: said, rejectedMax, csv, types }: UploadOptions,
     known: readonly Column[],
-    signal: AbortSignal,
-  ): Promise<{ id: string; converted: Converted }> {
-    const id = Bun.randomUUIDv7()
+  ): Promise<(directory: string) => ConvertOrder> {
     const { format, compression } = await formatOf(upload, said)
-    const order = (directory: string): ConvertOrder => ({
+    return (directory) => ({
       source: upload.path,
       format,
       compression,
@@ -110,62 +65,44 @@ export function createUploads(deps: {
       bytesMax: limits.parquetBytesMax,
       expandedBytesMax: limits.expandedBytesMax,
     })
-    return engine.run('convert', [upload.path], order, {
-      timeoutMs: limits.timeoutMs,
-      signal,
-      async take(converted, directory) {
-        const file = Bun.file(join(directory, 'rows.parquet'))
-        await storage.put(fileKey(id), file.stream(), { bytesMax: converted.bytes, signal })
-        return { id, converted }
-      },
-    })
   }
 
   async function add(
     upload: ReceivedUpload,
     options: UploadOptions,
-    { identity, actor }: Uploader,
+    by: Adder,
     signal: AbortSignal,
   ): Promise<VersionRow> {
     const { name, mode, team } = options
-    const there = await requireRight({ name, mode }, identity)
-    const base = mode === 'append' ? there?.newest : undefined
-    const { id, converted } = await convert(upload, options, base?.columns ?? [], signal).catch(
-      refuseUpload,
-    )
-    const { rows, bytes, rejected, rejectedRows } = converted
-    const columns = converted.columns.map((column) => ({ name: column.name, type: column.type }))
-    try {
-      const { version, forgotten } = await datasets.addVersion(
-        name,
-        {
-          id: Bun.randomUUIDv7(),
-          origin: base === undefined ? 'upload' : 'append',
-          columns: base === undefined ? columns : uniteSchemas(base.columns, columns),
-          rows: rows + (base?.rows ?? 0),
-          bytes: bytes + (base?.bytes ?? 0),
-          rejectedRows,
-          rejected: rejected.slice(0, REJECTED_TOLD_MAX),
-          added: [{ id, bytes }],
-          kept: base?.files ?? [],
-        },
-        { ownerId: identity.id, team, basis: there?.newest.version, actor },
-      )
-      await stored.dispose(forgotten)
-      return version
-    } catch (error) {
-      // After any other failure nobody knows whether the version is there: a stray is harmless, its lack is not.
-      const isRefused = error instanceof Problem || error instanceof Refused
-      if (isRefused) await storage.delete(fileKey(id))
-      throw error instanceof Refused ? refusedUpload(error) : error
+    const basis = await additions.requireRight({ name, mode }, by.identity)
+    const base = mode === 'append' ? basis?.newest : undefined
+    const addition = {
+      name,
+      mode,
+      team,
+      origin: base === undefined ? ('upload' as const) : ('append' as const),
     }
+    const order = await orderOf(upload, options, base?.columns ?? [])
+    return engine.run('convert', [upload.path], order, {
+      timeoutMs: limits.timeoutMs,
+      signal,
+      take: (converted, directory) => {
+        const columns = converted.columns.map((column) => ({
+          name: column.name,
+          type: column.type,
+        }))
+        const rows = { ...converted, columns, path: join(directory, 'rows.parquet') }
+        return additions.add(addition, rows, { ...by, basis }, signal)
+      },
+    })
   }
 
   return {
-    requireRight,
     async add(upload, ...rest) {
       try {
         return await add(upload, ...rest)
+      } catch (error) {
+        throw refusalOf(error)
       } finally {
         await Bun.file(upload.path).delete()
       }
@@ -173,9 +110,10 @@ export function createUploads(deps: {
   }
 }
 
-function refuseUpload(error: unknown): never {
-  const isRefused = error instanceof WorkFailed && error.failure === 'refused'
-  throw isRefused ? refusedUpload(error) : problemOf(error)
+function refusalOf(error: unknown): unknown {
+  const isRefused =
+    error instanceof Refused || (error instanceof WorkFailed && error.failure === 'refused')
+  return isRefused ? refusedUpload(error) : problemOf(error)
 }
 
 const refusedUpload = (cause: Error) =>

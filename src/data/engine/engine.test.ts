@@ -8,6 +8,7 @@ import { DuckDBInstance } from '@duckdb/node-api'
 import { until } from '../../../tests/support/until.ts'
 import { openLog } from '../../platform/log.ts'
 import { openPartials } from '../../platform/storage/partial.ts'
+import type { Parameters } from '../results/parameters.ts'
 import { createEngine, type Engine, EngineFull } from './engine.ts'
 import { WorkFailed } from './query-process.ts'
 
@@ -57,7 +58,7 @@ interface Asked {
   timeoutMs?: number
   signal?: AbortSignal
   onProgress?: (share: number) => void
-  parameters?: Record<string, string | number>
+  parameters?: Parameters
 }
 
 /** The number of rows, after one look at the file that they are in. */
@@ -115,7 +116,9 @@ function childPids(): number[] {
 test('rows go into a file that is there until it was taken, and its directory is gone then', async () => {
   expect(await ask('SELECT * FROM range(100000)')).toBe(100_000)
   expect(
-    await ask('SELECT $a::INTEGER AS a, $b::VARCHAR AS b', { parameters: { a: 1, b: 'x' } }),
+    await ask('SELECT $a::INTEGER AS a, $b::VARCHAR AS b', {
+      parameters: { a: { value: 1 }, b: { value: 'x' } },
+    }),
   ).toBe(1)
   expect(readdirSync(workspaces)).toEqual([])
 })

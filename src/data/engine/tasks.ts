@@ -2,6 +2,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 
 import { convert, type Converted, type ConvertOrder } from '../conversion/conversion.ts'
 import { describe, type Described, type DescribeOrder } from '../conversion/describe.ts'
+import { overview, type OverviewOrder } from '../results/overview.ts'
 import { type QueryOrder, type QueryResult, query } from '../results/query.ts'
 import type { Workspace } from './instance.ts'
 
@@ -9,6 +10,7 @@ import type { Workspace } from './instance.ts'
 export interface Tasks {
   convert: { order: ConvertOrder; result: Converted }
   describe: { order: DescribeOrder; result: Described }
+  overview: { order: OverviewOrder; result: QueryResult }
   query: { order: QueryOrder; result: QueryResult }
 }
 
@@ -17,4 +19,4 @@ export type Result<Name extends keyof Tasks> = Tasks[Name]['result']
 
 export const tasks: {
   [Name in keyof Tasks]: (connection: DuckDBConnection, order: Order<Name>) => Promise<Result<Name>>
-} = { convert, describe, query }
+} = { convert, describe, overview, query }

@@ -9,7 +9,7 @@ import { short, walk } from './walk.ts'
 export type Use = 'row' | 'aggregate' | 'window'
 
 export interface Scope {
-  columns: readonly Column[]
+  columns: readonly Pick<Column, 'name'>[]
   /** Names of parameters that there are. */
   parameters?: ReadonlySet<string>
   /** By which rows are put together: beside an aggregate they may stand alone. */

@@ -1,5 +1,7 @@
 import { z } from 'zod'
 
+import type { Parameters } from '../results/parameters.ts'
+
 const NAMES_MAX = 50
 const TEXT_CHARACTERS_MAX = 10_000
 
@@ -11,4 +13,12 @@ export const parametersSchema = z
   )
   .refine((values) => Object.keys(values).length <= NAMES_MAX, `has more than ${NAMES_MAX} names`)
 
-export type Parameters = z.output<typeof parametersSchema>
+/** As they came, each of the type of its value. */
+export const boundAs = (values: z.output<typeof parametersSchema>): Parameters =>
+  Object.fromEntries(Object.entries(values).map(([name, value]) => [name, { value }]))
+
+/** By the name of a dataset. */
+export const versionsSchema = z
+  .record(z.string(), z.int().min(1))
+  .default({})
+  .meta({ description: 'Of datasets that are not to be read as they are now' })

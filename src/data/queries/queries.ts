@@ -1,20 +1,21 @@
 import { join } from 'node:path'
 
-import type { DuckDBValue } from '@duckdb/node-api'
-
 import type { Source } from '../datasets/sources.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { ResultFormat } from '../results/formats.ts'
+import type { Parameters } from '../results/parameters.ts'
 import type { QueryResult } from '../results/query.ts'
 import { problemOf } from './failures.ts'
 
 /** A query that is ours to run: what a caller wrote has been admitted. */
 interface Query {
   sql: string
-  parameters?: Record<string, DuckDBValue>
+  parameters?: Parameters
   /** What it reads. */
-  sources: readonly Source[]
+  sources: readonly Pick<Source, 'name' | 'paths'>[]
   format: ResultFormat
+  /** Where only so many are wanted, as JSON, and the count of all. */
+  firstRows?: number | undefined
 }
 
 export interface QueryOptions {
@@ -40,16 +41,19 @@ export interface Queries {
 
 export function createQueries({ engine }: { engine: Engine }): Queries {
   return {
-    async run({ sql, parameters = {}, sources, format }, { bytesMax, ...options }, take) {
+    async run({ sql, parameters = {}, sources, format, firstRows }, options, take) {
       const paths = sources.flatMap((source) => source.paths)
+      const { bytesMax, ...runOptions } = options
       const fileIn = (directory: string) => join(directory, `rows.${format}`)
+      const order = (directory: string) => ({ sql, parameters, path: fileIn(directory), bytesMax })
+      const taking = {
+        ...runOptions,
+        take: (result: QueryResult, directory: string) => take(result, fileIn(directory)),
+      }
       try {
-        return await engine.run(
-          'query',
-          paths,
-          (directory) => ({ sql, parameters, path: fileIn(directory), format, bytesMax }),
-          { ...options, take: (result, directory) => take(result, fileIn(directory)) },
-        )
+        return await (firstRows === undefined
+          ? engine.run('query', paths, (at) => ({ ...order(at), format }), taking)
+          : engine.run('overview', paths, (at) => ({ ...order(at), firstRows }), taking))
       } catch (error) {
         throw problemOf(error, namesOf(sources))
       }
@@ -57,5 +61,5 @@ export function createQueries({ engine }: { engine: Engine }): Queries {
   }
 }
 
-const namesOf = (sources: readonly Source[]) =>
+const namesOf = (sources: Query['sources']) =>
   new Map(sources.flatMap(({ name, paths }) => paths.map((path) => [path, name] as const)))

@@ -7,6 +7,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 
 import { confine, openInstance } from '../engine/instance.ts'
 import { Refused } from '../engine/refused.ts'
+import { overview } from './overview.ts'
 import { query, type QueryOrder, type ResultFormat } from './query.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'results-'))
@@ -138,7 +139,9 @@ test('no rows are an empty array, no lines, or a header', async () => {
 
 test('parameters are bound', async () => {
   const sql = 'SELECT $n::INTEGER + 1 AS n, $t::VARCHAR AS t'
-  const { text } = await write(sql, 'ndjson', { parameters: { n: 41, t: "'; DROP TABLE x" } })
+  const { text } = await write(sql, 'ndjson', {
+    parameters: { n: { value: 41 }, t: { value: "'; DROP TABLE x" } },
+  })
   expect(JSON.parse(await text())).toEqual({ n: 42, t: "'; DROP TABLE x" })
 })
 
@@ -149,8 +152,30 @@ test('names may be anything, but not twice the same', async () => {
   expect(refusal).toBe('Two columns are called "A". Give one of them another name, by AS.')
 })
 
+test('a parameter of a type is a value of it', async () => {
+  const sql = "SELECT DATE '2026-01-02' > $day AS later, $day::DATE AS day"
+  const day = { value: '2026-01-01', type: 'DATE' }
+  const { text } = await write(sql, 'ndjson', { parameters: { day } })
+  expect(JSON.parse(await text())).toEqual({ later: true, day: '2026-01-01' })
+  const refused = await refusalOf(
+    write(sql, 'ndjson', { parameters: { day: { ...day, value: 'now or never' } } }),
+  )
+  expect(refused).toBe('The parameter day is no DATE: now or never.')
+})
+
+test('an overview counts all rows, and has the first', async () => {
+  const path = join(directory, 'overview.json')
+  const order = { sql: 'SELECT range AS n FROM range($n) ORDER BY n DESC', firstRows: 2 }
+  const parameters = { n: { value: 1000 } }
+  const result = await overview(connection, { ...order, parameters, path, bytesMax: 2 ** 20 })
+  expect(result).toMatchObject({ rows: 1000, columns: [{ name: 'n', type: 'BIGINT' }] })
+  expect(await Bun.file(path).json()).toEqual([{ n: 999 }, { n: 998 }])
+})
+
 test('a parameter that is a column of its own needs a type', async () => {
-  const refusal = await refusalOf(write('SELECT $a AS a', 'csv', { parameters: { a: 1 } }))
+  const refusal = await refusalOf(
+    write('SELECT $a AS a', 'csv', { parameters: { a: { value: 1 } } }),
+  )
   expect(refusal).toBe(
     'Column 1 has the type of a parameter, which has none: write $name::INTEGER.',
   )

@@ -5,12 +5,12 @@ import {
   type DuckDBPreparedStatement,
   type DuckDBType,
   DuckDBTypeId,
-  type DuckDBValue,
 } from '@duckdb/node-api'
 
 import { Refused } from '../engine/refused.ts'
 import { identifier, quoted } from '../engine/sql-text.ts'
 import { forCsv, forJson, forParquet } from './column-expressions.ts'
+import { bound, type Parameters } from './parameters.ts'
 
 export type ResultFormat = keyof typeof formats
 
@@ -19,7 +19,7 @@ export interface QueryOrder {
   /** One SELECT. */
   sql: string
   /** For its `$name`s. */
-  parameters: Record<string, DuckDBValue>
+  parameters: Parameters
   /** Into a new file of the workspace. */
   path: string
   format: ResultFormat
@@ -63,7 +63,7 @@ export async function query(connection: DuckDBConnection, order: QueryOrder): Pr
     if (isTooLarge) connection.interrupt()
   }, SIZE_INTERVAL_MS)
   try {
-    copy.bind(parameters)
+    await bound(connection, copy, parameters)
     const { rowsChanged: rows } = await copy.run()
     const bytes = bytesOf(path)
     if (bytes > bytesMax) throw tooLarge(bytesMax)

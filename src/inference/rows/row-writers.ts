@@ -94,7 +94,7 @@ const answerName = (name: string, isSent: IsSent) => (isSent(name) ? `predicted.
  * `species`, `probability.Adelie` …; a number an output; or a column a step, `co2.1` …, and where the model has
  * a frequency `co2.timestamp.1` …, where it has intervals `co2.lower_80.1` …, `co2.upper_80.1` ….
  */
-function answerColumns(manifest: Manifest): string[] {
+export function answerColumns(manifest: Manifest): string[] {
   const { name } = manifest.outputs[0]!
   switch (manifest.kind) {
     case 'classification':
@@ -115,6 +115,13 @@ function answerColumns(manifest: Manifest): string[] {
       )
     }
   }
+}
+
+/** Which of them hold text, and not a number. */
+export function textColumns({ kind, outputs }: Manifest): (column: string) => boolean {
+  const { name } = outputs[0]!
+  if (kind === 'forecast') return (column) => column.startsWith(`${name}.timestamp.`)
+  return (column) => kind === 'classification' && column === name
 }
 
 function cellsOf(

@@ -55,7 +55,7 @@ export function createJobs(deps: {
     lanes.push({ worker, types })
     return {
       handle(type, jobType) {
-        types.set(type, jobType as JobType<unknown>)
+        types.set(type, jobType)
       },
     }
   }

@@ -1,0 +1,40 @@
+import type { DuckDBConnection, DuckDBPreparedStatement } from '@duckdb/node-api'
+
+import { Refused } from '../engine/refused.ts'
+
+/** A value for a `$name`. */
+export interface Parameter {
+  value: string | number | boolean | null
+  /** Where it has one of its own, and not that of the value in JSON. */
+  type?: string
+}
+
+export type Parameters = Record<string, Parameter>
+
+/**
+ * Binds values, so that none of them is ever part of a statement. Of a type by name DuckDB itself makes the value.
+ *
+ * @throws {Refused} naming the one that has not its type.
+ */
+export async function bound(
+  connection: DuckDBConnection,
+  statement: DuckDBPreparedStatement,
+  parameters: Parameters,
+): Promise<void> {
+  for (const [name, { value, type }] of Object.entries(parameters)) {
+    if (type === undefined) {
+      statement.bind({ [name]: value })
+      continue
+    }
+    const cast = await connection.prepare(`SELECT CAST($value AS ${type}) AS value`)
+    try {
+      cast.bind({ value: value === null ? null : String(value) })
+      const read = await cast.runAndReadAll()
+      statement.bind({ [name]: read.getRows()[0]![0]! }, { [name]: read.columnType(0) })
+    } catch {
+      throw new Refused(`The parameter ${name} is no ${type}: ${String(value).slice(0, 50)}.`)
+    } finally {
+      cast.destroySync()
+    }
+  }
+}
