@@ -25,7 +25,14 @@ export const {
   tickets,
   totp,
 } = authTables(postgresKit)
-export const { datasetFiles, datasets, datasetVersions } = dataTables(postgresKit)
+export const {
+  datasetFiles,
+  datasets,
+  datasetVersions,
+  pipelineRuns,
+  pipelines,
+  pipelineVersions,
+} = dataTables(postgresKit)
 export const { adoptedModels, models, modelVersions } = inferenceTables(postgresKit)
 export const { jobs, schedules } = jobTables(postgresKit)
 export const { outbox, relays } = outboxTables(postgresKit)

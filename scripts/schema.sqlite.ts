@@ -25,7 +25,14 @@ export const {
   tickets,
   totp,
 } = authTables(sqliteKit)
-export const { datasetFiles, datasets, datasetVersions } = dataTables(sqliteKit)
+export const {
+  datasetFiles,
+  datasets,
+  datasetVersions,
+  pipelineRuns,
+  pipelines,
+  pipelineVersions,
+} = dataTables(sqliteKit)
 export const { adoptedModels, models, modelVersions } = inferenceTables(sqliteKit)
 export const { jobs, schedules } = jobTables(sqliteKit)
 export const { outbox, relays } = outboxTables(sqliteKit)

@@ -35,6 +35,7 @@ const ofApiKey = z.object({
 const ofModel = z.object({ name: z.string(), ...act })
 const ofModelVersion = ofModel.extend({ version: z.int() })
 const ofDataset = z.object({ name: z.string(), ...act })
+const ofPipeline = z.object({ name: z.string(), ...act })
 
 /** Everything that can happen and that others may hear of: event type → what it carries. */
 export const events = {
@@ -170,6 +171,9 @@ export const events = {
   'datasets.version_removed': ofDataset.extend({ version: z.int() }),
   'datasets.changed': ofDataset,
   'datasets.removed': ofDataset,
+  'pipelines.version_added': ofPipeline.extend({ version: z.int() }),
+  'pipelines.changed': ofPipeline,
+  'pipelines.removed': ofPipeline,
   /** Told on the way, so not through the outbox: the job itself says how it stands. */
   'jobs.updated': z.object({
     id: z.string(),

@@ -133,6 +133,9 @@ test('the shell lines work as they stand', async () => {
       ],
     },
     { rows: 2, columns: 3, sample: [{ shop: 'Bern', days: 2 }, { shop: 'Chur' }] },
+    { name: 'takings', newest: { version: 1 }, endpoint: null },
+    { endpoint: { cache_seconds: 60 } },
+    { rows: 1, data: [{ shop: 'Bern', total: 31 }] },
   ])
 })
 
@@ -169,7 +172,7 @@ testWith('python3', 'the Python lines work as they stand', async () => {
 
 describe('what is written', () => {
   test('there are blocks in each language', () => {
-    expect(['sh', 'r', 'python'].map((language) => blocksOf(language).length)).toEqual([18, 3, 3])
+    expect(['sh', 'r', 'python'].map((language) => blocksOf(language).length)).toEqual([19, 3, 3])
   })
 
   test('the table of settings is the schema’s (`bun scripts/settings.ts` writes it)', () => {

@@ -4,10 +4,12 @@ import type { Events } from '../events.ts'
 import type { Access, Ownership } from '../gateway/access.ts'
 import type { FindIdentity } from '../gateway/principal.ts'
 import type { Route } from '../gateway/route.ts'
+import type { Cache } from '../platform/cache/cache.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Config } from '../platform/config.ts'
 import type { Database } from '../platform/database/database.ts'
 import type { Jobs } from '../platform/jobs/jobs.ts'
+import type { Limits } from '../platform/limits/limits.ts'
 import type { Log } from '../platform/log.ts'
 import type { Outbox } from '../platform/outbox/outbox.ts'
 import { openPartials } from '../platform/storage/partial.ts'
@@ -24,10 +26,20 @@ import { createSources } from './datasets/sources.ts'
 import { createStatistics } from './datasets/statistics.ts'
 import { createStoredFiles } from './datasets/stored-files.ts'
 import { createUploads } from './datasets/uploads.ts'
+import { endpointRoutes } from './endpoints.routes.ts'
 import { createEngine } from './engine/engine.ts'
 import { createParser } from './expressions/parser.ts'
+import { pipelineRunRoutes } from './pipeline-runs.routes.ts'
+import { pipelineRoutes } from './pipelines.routes.ts'
+import { createEndpoints } from './pipelines/endpoints.ts'
+import { createMaterializer } from './pipelines/materializer.ts'
+import { createPipelineJobs } from './pipelines/pipeline-jobs.ts'
+import { createPipelineRuns } from './pipelines/pipeline-runs.ts'
+import { createPipelines } from './pipelines/pipelines.ts'
 import { createPlanner } from './pipelines/planner.ts'
+import { createReadablePipelines } from './pipelines/readable-pipelines.ts'
 import { createRunner } from './pipelines/runner.ts'
+import { createSavedRuns } from './pipelines/saved-runs.ts'
 import type { Scorer } from './pipelines/scorer.ts'
 import { processRoutes } from './process.routes.ts'
 import { createQueries } from './queries/queries.ts'
@@ -50,19 +62,24 @@ export function createData(deps: {
   outbox: Outbox<Events>
   jobs: Jobs
   storage: Storage
+  cache: Cache
+  limits: Limits
   access: Access
   ownership: Ownership
   identity: FindIdentity
   scorer: Scorer
 }): Data {
   const { config, clock, jobs, storage, ownership } = deps
-  const engine = createEngine({
+  const engineOptions = {
     ...deps,
-    atOnceMax: config.DATA_QUERIES_MAX,
-    waitingMax: config.DATA_QUEUE_MAX,
     means: { threads: config.DATA_THREADS, memoryBytesMax: config.DATA_MEMORY_BYTES_MAX },
     spillBytesMax: config.DATA_SPILL_BYTES_MAX,
     partials: openPartials(join(config.DATA_DIR, 'queries')),
+  }
+  const engine = createEngine({
+    ...engineOptions,
+    atOnceMax: config.DATA_QUERIES_MAX,
+    waitingMax: config.DATA_QUEUE_MAX,
   })
   const queries = createQueries({ engine })
   const datasets = createDatasets({ ...deps, quotaBytes: config.DATASETS_PER_OWNER_BYTES_MAX })
@@ -96,13 +113,42 @@ export function createData(deps: {
 
   const parser = createParser()
   const planner = createPlanner({ ...deps, parser, readable })
-  const runner = createRunner({
+  const running = {
     ...deps,
-    queries,
     sources,
     partials: openPartials(join(config.DATA_DIR, 'pipelines')),
     stageBytesMax: config.DATASET_EXPANDED_BYTES_MAX,
+  }
+  const runner = createRunner({ ...running, queries })
+  const jobEngine = createEngine({
+    ...engineOptions,
+    atOnceMax: config.DATA_JOBS_MAX,
+    // Until the process of one that was given up has ended.
+    waitingMax: config.DATA_JOBS_MAX,
   })
+  const jobQueries = createQueries({ engine: jobEngine })
+  const jobRunner = createRunner({ ...running, queries: jobQueries })
+  const materializer = createMaterializer({
+    ...running,
+    planner,
+    runner: jobRunner,
+    queries: jobQueries,
+    datasets,
+    additions,
+    bytesMax: config.DATASET_EXPANDED_BYTES_MAX,
+  })
+  const pipelines = createPipelines(deps)
+  const readablePipelines = createReadablePipelines({ pipelines, access: deps.access })
+  const runs = createPipelineRuns(deps)
+  const pipelineJobs = createPipelineJobs({
+    ...deps,
+    materializer,
+    runs,
+    lane: jobs.openLane({ concurrency: config.DATA_JOBS_MAX }),
+    timeoutMs: config.DATA_JOB_TIMEOUT_MS,
+  })
+  const savedRuns = createSavedRuns({ ...deps, pipelines, runs, pipelineJobs, materializer })
+
   const answerLimits = {
     bytesMax: config.DATA_RESULT_BYTES_MAX,
     timeoutMs: config.DATA_QUERY_TIMEOUT_MS,
@@ -111,6 +157,12 @@ export function createData(deps: {
   const strays = { type: 'datasets.remove_strays', key: 'datasets.remove_strays', payload: {} }
   jobs.handle(strays.type, { run: () => stored.removeStrays() })
   jobs.schedule(strays.type, '43 4 * * *', strays)
+  const due = { type: 'pipelines.start_due', key: 'pipelines.start_due', payload: {} }
+  jobs.handle(due.type, { run: () => savedRuns.startDue() })
+  jobs.schedule(due.type, '* * * * *', due)
+  const old = { type: 'pipelines.forget_runs', key: 'pipelines.forget_runs', payload: {} }
+  jobs.handle(old.type, { run: () => runs.forgetOld() })
+  jobs.schedule(old.type, '53 4 * * *', old)
 
   return {
     routes: [
@@ -137,7 +189,19 @@ export function createData(deps: {
         limits: answerLimits,
       }),
       ...queryRoutes({ planner, runner, limits: answerLimits }),
-      ...processRoutes({ planner, runner, limits: answerLimits }),
+      ...processRoutes({ planner, runner, pipelineJobs, limits: answerLimits }),
+      ...pipelineRoutes({ ...deps, pipelines, readable: readablePipelines, planner }),
+      ...pipelineRunRoutes({ readable: readablePipelines, runs, savedRuns }),
+      ...endpointRoutes({
+        readable: readablePipelines,
+        endpoints: createEndpoints({
+          ...deps,
+          readable: readablePipelines,
+          planner,
+          runner,
+          answerLimits,
+        }),
+      }),
       ...datasetExportRoutes({
         readable,
         exports,
@@ -148,7 +212,7 @@ export function createData(deps: {
       }),
     ],
     async stop() {
-      await engine.close()
+      await Promise.all([engine.close(), jobEngine.close()])
       await parser.close()
     },
   }

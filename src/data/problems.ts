@@ -21,6 +21,31 @@ export const dataProblems = defineProblems('data', {
     title: 'Only version',
     advice: 'Remove the dataset, or add a version first.',
   },
+  unknownPipeline: {
+    status: 404,
+    title: 'Unknown pipeline',
+    advice: 'See GET /api/v1/pipelines for those that you may use.',
+  },
+  unknownEndpoint: {
+    status: 404,
+    title: 'Unknown endpoint',
+    advice: 'See GET /api/v1/endpoints for those that you may ask.',
+  },
+  pipelineTaken: {
+    status: 409,
+    title: 'Pipeline exists',
+    advice: 'Choose another name.',
+  },
+  pipelineConflict: {
+    status: 409,
+    title: 'Pipeline changed meanwhile',
+    advice: 'Look at what it is now, and try again.',
+  },
+  noOutput: {
+    status: 409,
+    title: 'Pipeline without output',
+    advice: 'Save it with an output, or publish it and ask its endpoint.',
+  },
   refusedUpload: {
     status: 422,
     title: 'Refused upload',

@@ -1,17 +1,20 @@
 import { z } from '@hono/zod-openapi'
 
 import { problems } from '../gateway/problems.ts'
-import { type Route, route } from '../gateway/route.ts'
+import { identityOf, type Route, route } from '../gateway/route.ts'
 import { columnSchema } from './dataset-fields.ts'
 import { datasetName } from './datasets/dataset-name.ts'
 import { stepsSchema } from './pipelines/definition.ts'
 import { explain } from './pipelines/explain.ts'
+import { outputSchema } from './pipelines/output.ts'
+import type { PipelineJobs } from './pipelines/pipeline-jobs.ts'
 import type { Planner } from './pipelines/planner.ts'
 import type { Runner } from './pipelines/runner.ts'
 import { dataProblems } from './problems.ts'
 import { boundAs, parametersSchema, versionsSchema } from './queries/parameters.ts'
 import { askedFormat } from './results/asked-format.ts'
 import { resultFormatNames } from './results/formats.ts'
+import { typesOf } from './results/parameters.ts'
 import { answerWithResult } from './results/result-answer.ts'
 import { secondsSince } from './results/seconds.ts'
 
@@ -31,6 +34,9 @@ const body = z.strictObject({
   operations: stepsSchema,
   parameters: parametersSchema.default({}),
   versions: versionsSchema,
+  output: outputSchema.optional().openapi({
+    description: 'The dataset that all rows become, by a job, which is answered for at once',
+  }),
   format: z.enum(resultFormatNames).optional().openapi({
     description: 'All rows in this form, as by `Accept`, and not how they begin',
   }),
@@ -64,9 +70,10 @@ const explained = z
 export function processRoutes(deps: {
   planner: Planner
   runner: Runner
+  pipelineJobs: PipelineJobs
   limits: { bytesMax: number; timeoutMs: number }
 }): Route[] {
-  const { planner, runner, limits } = deps
+  const { planner, runner, pipelineJobs, limits } = deps
   return [
     route(
       {
@@ -105,9 +112,15 @@ export function processRoutes(deps: {
               processing_time: 0.012,
             },
           },
+          202: {
+            description: 'With `output`: the job waits for its turn; `Location` says how it stands',
+            schema: z.object({ id: z.string(), state: z.literal('ready') }),
+            example: { id: '0198c5a2-7d31-7c9e-9f1b-2f6a1f0c8e11', state: 'ready' },
+          },
         },
         problems: [
           problems.malformedBody,
+          dataProblems.nameTaken,
           problems.invalidRequest,
           problems.forbidden,
           dataProblems.unknownDataset,
@@ -119,20 +132,27 @@ export function processRoutes(deps: {
           problems.unavailable,
         ],
       },
-      async ({ query: { dry_run: isDry }, body: asked }, { request, principal, signal }) => {
+      async ({ query: { dry_run: isDry }, body: asked }, context) => {
+        const { request, principal, signal } = context
         const { file_path: source, operations, versions, format: named } = asked
         const format = askedFormat(named, request.headers.get('accept'))
         const startedAt = performance.now()
         const parameters = boundAs(asked.parameters)
-        const names = new Set(Object.keys(parameters))
         const plan = await planner.plan({ source, operations }, principal, {
-          parameters: names,
+          parameters: typesOf(parameters),
           versions,
         })
         const options = { ...limits, signal }
         if (isDry) {
           const columns = await runner.columns(plan, parameters, options)
           return { body: explain(plan, columns) }
+        }
+        if (asked.output !== undefined) {
+          const work = { definition: { source, operations }, parameters, versions }
+          const owner = identityOf(context)
+          const id = await pipelineJobs.start({ ...work, output: asked.output }, owner)
+          const headers = { location: `/api/v1/jobs/${id}` }
+          return { status: 202, body: { id, state: 'ready' }, headers }
         }
         const isWhole = named !== undefined || format !== 'json'
         return runner.run(

@@ -9,6 +9,7 @@ import { dataProblems } from './problems.ts'
 import { boundAs, parametersSchema, versionsSchema } from './queries/parameters.ts'
 import { askedFormat } from './results/asked-format.ts'
 import { resultFormatNames } from './results/formats.ts'
+import { typesOf } from './results/parameters.ts'
 import { answerWithResult } from './results/result-answer.ts'
 import { secondsSince } from './results/seconds.ts'
 
@@ -83,8 +84,10 @@ export function queryRoutes(deps: {
         const format = askedFormat(named, request.headers.get('accept'))
         const startedAt = performance.now()
         const parameters = boundAs(body.parameters)
-        const names = new Set(Object.keys(parameters))
-        const plan = await planner.plan({ sql }, principal, { parameters: names, versions })
+        const plan = await planner.plan({ sql }, principal, {
+          parameters: typesOf(parameters),
+          versions,
+        })
         return runner.run(
           plan,
           { parameters, format },

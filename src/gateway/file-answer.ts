@@ -78,7 +78,7 @@ function answerOf(
 }
 
 /** If-None-Match compares weakly: `W/` before a tag says nothing. */
-function isNamed(etag: string, header: string | null): boolean {
+export function isNamed(etag: string, header: string | null): boolean {
   const tags = header?.split(',').map((tag) => tag.trim().replace(/^W\//, '')) ?? []
   return tags.includes(etag) || tags.includes('*')
 }

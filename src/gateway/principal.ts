@@ -52,7 +52,7 @@ export interface Actor {
 
 export const SERVER: Actor = { kind: 'server', id: null, name: null, address: null }
 
-export function actorAs(identity: Identity, address: string): Actor {
+export function actorAs(identity: Identity, address: string | null): Actor {
   if (identity.kind === 'account') return userActor(identity, address)
   return { kind: 'service_account', id: identity.id, name: identity.name, address }
 }

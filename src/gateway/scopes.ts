@@ -5,6 +5,8 @@ export const scopes = {
   'models:write': 'Upload models, and change those that one may write',
   'datasets:read': 'Read datasets, and query those that one may read',
   'datasets:write': 'Upload datasets, and change those that one may write',
+  'pipelines:read': 'See pipelines, run those that one may read, and ask endpoints',
+  'pipelines:write': 'Save pipelines, and change and publish those that one may write',
   'users:read': 'See users',
   'users:write': 'Create, import, change and remove users, and reset their passwords',
   'service-accounts:read': 'See service accounts and what their keys are called',
@@ -30,8 +32,15 @@ export function scopesFault(names: readonly string[]): string | undefined {
 
 export const isScope = (name: string): name is Scope => Object.hasOwn(scopes, name)
 
-const viewer: Scope[] = ['predict', 'models:read', 'datasets:read', 'jobs:read', 'forward']
-const editor: Scope[] = [...viewer, 'models:write', 'datasets:write']
+const viewer: Scope[] = [
+  'predict',
+  'models:read',
+  'datasets:read',
+  'pipelines:read',
+  'jobs:read',
+  'forward',
+]
+const editor: Scope[] = [...viewer, 'models:write', 'datasets:write', 'pipelines:write']
 
 /** What means nothing without an identity: that everybody may does not let in who has not said who they are. */
 export const ownScopes: ReadonlySet<Scope> = new Set<Scope>(['jobs:read', 'forward'])

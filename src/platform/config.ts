@@ -401,6 +401,10 @@ export const settings = z
     DATA_EXPORT_TIMEOUT_MS: count(600_000).describe(
       'Longest time to take an upload in, or to make an export',
     ),
+    DATA_JOBS_MAX: count(2, { max: 256 }).describe(
+      'Pipelines at once that nobody waits for, each in a process of its own; the others wait as jobs',
+    ),
+    DATA_JOB_TIMEOUT_MS: count(3_000_000).describe('Longest time for one such pipeline'),
     JOBS_CONCURRENCY: count(4, { max: 1000 }).describe('Jobs that this process does at once'),
     JOBS_UNFINISHED_MAX: count(100).describe('Unfinished jobs that one account may have'),
     JOB_LEASE_MS: count(30_000, { min: 100 }).describe(

@@ -75,10 +75,11 @@ export function jobRoutes(deps: { jobs: Jobs; storage: Storage }): Route[] {
     expires_at: job.expiresAt,
   })
 
-  /** A result that is a file is handed out by an address that anything can read. */
+  /** A result that is a file is handed out by an address that anything can read; any other has one of its own. */
   function resultUrlOf({ result }: Job): string | null {
-    const isFile = typeof result === 'object' && result !== null && 'file' in result
-    if (!isFile || typeof result.file !== 'string') return null
+    if (typeof result !== 'object' || result === null) return null
+    if ('location' in result && typeof result.location === 'string') return result.location
+    if (!('file' in result) || typeof result.file !== 'string') return null
     return storage.downloadAddress(result.file, { expiresInSeconds: RESULT_ADDRESS_TTL_SECONDS })
   }
 

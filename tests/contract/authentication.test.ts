@@ -182,7 +182,8 @@ describe('login', () => {
       sid: expect.any(String),
       username: 'Ada',
       role: 'editor',
-      scope: 'predict models:read datasets:read jobs:read forward models:write datasets:write',
+      scope:
+        'predict models:read datasets:read pipelines:read jobs:read forward models:write datasets:write pipelines:write',
       iat: issuedAt,
       exp: issuedAt + 86_400,
       jti: expect.any(String),

@@ -484,7 +484,7 @@ describe('by name', () => {
     const path = `/api/v1/grants/report/${MODEL}`
     const answer = await harness.request({ path, token: harness.adminToken })
     expect(await answer.json()).toMatchObject({
-      detail: 'There is no kind "report". There are: model, dataset.',
+      detail: 'There is no kind "report". There are: model, dataset, pipeline.',
     })
   })
 })

@@ -341,6 +341,8 @@ const elsewhere: Partial<Record<keyof typeof settings.shape, string>> = {
   DATA_SPILL_BYTES_MAX: 'tests/contract/dataset-limits.test.ts',
   DATA_RESULT_BYTES_MAX: 'tests/contract/dataset-limits.test.ts',
   DATA_QUERY_TIMEOUT_MS: 'tests/contract/dataset-limits.test.ts',
+  DATA_JOBS_MAX: 'tests/contract/pipeline-limits.test.ts',
+  DATA_JOB_TIMEOUT_MS: 'tests/contract/pipeline-limits.test.ts',
   DATA_EXPORT_TIMEOUT_MS: 'tests/contract/dataset-limits.test.ts',
   PREDICT_BATCH_ROWS_MAX: 'tests/contract/limits.test.ts',
   PREDICT_STREAM_BYTES_MAX: 'tests/contract/row-predictions.test.ts',

@@ -26,7 +26,9 @@ interface Rows {
   rejected?: RejectedRow[]
 }
 
-export interface Addition {
+interface Addition {
+  /** Of the version, where it is to be found again by it. */
+  id?: string
   name: string
   mode: AdditionMode
   origin: Origin
@@ -90,12 +92,12 @@ export function createAdditions(deps: {
       throw problems.forbidden({ detail: `Only who may write ${name} adds rows to it.` })
     },
 
-    async add({ name, mode, origin, team = 'none' }, added, by, signal) {
+    async add({ id = Bun.randomUUIDv7(), name, mode, origin, team = 'none' }, added, by, signal) {
       const before = mode === 'append' ? by.basis?.newest : undefined
       const { path, columns, rows, bytes, rejected = [], rejectedRows = 0 } = added
       const united = before === undefined ? [...columns] : uniteSchemas(before.columns, columns)
-      const id = Bun.randomUUIDv7()
-      await storage.put(fileKey(id), Bun.file(path).stream(), {
+      const file = Bun.randomUUIDv7()
+      await storage.put(fileKey(file), Bun.file(path).stream(), {
         bytesMax: bytes,
         ...(signal === undefined ? {} : { signal }),
       })
@@ -103,14 +105,14 @@ export function createAdditions(deps: {
         const { version, forgotten } = await datasets.addVersion(
           name,
           {
-            id: Bun.randomUUIDv7(),
+            id,
             origin,
             columns: united,
             rows: rows + (before?.rows ?? 0),
             bytes: bytes + (before?.bytes ?? 0),
             rejectedRows,
             rejected: rejected.slice(0, REJECTED_TOLD_MAX),
-            added: [{ id, bytes }],
+            added: [{ id: file, bytes }],
             kept: before?.files ?? [],
           },
           { ownerId: by.identity.id, team, basis: by.basis?.newest.version, actor: by.actor },
@@ -119,7 +121,7 @@ export function createAdditions(deps: {
         return version
       } catch (error) {
         // After any other failure nobody knows whether the version is there: a stray is harmless, its lack is not.
-        if (error instanceof Problem) await storage.delete(fileKey(id))
+        if (error instanceof Problem) await storage.delete(fileKey(file))
         throw error
       }
     },

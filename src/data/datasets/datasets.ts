@@ -47,6 +47,8 @@ export interface Datasets {
     limit: number
   }): Promise<DatasetRecord[]>
   version(name: string, version: number): Promise<VersionRow | undefined>
+  /** The one with this id. */
+  versionOf(id: string): Promise<VersionRow | undefined>
   /** The newest first. */
   versions(name: string, page: { limit: number }): Promise<VersionRow[]>
   /**
@@ -175,6 +177,13 @@ export function createDatasets(deps: {
         .select()
         .from(datasetVersions)
         .where(and(eq(datasetVersions.datasetName, name), eq(datasetVersions.version, version)))
+      return found
+    },
+    async versionOf(id) {
+      const [found] = await database.read
+        .select()
+        .from(datasetVersions)
+        .where(eq(datasetVersions.id, id))
       return found
     },
     versions: (name, { limit }) => versionsOf(database.read, name, limit),

@@ -39,7 +39,7 @@ afterAll(async () => {
 const read = (text: string, use: Use = 'row', parameters: string[] = [], groupBy: string[] = []) =>
   readExpression(parser, text, use, {
     columns: COLUMNS,
-    parameters: new Set(parameters),
+    parameters: new Map(parameters.map((name) => [name, undefined])),
     groupBy,
   })
 const valuesOf = async (sql: string) =>

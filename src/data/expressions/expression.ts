@@ -3,6 +3,7 @@ import { currentTimes, nearest } from './functions.ts'
 import type { Node, Parser } from './parser.ts'
 import { asSql } from './r-habits.ts'
 import { RefusedText } from './refused-text.ts'
+import type { ParameterTypes } from './typed-parameters.ts'
 import { short, walk } from './walk.ts'
 
 /** What an expression is for: of a row alone, of many rows, or of a row and those around it. */
@@ -10,8 +11,8 @@ export type Use = 'row' | 'aggregate' | 'window'
 
 export interface Scope {
   columns: readonly Pick<Column, 'name'>[]
-  /** Names of parameters that there are. */
-  parameters?: ReadonlySet<string>
+  /** Those that there are. */
+  parameters?: ParameterTypes
   /** By which rows are put together: beside an aggregate they may stand alone. */
   groupBy?: readonly string[]
 }
@@ -39,7 +40,7 @@ export async function readExpression(
   parser: Parser,
   text: string,
   use: Use,
-  { columns, parameters = new Set(), groupBy = [] }: Scope,
+  { columns, parameters = new Map(), groupBy = [] }: Scope,
 ): Promise<Expression> {
   if (text.length > TEXT_CHARACTERS_MAX) {
     throw new RefusedText(`An expression may have ${TEXT_CHARACTERS_MAX} characters.`)
@@ -59,7 +60,7 @@ export async function readExpression(
       nodesMax: NODES_MAX,
       mayAggregate: use !== 'row',
       mayWindow: use === 'window',
-      parameters,
+      parameters: new Set(parameters.keys()),
       column([first = ''], node, isInAggregate) {
         const name = names.get(first.toLowerCase())
         if (name === undefined && currentTimes.has(first.toLowerCase())) return
@@ -72,7 +73,7 @@ export async function readExpression(
       },
       other: () => false,
     })
-    const written = await parser.write(parsed)
+    const written = await parser.write(parsed, parameters)
     return { sql: written.slice(BEFORE.length, -` FROM ${TABLE}`.length), columns: [...used] }
   } catch (error) {
     if (!(error instanceof RefusedText)) throw error

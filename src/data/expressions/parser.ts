@@ -6,6 +6,7 @@ import {
 import { LRUCache } from 'lru-cache'
 
 import { RefusedText } from './refused-text.ts'
+import { type ParameterTypes, withTypes } from './typed-parameters.ts'
 
 /** A node of what DuckDB's parser makes of a text. */
 export interface Node {
@@ -28,7 +29,7 @@ export interface Parser {
    */
   parse(sql: string): Promise<Parsed>
   /** The SQL of a statement, as DuckDB itself writes it: nothing of it is the caller's text. */
-  write(parsed: Parsed): Promise<string>
+  write(parsed: Parsed, parameters: ParameterTypes): Promise<string>
   close(): Promise<void>
 }
 
@@ -55,7 +56,7 @@ export function createParser(): Parser {
     return answer
   }
 
-  return {
+  const parser: Parser = {
     async parse(sql) {
       const known = cache.get(sql)
       if (known !== undefined) return known
@@ -64,15 +65,21 @@ export function createParser(): Parser {
       cache.set(sql, parsed)
       return parsed
     },
-    // The place of a node that has none is too large a number for JSON, and is refused on the way back.
-    write: ({ serialized }) =>
-      ask('deserialize', serialized.replaceAll(/"query_location":\d+/g, '"query_location":0')),
+    async write({ serialized }, parameters) {
+      const typed = await withTypes(parser, serialized, parameters)
+      // The place of a node that has none is too large a number for JSON, and is refused on the way back.
+      return ask(
+        'deserialize',
+        typed.replaceAll(/"query_location":\d+(?:e\+\d+)?/g, '"query_location":0'),
+      )
+    },
     async close() {
       const { connection, instance } = (await opened) ?? {}
       connection?.closeSync()
       instance?.closeSync()
     },
   }
+  return parser
 }
 
 interface Opened {

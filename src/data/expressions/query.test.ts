@@ -26,7 +26,7 @@ afterAll(async () => {
 })
 
 const read = (text: string, parameters: string[] = []) =>
-  readQuery(parser, text, { parameters: new Set(parameters) })
+  readQuery(parser, text, { parameters: new Map(parameters.map((name) => [name, undefined])) })
 
 async function refusalOf(work: Promise<unknown>): Promise<RefusedText> {
   try {
@@ -173,4 +173,19 @@ test('what stands for a dataset is seen from where it stands', async () => {
   expect(datasets).toEqual(['sales'])
   const outside = 'SELECT * FROM (WITH shops AS (SELECT 1) SELECT * FROM shops) x, shops'
   expect((await read(outside)).datasets).toEqual(['shops'])
+})
+
+test('a parameter of a type stands for a value of it, wherever it is', async () => {
+  const text = `SELECT $day AS day, $none IS NULL AS none, '{"class":"PARAMETER"}' AS text`
+  const parameters = new Map([
+    ['day', 'DATE'],
+    ['none', null],
+  ])
+  const { sql } = await readQuery(parser, text, { parameters })
+  const statement = await connection.prepare(sql)
+  expect(String(statement.columnType(0))).toBe('DATE')
+  statement.bind({ day: '2026-01-02' })
+  expect((await statement.runAndReadAll()).getRowsJson()).toEqual([
+    ['2026-01-02', true, '{"class":"PARAMETER"}'],
+  ])
 })

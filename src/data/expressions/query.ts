@@ -1,6 +1,7 @@
 import { nearest } from './functions.ts'
 import type { Node, Parser } from './parser.ts'
 import { RefusedText } from './refused-text.ts'
+import type { ParameterTypes } from './typed-parameters.ts'
 import { short, type Walk, walk } from './walk.ts'
 
 /** A SELECT that may be run, once what it reads stands for the names of its datasets. */
@@ -43,7 +44,7 @@ const SERIES = new Set(['range', 'generate_series'])
 export async function readQuery(
   parser: Parser,
   text: string,
-  { parameters }: { parameters: ReadonlySet<string> },
+  { parameters }: { parameters: ParameterTypes },
 ): Promise<AdmittedQuery> {
   if (text.length > TEXT_CHARACTERS_MAX) {
     throw new RefusedText(`A query may have ${TEXT_CHARACTERS_MAX} characters.`)
@@ -58,11 +59,11 @@ export async function readQuery(
       nodesMax: NODES_MAX,
       mayAggregate: true,
       mayWindow: true,
-      parameters,
+      parameters: new Set(parameters.keys()),
       column: () => {},
       other: (node, walking) => ofPart(node, walking, { known, datasets }),
     })
-    return { sql: await parser.write(parsed), datasets: [...datasets] }
+    return { sql: await parser.write(parsed, parameters), datasets: [...datasets] }
   } catch (error) {
     if (!(error instanceof RefusedText)) throw error
     const { message, word } = error

@@ -1,5 +1,6 @@
 import { identifier } from '../engine/sql-text.ts'
 import type { Parser } from '../expressions/parser.ts'
+import type { ParameterTypes } from '../expressions/typed-parameters.ts'
 import type { PlannedColumn } from './column-lineage.ts'
 import { planStep, type Step } from './operations/index.ts'
 import { createPlanning } from './planning.ts'
@@ -32,7 +33,7 @@ export async function planSteps(
   steps: readonly Step[],
   deps: {
     parser: Parser
-    parameters: ReadonlySet<string>
+    parameters: ParameterTypes
     place: string
     dataset: (name: string) => Promise<PlannedColumn[]>
     model: (model: ModelName) => ReturnType<Scorer['describe']>

@@ -3,6 +3,7 @@ import type { VersionRow } from '../datasets/datasets.ts'
 import type { ReadableDatasets } from '../datasets/readable-datasets.ts'
 import type { Parser } from '../expressions/parser.ts'
 import { readQuery } from '../expressions/query.ts'
+import type { ParameterTypes } from '../expressions/typed-parameters.ts'
 import { refusedQuery } from '../queries/refused-query.ts'
 import { columnsOf } from './column-lineage.ts'
 import type { Definition } from './definition.ts'
@@ -18,7 +19,7 @@ export interface ReadyPlan {
 }
 
 interface PlanOptions {
-  parameters: ReadonlySet<string>
+  parameters: ParameterTypes
   /** Of datasets that are not to be read as they are now. */
   versions?: Record<string, number>
   /** What the steps are called in the document. */

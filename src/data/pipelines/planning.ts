@@ -4,6 +4,7 @@ import { type Use, readExpression } from '../expressions/expression.ts'
 import { nearest } from '../expressions/functions.ts'
 import type { Parser } from '../expressions/parser.ts'
 import { RefusedText } from '../expressions/refused-text.ts'
+import type { ParameterTypes } from '../expressions/typed-parameters.ts'
 import { refusedQuery } from '../queries/refused-query.ts'
 import { type PlannedColumn, sourcesOf, withName } from './column-lineage.ts'
 import type { ModelName, Scorer } from './scorer.ts'
@@ -46,7 +47,7 @@ export interface Planning {
 export function createPlanning(deps: {
   parser: Parser
   columns: readonly PlannedColumn[]
-  parameters: ReadonlySet<string>
+  parameters: ParameterTypes
   /** Of the step, in the document. */
   place: readonly PropertyKey[]
   dataset: (name: string) => Promise<PlannedColumn[]>

@@ -120,7 +120,10 @@ export function createRunner(deps: {
     run: (plan, { parameters, ...as }, reader, { timeoutMs, ...options }, take) =>
       withSources(plan, options.signal, async (opened) => {
         const endsAt = performance.now() + timeoutMs
-        const left = () => ({ ...options, timeoutMs: Math.max(1, endsAt - performance.now()) })
+        const left = () => ({
+          ...options,
+          timeoutMs: Math.max(1, Math.round(endsAt - performance.now())),
+        })
         const last = plan.stages.at(-1)!
         const directory = partials.newPath('pipeline')
         let read: Rows[] = opened

@@ -3,13 +3,17 @@ import type { DuckDBConnection, DuckDBPreparedStatement } from '@duckdb/node-api
 import { Refused } from '../engine/refused.ts'
 
 /** A value for a `$name`. */
-export interface Parameter {
+interface Parameter {
   value: string | number | boolean | null
   /** Where it has one of its own, and not that of the value in JSON. */
   type?: string
 }
 
 export type Parameters = Record<string, Parameter>
+
+/** What a plan is to know of them. */
+export const typesOf = (parameters: Parameters): ReadonlyMap<string, string | undefined> =>
+  new Map(Object.entries(parameters).map(([name, { type }]) => [name, type]))
 
 /**
  * Binds values, so that none of them is ever part of a statement. Of a type by name DuckDB itself makes the value.
