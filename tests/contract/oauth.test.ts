@@ -595,7 +595,7 @@ describe('RFC 7662: introspection', () => {
     const { exp, iat, jti, sub } = decodeJwt(token)
     expect(await introspect(token)).toEqual({
       active: true,
-      scope: 'predict models:read datasets:read jobs:read forward',
+      scope: 'predict models:read datasets:read pipelines:read jobs:read forward',
       username: 'Ada',
       token_type: 'Bearer',
       exp,
