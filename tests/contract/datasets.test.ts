@@ -249,6 +249,10 @@ describe('a dataset', () => {
         status: 200,
         answerHeaders: { 'content-length': /^\d+$/, 'accept-ranges': 'bytes' },
       }),
+      get('/sales/export.arrow', {
+        status: 200,
+        answerHeaders: { 'content-type': 'application/vnd.apache.arrow.stream' },
+      }),
       get('/sales/export.xlsx', { status: 404 }),
       get('/sales/export.csv', { name: 'not for others', as: 'eve', status: 404 }),
       get('/sales/versions', { status: 200, contains: ['"version":2', '"version":1'] }),

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 
+import { tableFromIPC } from 'apache-arrow'
+
 import { type Harness, openHarness } from '../support/harness.ts'
 import { type Row, testRequests } from '../support/request-table.ts'
 import { until } from '../support/until.ts'
@@ -341,6 +343,9 @@ describe('an endpoint', () => {
     })
     expect(lines.text).toBe('{"shop":"Bern","total":31.0}\n')
     expect((await ask(`${path}?format=parquet`)).text).toStartWith('PAR1')
+    const arrow = await harness.request({ path: `${path}?format=arrow`, token: tokens['ada']! })
+    const table = tableFromIPC(await arrow.bytes())
+    expect(table.getChild('shop')!.toArray()).toEqual(['Bern', 'Chur'])
   })
 
   test('keeps an answer until its data have changed', async () => {

@@ -119,6 +119,12 @@ describe('queries', () => {
         contains: ['PAR1'],
         name: 'as Parquet',
       }),
+      ask('SELECT 1 AS a', {
+        status: 200,
+        headers: { accept: 'application/vnd.apache.arrow.stream' },
+        answerHeaders: { 'content-type': 'application/vnd.apache.arrow.stream' },
+        name: 'as Arrow',
+      }),
       ask('SELECT 1 AS a', { status: 406, headers: { accept: 'image/png' }, name: 'as a picture' }),
       ask('SELECT * FROM sales', {
         status: 404,

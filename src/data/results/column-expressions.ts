@@ -22,6 +22,17 @@ const LOCAL_TIMES = new Set<DuckDBTypeId>([
   DuckDBTypeId.TIMESTAMP_MS,
 ])
 
+const NOT_IN_ARROW = new Set<DuckDBTypeId>([
+  DuckDBTypeId.UUID,
+  DuckDBTypeId.ENUM,
+  DuckDBTypeId.BIT,
+  DuckDBTypeId.BIGNUM,
+  DuckDBTypeId.TIME_TZ,
+  DuckDBTypeId.UNION,
+  DuckDBTypeId.GEOMETRY,
+  DuckDBTypeId.VARIANT,
+])
+
 /**
  * As JSON: what is no number is null, times are of ISO 8601 (with `Z` where they are of a time zone), bytes are
  * base64. DuckDB itself writes `NaN` and `Infinity`, which no parser reads.
@@ -49,6 +60,31 @@ export const forParquet: Expression = (value, type) =>
   type.typeId === HUGEINT || type.typeId === UHUGEINT
     ? `CAST(${value} AS DECIMAL(38, 0))`
     : undefined
+
+/** As Arrow: large integers as in Parquet, and as text what it has nothing for. */
+export const forArrow: Expression = (value, type) => {
+  const changed = changedForArrow(type)
+  return changed && `CAST(${value} AS ${changed})`
+}
+
+/** The type that it becomes, also where only what is in it has to: a cast of DuckDB reaches that, too. */
+function changedForArrow(type: DuckDBType): string | undefined {
+  const within = (inner: DuckDBType) => changedForArrow(inner) ?? String(inner)
+  const become = (text: string) => (text === String(type) ? undefined : text)
+  if (type instanceof DuckDBListType) return become(`${within(type.valueType)}[]`)
+  if (type instanceof DuckDBArrayType) return become(`${within(type.valueType)}[${type.length}]`)
+  if (type instanceof DuckDBMapType) {
+    return become(`MAP(${within(type.keyType)}, ${within(type.valueType)})`)
+  }
+  if (type instanceof DuckDBStructType) {
+    const members = type.entryNames.map(
+      (name, at) => `${identifier(name)} ${within(type.entryTypes[at]!)}`,
+    )
+    return become(`STRUCT(${members.join(', ')})`)
+  }
+  if (type.typeId === HUGEINT || type.typeId === UHUGEINT) return 'DECIMAL(38, 0)'
+  return NOT_IN_ARROW.has(type.typeId) ? 'VARCHAR' : undefined
+}
 
 const whereFinite = (value: string, result: string) =>
   `CASE WHEN isfinite(${value}) THEN ${result} END`

@@ -4,6 +4,7 @@ export const resultFormats = {
   ndjson: { mediaType: 'application/x-ndjson' },
   csv: { mediaType: 'text/csv; charset=utf-8' },
   parquet: { mediaType: 'application/vnd.apache.parquet' },
+  arrow: { mediaType: 'application/vnd.apache.arrow.stream' },
 } as const
 
 export type ResultFormat = keyof typeof resultFormats

@@ -9,8 +9,10 @@ import {
 
 import { Refused } from '../engine/refused.ts'
 import { identifier, quoted } from '../engine/sql-text.ts'
-import { forCsv, forJson, forParquet } from './column-expressions.ts'
+import { writeArrow } from './arrow.ts'
+import { forArrow, forCsv, forJson, forParquet } from './column-expressions.ts'
 import { bound, type Parameters } from './parameters.ts'
+import { tooLarge } from './too-large.ts'
 
 export type ResultFormat = keyof typeof formats
 
@@ -33,17 +35,19 @@ export interface QueryResult {
   columns: { name: string; type: string }[]
 }
 
+/** Each by what may make it: COPY with options, or, without them, code of ours. */
 const formats = {
   json: { options: 'FORMAT json, ARRAY true', expression: forJson },
   ndjson: { options: 'FORMAT json', expression: forJson },
   csv: { options: 'FORMAT csv, HEADER true', expression: forCsv },
   parquet: { options: 'FORMAT parquet, COMPRESSION zstd', expression: forParquet },
-}
+  arrow: { options: undefined, expression: forArrow },
+} as const
 
 const SIZE_INTERVAL_MS = 100
 
 /**
- * Writes the rows of a query into a file, by DuckDB itself: no row becomes an object of ours.
+ * Writes the rows of a query into a file: no row becomes an object of ours.
  *
  * Prepared and not run: to run executes all statements of a text, and to prepare refuses more than one.
  *
@@ -51,28 +55,38 @@ const SIZE_INTERVAL_MS = 100
  * a parameter, and for too large a result.
  */
 export async function query(connection: DuckDBConnection, order: QueryOrder): Promise<QueryResult> {
-  const { sql, parameters, path, format, bytesMax } = order
+  const { sql, path, format } = order
   const columns = await columnsOf(connection, sql)
   const { options } = formats[format]
-  const copy = await connection.prepare(
-    `COPY (${selected(sql, columns, format)}\n) TO ${quoted(path)} (${options})`,
-  )
+  const changed = { ...order, sql: selected(sql, columns, format) }
+  const write = options === undefined ? writeArrow : copy(options)
+  const rows = await write(connection, changed)
+  return {
+    rows,
+    bytes: bytesOf(path),
+    columns: columns.map(({ name, type }) => ({ name, type: String(type) })),
+  }
+}
+
+/** By DuckDB itself. */
+const copy = (options: string) => async (connection: DuckDBConnection, order: QueryOrder) => {
+  const { sql, parameters, path, bytesMax } = order
+  const statement = await connection.prepare(`COPY (${sql}\n) TO ${quoted(path)} (${options})`)
   let isTooLarge = false
   const timer = setInterval(() => {
     isTooLarge = bytesOf(path) > bytesMax
     if (isTooLarge) connection.interrupt()
   }, SIZE_INTERVAL_MS)
   try {
-    await bound(connection, copy, parameters)
-    const { rowsChanged: rows } = await copy.run()
-    const bytes = bytesOf(path)
-    if (bytes > bytesMax) throw tooLarge(bytesMax)
-    return { rows, bytes, columns: columns.map(({ name, type }) => ({ name, type: String(type) })) }
+    await bound(connection, statement, parameters)
+    const { rowsChanged } = await statement.run()
+    if (bytesOf(path) > bytesMax) throw tooLarge(bytesMax)
+    return rowsChanged
   } catch (error) {
     throw isTooLarge ? tooLarge(bytesMax) : error
   } finally {
     clearInterval(timer)
-    copy.destroySync()
+    statement.destroySync()
   }
 }
 
@@ -118,11 +132,6 @@ function selected(sql: string, columns: readonly Column[], format: ResultFormat)
   const names = columns.map((_, at) => `c${at}`)
   return `SELECT ${list.join(', ')} FROM (${sql}\n) AS result(${names.join(', ')})`
 }
-
-const tooLarge = (bytesMax: number) =>
-  new Refused(
-    `The result has more than ${bytesMax} bytes. Ask for fewer rows, or for less of them.`,
-  )
 
 /** Until the first bytes are there, none. */
 function bytesOf(path: string): number {
