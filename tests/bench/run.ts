@@ -11,6 +11,7 @@ import { explain } from './explain.bench.ts'
 import { gateway } from './gateway.bench.ts'
 import { livez } from './livez.bench.ts'
 import { login } from './login.bench.ts'
+import { pipeline } from './pipeline.bench.ts'
 import { predict } from './predict.bench.ts'
 import { type Race, race } from './race.ts'
 import { report } from './report.ts'
@@ -22,6 +23,7 @@ const cases: Record<string, (scratch: string) => Promise<(Comparison | Race)[]>>
   login: async (scratch) => [await login(scratch)],
   predict,
   explain,
+  pipeline,
   livez: async (scratch) => [await livez(scratch)],
   drivers,
 }

@@ -97,10 +97,14 @@ export function createAdditions(deps: {
       const { path, columns, rows, bytes, rejected = [], rejectedRows = 0 } = added
       const united = before === undefined ? [...columns] : uniteSchemas(before.columns, columns)
       const file = Bun.randomUUIDv7()
-      await storage.put(fileKey(file), Bun.file(path).stream(), {
-        bytesMax: bytes,
-        ...(signal === undefined ? {} : { signal }),
-      })
+      await storage.put(
+        fileKey(file),
+        { path },
+        {
+          bytesMax: bytes,
+          ...(signal === undefined ? {} : { signal }),
+        },
+      )
       try {
         const { version, forgotten } = await datasets.addVersion(
           name,

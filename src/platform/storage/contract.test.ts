@@ -36,6 +36,21 @@ describe.each(drivers.map((driver) => [driver.name, driver] as const))('%s', (_,
     })
 
   describe('a file', () => {
+    test('may be one of this machine, which is taken over', async () => {
+      const path = join(place.directory, 'own')
+      const content = 'own '.repeat(1_000_000)
+      await Bun.write(path, content)
+      const { etag } = await storage.put('file/own', { path })
+      expect(await read('file/own')).toBe(content)
+      expect((await storage.stat('file/own'))?.etag).toBe(etag)
+      expect((await storage.put('file/copy', bytes(content))).etag).toBe(etag)
+      await Bun.write(path, content)
+      const tooLarge = await refusal(storage.put('file/own', { path }, { bytesMax: 1000 }))
+      expect(tooLarge).toBeInstanceOf(TooLarge)
+      expect(await read('file/own')).toBe(content)
+      expect(leftovers()).toEqual([])
+    })
+
     test('is what was put last, until it is deleted', async () => {
       expect(await storage.stat('file/a')).toBeUndefined()
       expect(await read('file/a')).toBeUndefined()

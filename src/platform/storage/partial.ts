@@ -1,9 +1,9 @@
-import { mkdirSync, readdirSync, rmSync } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { Unavailable } from '../unavailable.ts'
-import { TooLarge } from './storage.ts'
+import { type OwnFile, TooLarge } from './storage.ts'
 
 interface Gathered {
   path: string
@@ -17,20 +17,28 @@ export interface Partials {
   /** A path that nobody else uses, which ends in this name. */
   newPath(name: string): string
   /**
-   * Writes a content into a file of its own, chunk by chunk. What breaks off is removed.
+   * Writes a content into a file of its own, chunk by chunk; one that is a file is moved where that can be. What
+   * breaks off is removed.
    *
    * @throws {TooLarge} beyond `bytesMax` bytes.
    * @throws {Unavailable} when the disk is full.
    */
   gather(
-    content: Uint8Array | ReadableStream<Uint8Array>,
-    options: { name: string; bytesMax: number; signal?: AbortSignal | undefined },
+    content: Uint8Array | ReadableStream<Uint8Array> | OwnFile,
+    options: GatherOptions,
   ): Promise<Gathered>
+}
+
+interface GatherOptions {
+  name: string
+  bytesMax: number
+  signal?: AbortSignal | undefined
 }
 
 /** No space, no quota, or a file that may not grow. */
 const NO_SPACE = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
 const OWNER = /^(\d+)-/
+const CHUNK_BYTES = 2 ** 20
 
 /** Opens the folder, and removes what processes left there that ended without cleaning up. */
 export function openPartials(directory: string): Partials {
@@ -44,31 +52,74 @@ export function openPartials(directory: string): Partials {
   const newPath = (name: string) =>
     join(directory, `${process.pid}-${Bun.randomUUIDv7('base64url')}-${name}`)
 
+  async function write(
+    content: Uint8Array | ReadableStream<Uint8Array>,
+    { name, bytesMax, signal }: GatherOptions,
+  ): Promise<Gathered> {
+    const path = newPath(name)
+    const handle = await open(path, 'wx', 0o600).catch(throwNoSpace)
+    try {
+      const hash = new Bun.CryptoHasher('sha256')
+      let bytes = 0
+      for await (const chunk of chunksOf(content, signal)) {
+        bytes += chunk.byteLength
+        if (bytes > bytesMax) throw new TooLarge(bytesMax)
+        hash.update(chunk)
+        await writeWhole(handle, chunk)
+      }
+      signal?.throwIfAborted()
+      await handle.sync()
+      return { path, bytes, etag: `"${hash.digest('hex')}"` }
+    } catch (error) {
+      rmSync(path, { force: true })
+      return throwNoSpace(error)
+    } finally {
+      await handle.close()
+    }
+  }
+
+  async function takeOver(
+    { path: own }: OwnFile,
+    { name, bytesMax, signal }: GatherOptions,
+  ): Promise<Gathered> {
+    const path = newPath(name)
+    renameSync(own, path)
+    const handle = await open(path, 'r')
+    try {
+      await handle.chmod(0o600)
+      const { size: bytes } = await handle.stat()
+      if (bytes > bytesMax) throw new TooLarge(bytesMax)
+      // While it comes to the disk it is hashed.
+      const [etag] = await Promise.all([etagOf(handle, signal), handle.sync()])
+      return { path, bytes, etag }
+    } catch (error) {
+      rmSync(path, { force: true })
+      return throwNoSpace(error)
+    } finally {
+      await handle.close()
+    }
+  }
+
   return {
     newPath,
-    async gather(content, { name, bytesMax, signal }) {
-      signal?.throwIfAborted()
-      const path = newPath(name)
-      const handle = await open(path, 'wx', 0o600).catch(throwNoSpace)
-      try {
-        const hash = new Bun.CryptoHasher('sha256')
-        let bytes = 0
-        for await (const chunk of chunksOf(content, signal)) {
-          bytes += chunk.byteLength
-          if (bytes > bytesMax) throw new TooLarge(bytesMax)
-          hash.update(chunk)
-          await writeWhole(handle, chunk)
-        }
-        signal?.throwIfAborted()
-        await handle.sync()
-        return { path, bytes, etag: `"${hash.digest('hex')}"` }
-      } catch (error) {
-        rmSync(path, { force: true })
-        return throwNoSpace(error)
-      } finally {
-        await handle.close()
-      }
+    async gather(content, options) {
+      options.signal?.throwIfAborted()
+      if (!('path' in content)) return write(content, options)
+      const isNear = statSync(content.path).dev === statSync(directory).dev
+      return isNear ? takeOver(content, options) : write(Bun.file(content.path).stream(), options)
     },
+  }
+}
+
+async function etagOf(handle: FileHandle, signal: AbortSignal | undefined): Promise<string> {
+  const hash = new Bun.CryptoHasher('sha256')
+  const chunk = new Uint8Array(CHUNK_BYTES)
+  for (let at = 0; ;) {
+    signal?.throwIfAborted()
+    const { bytesRead } = await handle.read(chunk, 0, chunk.byteLength, at)
+    if (bytesRead === 0) return `"${hash.digest('hex')}"`
+    hash.update(chunk.subarray(0, bytesRead))
+    at += bytesRead
   }
 }
 

@@ -34,6 +34,11 @@ export interface LocalCopy {
   release(): void
 }
 
+/** A file that its maker has no further use for. */
+export interface OwnFile {
+  path: string
+}
+
 interface FilePage {
   files: Omit<StoredFile, 'etag'>[]
   /** Leads to the next page; absent on the last one. */
@@ -50,12 +55,13 @@ export interface Storage {
    * Stores a file, whole or not at all: readers see the old one until this resolves, and a content
    * that breaks off leaves nothing. On disk, or accepted by the object storage, when it resolves.
    *
+   * @param content where it is a file of this machine, that may be gone afterwards.
    * @throws {TooLarge} beyond `bytesMax`, which is the server's limit unless it is given.
    * @throws {Unavailable} when the disk is full, or the object storage is away.
    */
   put(
     key: string,
-    content: Uint8Array | ReadableStream<Uint8Array>,
+    content: Uint8Array | ReadableStream<Uint8Array> | OwnFile,
     options?: { bytesMax?: number; signal?: AbortSignal },
   ): Promise<StoredFile>
   stat(key: string, options?: { signal?: AbortSignal }): Promise<StoredFile | undefined>
