@@ -52,7 +52,7 @@ export async function pipeline(scratch: string): Promise<Race[]> {
     const response = await fetch(`${server.url}${path}`, {
       method,
       headers: { ...headers, ...(isJson ? { 'content-type': 'application/json' } : {}) },
-      ...(body === undefined ? {} : { body: isJson ? JSON.stringify(body) : (body as Blob) }),
+      ...(body === undefined ? {} : { body: isJson ? JSON.stringify(body) : body }),
       signal: AbortSignal.timeout(TIMEOUT_MS),
     })
     if (!response.ok) throw new Error(`${method} ${path} answers ${await response.text()}`)
@@ -137,9 +137,9 @@ function largestFile(folder: string): string {
 /** Asks `/livez` all the time; each bar tells of what it took since the one before. */
 function watchLivez({ url }: Server) {
   let times: number[] = []
-  let isStopped = false
+  const stopping = new AbortController()
   async function watch(): Promise<void> {
-    while (!isStopped) {
+    while (!stopping.signal.aborted) {
       const startedAt = performance.now()
       await (await fetch(`${url}/livez`, { signal: AbortSignal.timeout(TIMEOUT_MS) })).text()
       times.push(performance.now() - startedAt)
@@ -149,7 +149,7 @@ function watchLivez({ url }: Server) {
   void watch()
   return {
     stop() {
-      isStopped = true
+      stopping.abort()
     },
     bar(claim: string) {
       let p99: number | undefined
