@@ -1,5 +1,6 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 
+import { owedRow } from '../engine/owed-row.ts'
 import { identifier, quoted } from '../engine/sql-text.ts'
 import type { CsvLayout } from './csv-dialect.ts'
 import type { CsvDialect } from './upload-format.ts'
@@ -150,8 +151,8 @@ async function countsOf(
     const some = columns.slice(at, at + COLUMNS_AT_ONCE)
     const asked = some.map((column, index) => `${countsSql(column, isComma)} AS c${index}`)
     const read = await connection.runAndReadAll(`SELECT ${asked.join(', ')} FROM ${rows}`)
-    const [found] = read.getRowsJson() as Record<keyof Counts, string>[][]
-    for (const each of found!) {
+    const found = owedRow(read.getRowsJson() as Record<keyof Counts, string>[][])
+    for (const each of found) {
       const numbers = Object.entries(each).map(([name, count]) => [name, Number(count)])
       counts.push(Object.fromEntries(numbers) as Counts)
     }

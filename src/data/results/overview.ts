@@ -1,5 +1,6 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 
+import { owedRow } from '../engine/owed-row.ts'
 import { bound } from './parameters.ts'
 import { type QueryOrder, type QueryResult, query } from './query.ts'
 
@@ -18,7 +19,7 @@ export async function overview(
     await bound(connection, made, parameters)
     await made.run()
     const counted = await connection.runAndReadAll('SELECT count(*) FROM overview')
-    const rows = Number(counted.getRows()[0]![0])
+    const rows = Number(owedRow(counted.getRows())[0])
     const first = { sql: `SELECT * FROM overview LIMIT ${firstRows}`, parameters: {} }
     return { ...(await query(connection, { ...order, ...first, format: 'json' })), rows }
   } finally {

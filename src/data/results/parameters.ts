@@ -1,5 +1,6 @@
 import type { DuckDBConnection, DuckDBPreparedStatement } from '@duckdb/node-api'
 
+import { owedRow } from '../engine/owed-row.ts'
 import { Refused } from '../engine/refused.ts'
 
 /** A value for a `$name`. */
@@ -34,8 +35,9 @@ export async function bound(
     try {
       cast.bind({ value: value === null ? null : String(value) })
       const read = await cast.runAndReadAll()
-      statement.bind({ [name]: read.getRows()[0]![0]! }, { [name]: read.columnType(0) })
-    } catch {
+      statement.bind({ [name]: owedRow(read.getRows())[0]! }, { [name]: read.columnType(0) })
+    } catch (error) {
+      if (error instanceof RangeError) throw error
       throw new Refused(`The parameter ${name} is no ${type}: ${String(value).slice(0, 50)}.`)
     } finally {
       cast.destroySync()
