@@ -19,6 +19,7 @@ import { additionModes, type Additions } from './datasets/additions.ts'
 import { columnType } from './datasets/column-type.ts'
 import { datasetName } from './datasets/dataset-name.ts'
 import { DATASET, type DatasetRecord, type Datasets } from './datasets/datasets.ts'
+import type { HandedUploads } from './datasets/handed-uploads.ts'
 import type { ReadableDatasets } from './datasets/readable-datasets.ts'
 import { receiveUpload } from './datasets/received-upload.ts'
 import type { StoredFiles } from './datasets/stored-files.ts'
@@ -64,6 +65,11 @@ const uploadQuery = (rejectedMax: number) =>
         maximum: rejectedMax,
         description: 'Rows that may be left out since they do not fit; one more, and none is taken',
       }),
+    upload: z
+      .string()
+      .regex(/^[0-9a-f-]{36}$/, 'expected an id')
+      .optional()
+      .openapi({ description: 'Of POST /api/v1/datasets/uploads, in place of a body' }),
     types: z.string().max(10_000).optional().openapi({
       description: 'Types of columns that are not to be guessed, as JSON',
       example: '{"zip":"VARCHAR"}',
@@ -91,12 +97,14 @@ export function datasetRoutes(deps: {
   readable: ReadableDatasets
   additions: Additions
   uploads: Uploads
+  handed: HandedUploads
   stored: StoredFiles
   ownership: Ownership
   partials: Partials
   limits: { uploadBytesMax: number; rejectedMax: number; uploadTimeoutMs: number }
 }): Route[] {
-  const { datasets, readable, additions, uploads, stored, ownership, partials, limits } = deps
+  const { datasets, readable, additions, uploads, handed, stored, ownership, partials, limits } =
+    deps
   const common = { tag: 'datasets' } as const
 
   async function described(records: DatasetRecord[]) {
@@ -182,11 +190,15 @@ export function datasetRoutes(deps: {
         const { signal, request } = context
         const options = uploadOptionsOf(query)
         const contentType = request.headers.get('content-type')
-        const upload = await receiveUpload(
-          { body, contentType },
-          { partials, bytesMax: limits.uploadBytesMax, signal },
-        )
+        const { upload: handedId } = query
+        const upload = await (handedId === undefined
+          ? receiveUpload(
+              { body, contentType },
+              { partials, bytesMax: limits.uploadBytesMax, signal },
+            )
+          : handed.receive(handedId, by.identity, signal))
         const version = await uploads.add(upload, options, by, signal)
+        if (handedId !== undefined) await handed.forget(handedId, by.identity)
         const location = `/api/v1/datasets/${query.name}/versions/${version.version}`
         return { status: 201, body: versionOf(version), headers: { location } }
       },

@@ -16,11 +16,13 @@ import { openPartials } from '../platform/storage/partial.ts'
 import type { Storage } from '../platform/storage/storage.ts'
 import { datasetExportRoutes } from './dataset-exports.routes.ts'
 import { datasetRowRoutes } from './dataset-rows.routes.ts'
+import { datasetUploadRoutes } from './dataset-uploads.routes.ts'
 import { datasetVersionRoutes } from './dataset-versions.routes.ts'
 import { datasetRoutes } from './datasets.routes.ts'
 import { createAdditions } from './datasets/additions.ts'
 import { createDatasets } from './datasets/datasets.ts'
 import { createExports } from './datasets/exports.ts'
+import { createHandedUploads } from './datasets/handed-uploads.ts'
 import { createReadableDatasets } from './datasets/readable-datasets.ts'
 import { createSources } from './datasets/sources.ts'
 import { createStatistics } from './datasets/statistics.ts'
@@ -105,6 +107,13 @@ export function createData(deps: {
       timeoutMs: config.DATA_EXPORT_TIMEOUT_MS,
     },
   })
+  const partials = openPartials(join(config.DATA_DIR, 'dataset-uploads'))
+  const uploadBytesMax = config.DATASET_UPLOAD_BYTES_MAX
+  const handed = createHandedUploads({
+    ...deps,
+    partials,
+    bytesMax: Math.min(uploadBytesMax, config.STORAGE_UPLOAD_BYTES_MAX),
+  })
   const statistics = createStatistics({
     engine,
     sources,
@@ -171,15 +180,17 @@ export function createData(deps: {
         readable,
         additions,
         uploads,
+        handed,
         stored,
         ownership,
-        partials: openPartials(join(config.DATA_DIR, 'dataset-uploads')),
+        partials,
         limits: {
-          uploadBytesMax: config.DATASET_UPLOAD_BYTES_MAX,
+          uploadBytesMax,
           rejectedMax: config.DATASET_REJECTED_ROWS_MAX,
           uploadTimeoutMs: config.STORAGE_UPLOAD_TIMEOUT_MS + config.DATA_EXPORT_TIMEOUT_MS,
         },
       }),
+      ...datasetUploadRoutes({ handed }),
       ...datasetVersionRoutes({ datasets, readable, stored }),
       ...datasetRowRoutes({
         readable,

@@ -418,6 +418,43 @@ describe('a quota', () => {
   )
 })
 
+describe('a file that is sent past the server', () => {
+  const begin = async (token: string) => {
+    const response = await harness.request({
+      method: 'POST',
+      path: '/api/v1/datasets/uploads',
+      token,
+    })
+    expect(response.status).toBe(201)
+    return (await response.json()) as { id: string; url: string }
+  }
+  const put = ({ url }: { url: string }, body: string) => {
+    const { pathname, search } = new URL(url)
+    return harness.request({ method: 'PUT', path: pathname + search, body })
+  }
+  const take = async (query: string, token: string) => {
+    const path = `/api/v1/datasets?${query}`
+    const response = await harness.request({ method: 'POST', path, token })
+    return { status: response.status, body: (await response.json()) as Record<string, unknown> }
+  }
+
+  test('is taken in from there, once', async () => {
+    const handed = await begin(ada)
+    const query = `name=handed&upload=${handed.id}`
+    expect(await take(query, ada)).toMatchObject({ status: 422 })
+    expect((await put(handed, SALES)).status).toBeLessThan(300)
+    expect(await take(query, eve)).toMatchObject({ status: 422 })
+    // What is refused may be tried otherwise.
+    expect(await take(`${query}&format=parquet`, ada)).toMatchObject({ status: 422 })
+    expect(await take(query, ada)).toMatchObject({ status: 201, body: { rows: 3 } })
+    expect(await take(`name=again&upload=${handed.id}`, ada)).toMatchObject({
+      status: 422,
+      body: { errors: [{ pointer: '#/query/upload', detail: 'is no file that you have sent' }] },
+    })
+    expect(await take('name=again&upload=../../x', ada)).toMatchObject({ status: 422 })
+  })
+})
+
 describe('an address that needs no token', () => {
   const read = (url: string, init: RequestInit = {}) => {
     const { pathname, search } = new URL(url)

@@ -3,6 +3,7 @@ import type { Log } from '../../platform/log.ts'
 import type { Storage } from '../../platform/storage/storage.ts'
 import { type ResultFormat, resultFormatNames } from '../results/formats.ts'
 import type { Datasets, Forgotten } from './datasets.ts'
+import { HANDED_UPLOADS } from './handed-uploads.ts'
 
 const FILES = 'datasets/'
 const EXPORTS = 'dataset-exports/'
@@ -59,6 +60,7 @@ export function createStoredFiles(deps: {
     async removeStrays() {
       await removeOlder(FILES, STRAY_AFTER_MS, (ids) => datasets.idsAmong(ids))
       await removeOlder(EXPORTS, exportTtlMs, async () => new Set())
+      await removeOlder(HANDED_UPLOADS, STRAY_AFTER_MS, async () => new Set())
     },
   }
 }
