@@ -28,7 +28,7 @@ export function createExports(deps: {
     try {
       const query = { sql: `SELECT * FROM ${source.sql}`, sources: [source], format }
       await queries.run(query, limits, async ({ bytes }, path) => {
-        await storage.put(key, { path }, { bytesMax: bytes })
+        await storage.put(key, { path, isUnique: true }, { bytesMax: bytes })
       })
     } finally {
       source.release()

@@ -8,7 +8,7 @@ import { type OwnFile, TooLarge } from './storage.ts'
 interface Gathered {
   path: string
   bytes: number
-  /** Strong, from the content: its SHA-256. */
+  /** Strong: the SHA-256 of the content, or of a file that is unique a name that no other has. */
   etag: string
 }
 
@@ -79,7 +79,7 @@ export function openPartials(directory: string): Partials {
   }
 
   async function takeOver(
-    { path: own }: OwnFile,
+    { path: own, isUnique = false }: OwnFile,
     { name, bytesMax, signal }: GatherOptions,
   ): Promise<Gathered> {
     const path = newPath(name)
@@ -90,8 +90,9 @@ export function openPartials(directory: string): Partials {
       const { size: bytes } = await handle.stat()
       if (bytes > bytesMax) throw new TooLarge(bytesMax)
       // While it comes to the disk it is hashed.
-      const [etag] = await Promise.all([etagOf(handle, signal), handle.sync()])
-      return { path, bytes, etag }
+      const etag = isUnique ? `"${Bun.randomUUIDv7()}"` : etagOf(handle, signal)
+      await Promise.all([etag, handle.sync()])
+      return { path, bytes, etag: await etag }
     } catch (error) {
       rmSync(path, { force: true })
       return throwNoSpace(error)

@@ -37,6 +37,11 @@ export interface LocalCopy {
 /** A file that its maker has no further use for. */
 export interface OwnFile {
   path: string
+  /**
+   * Whether it is never put again under its key, so that any ETag will do that no other file has: to make one of
+   * the content takes as long as to read it.
+   */
+  isUnique?: boolean
 }
 
 interface FilePage {
