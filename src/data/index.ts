@@ -14,13 +14,16 @@ import type { Log } from '../platform/log.ts'
 import type { Outbox } from '../platform/outbox/outbox.ts'
 import { openPartials } from '../platform/storage/partial.ts'
 import type { Storage } from '../platform/storage/storage.ts'
+import { datasetEventRoutes } from './dataset-events.routes.ts'
 import { datasetExportRoutes } from './dataset-exports.routes.ts'
 import { datasetRowRoutes } from './dataset-rows.routes.ts'
 import { datasetUploadRoutes } from './dataset-uploads.routes.ts'
 import { datasetVersionRoutes } from './dataset-versions.routes.ts'
 import { datasetRoutes } from './datasets.routes.ts'
 import { createAdditions } from './datasets/additions.ts'
+import { createCompaction } from './datasets/compaction.ts'
 import { createDatasets } from './datasets/datasets.ts'
+import { createDatasetEvents } from './datasets/events.ts'
 import { createExports } from './datasets/exports.ts'
 import { createHandedUploads } from './datasets/handed-uploads.ts'
 import { createReadableDatasets } from './datasets/readable-datasets.ts'
@@ -114,6 +117,28 @@ export function createData(deps: {
     partials,
     bytesMax: Math.min(uploadBytesMax, config.STORAGE_UPLOAD_BYTES_MAX),
   })
+  const events = createDatasetEvents({
+    additions,
+    engine,
+    partials,
+    limits: {
+      waitMs: config.DATASET_EVENTS_WAIT_MS,
+      pendingBytesMax: config.DATASET_EVENTS_PENDING_BYTES_MAX,
+      expandedBytesMax: config.DATASET_EXPANDED_BYTES_MAX,
+      timeoutMs: config.DATA_EXPORT_TIMEOUT_MS,
+    },
+  })
+  const compaction = createCompaction({
+    ...deps,
+    datasets,
+    stored,
+    sources,
+    queries,
+    limits: exportLimits,
+  })
+  const compact = { type: 'datasets.compact', key: 'datasets.compact', payload: {} }
+  jobs.handle(compact.type, { run: () => compaction.run() })
+  jobs.schedule(compact.type, '* * * * *', compact)
   const statistics = createStatistics({
     engine,
     sources,
@@ -191,6 +216,13 @@ export function createData(deps: {
         },
       }),
       ...datasetUploadRoutes({ handed }),
+      ...datasetEventRoutes({
+        events,
+        limits: {
+          bodyBytesMax: config.DATASET_EVENTS_BYTES_MAX,
+          timeoutMs: config.DATA_EXPORT_TIMEOUT_MS,
+        },
+      }),
       ...datasetVersionRoutes({ datasets, readable, stored }),
       ...datasetRowRoutes({
         readable,

@@ -20,7 +20,7 @@ export const dataTables = ({ table, column, index, uniqueIndex }: Kit) => ({
     updatedAt: column.timestamp().notNull(),
   }),
 
-  /** Never changed. */
+  /** Never changed, but for one that is open: it gets another id with each file that joins it. */
   datasetVersions: table(
     'dataset_versions',
     {
@@ -34,6 +34,8 @@ export const dataTables = ({ table, column, index, uniqueIndex }: Kit) => ({
       bytes: column.integer().notNull(),
       /** Ids of files, in the order of their rows. Versions share what they have in common. */
       files: column.json<string[]>().notNull(),
+      /** How many of the last files events have added, while more may join them; null for all other versions. */
+      openFiles: column.integer(),
       rejectedRows: column.integer().notNull(),
       /** The first of them. */
       rejected: column.json<RejectedRow[]>().notNull(),

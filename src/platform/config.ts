@@ -381,6 +381,15 @@ export const settings = z
     DATASET_EXPORT_SECONDS: count(7 * 86_400, { min: 60 }).describe(
       'How long an export that was made is kept for whoever asks for it next',
     ),
+    DATASET_EVENTS_BYTES_MAX: count(4 * MEBIBYTE).describe(
+      'Largest body of events for a dataset, in bytes',
+    ),
+    DATASET_EVENTS_WAIT_MS: count(100, { max: 10_000 }).describe(
+      'For which events wait for others to be written with',
+    ),
+    DATASET_EVENTS_PENDING_BYTES_MAX: count(64 * MEBIBYTE).describe(
+      'Events that may wait to be written, in bytes; above it 503',
+    ),
     DATA_QUERIES_MAX: count(2, { max: 256 }).describe(
       'Queries, uploads and exports of datasets at once, each in a process of its own',
     ),

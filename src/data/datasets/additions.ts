@@ -32,6 +32,8 @@ interface Addition {
   name: string
   mode: AdditionMode
   origin: Origin
+  /** Whether more may join the version, and it joins one that is open. */
+  isOpen?: boolean
   /** For the team, of a dataset that is new. */
   team?: TeamAccess
 }
@@ -92,7 +94,15 @@ export function createAdditions(deps: {
       throw problems.forbidden({ detail: `Only who may write ${name} adds rows to it.` })
     },
 
-    async add({ id = Bun.randomUUIDv7(), name, mode, origin, team = 'none' }, added, by, signal) {
+    async add(addition, added, by, signal) {
+      const {
+        id = Bun.randomUUIDv7(),
+        name,
+        mode,
+        origin,
+        team = 'none',
+        isOpen = false,
+      } = addition
       const before = mode === 'append' ? by.basis?.newest : undefined
       const { path, columns, rows, bytes, rejected = [], rejectedRows = 0 } = added
       const united = before === undefined ? [...columns] : uniteSchemas(before.columns, columns)
@@ -114,12 +124,13 @@ export function createAdditions(deps: {
             columns: united,
             rows: rows + (before?.rows ?? 0),
             bytes: bytes + (before?.bytes ?? 0),
+            openFiles: isOpen ? 1 : null,
             rejectedRows,
             rejected: rejected.slice(0, REJECTED_TOLD_MAX),
             added: [{ id: file, bytes }],
             kept: before?.files ?? [],
           },
-          { ownerId: by.identity.id, team, basis: by.basis?.newest.version, actor: by.actor },
+          { ownerId: by.identity.id, team, basis: by.basis?.newest.id, actor: by.actor },
         )
         await stored.dispose(forgotten)
         return version

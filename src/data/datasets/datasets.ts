@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, gt, inArray, type SQL, sum } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, inArray, isNotNull, type SQL, sum } from 'drizzle-orm'
 import type { AnyColumn } from 'drizzle-orm'
 
 import type { Events } from '../../events.ts'
@@ -29,7 +29,7 @@ export interface Forgotten {
 /** What becomes a version: its files are stored already. */
 type NewVersion = Pick<
   VersionRow,
-  'id' | 'origin' | 'columns' | 'rows' | 'bytes' | 'rejectedRows' | 'rejected'
+  'id' | 'origin' | 'columns' | 'rows' | 'bytes' | 'openFiles' | 'rejectedRows' | 'rejected'
 > & {
   /** Those that no version has yet. */
   added: { id: string; bytes: number }[]
@@ -54,7 +54,8 @@ export interface Datasets {
   /**
    * Gives a version its number.
    *
-   * @param by.basis the newest version that the caller has seen; none where it makes the dataset.
+   * @param added.openFiles where it is open: then it joins one that is.
+   * @param by.basis the id of the newest version that the caller has seen; none where it makes the dataset.
    * @throws {Problem} 409 where there is another by now, 413 beyond the owner's quota.
    */
   addVersion(
@@ -63,10 +64,21 @@ export interface Datasets {
     by: {
       ownerId: string
       team: TeamAccess
-      basis: number | undefined
+      basis: string | undefined
       actor: Actor
     },
   ): Promise<{ version: VersionRow; forgotten: Forgotten }>
+  /** Newest versions that are open. */
+  open(): Promise<VersionRow[]>
+  /**
+   * Closes a version: what events have added to it is in these files from now on.
+   *
+   * @returns nothing where it has changed meanwhile.
+   */
+  close(
+    version: VersionRow,
+    compacted: readonly { id: string; bytes: number }[],
+  ): Promise<Forgotten | undefined>
   change(
     name: string,
     set: Partial<Pick<DatasetRow, 'description' | 'versionsKept'>>,
@@ -112,6 +124,15 @@ export function createDatasets(deps: {
   async function findExcluded(tx: Writes, name: string): Promise<DatasetRecord | undefined> {
     await database.exclude(tx, `dataset ${name}`)
     return find(tx, name)
+  }
+
+  async function bytesOf(reads: Reads, files: readonly string[]): Promise<number> {
+    if (files.length === 0) return 0
+    const [row] = await reads
+      .select({ bytes: sum(datasetFiles.bytes) })
+      .from(datasetFiles)
+      .where(inArray(datasetFiles.id, [...files]))
+    return Number(row?.bytes ?? 0)
   }
 
   /** Within a write. */
@@ -192,9 +213,11 @@ export function createDatasets(deps: {
       const owners = await ownership.ownersOf(DATASET, [name])
       const result = await database.write(async (tx) => {
         const known = await findExcluded(tx, name)
-        if (known?.newest.version !== basis) throw gone(name)
+        if (known?.newest.id !== basis) throw gone(name)
         const at = now()
-        const number = (known?.lastVersion ?? 0) + 1
+        const isOpen = described.openFiles !== null && known?.newest.openFiles != null
+        const joined = isOpen ? known.newest : undefined
+        const number = joined?.version ?? (known?.lastVersion ?? 0) + 1
         if (known === undefined) {
           await tx.insert(datasets).values({
             name,
@@ -214,8 +237,12 @@ export function createDatasets(deps: {
           datasetName: name,
           version: number,
           files: [...kept, ...added.map(({ id }) => id)],
-          createdBy: actor.id,
-          createdAt: at,
+          openFiles: joined === undefined ? described.openFiles : joined.openFiles! + 1,
+          createdBy: joined?.createdBy ?? actor.id,
+          createdAt: joined?.createdAt ?? at,
+        }
+        if (joined !== undefined) {
+          await tx.delete(datasetVersions).where(eq(datasetVersions.id, joined.id))
         }
         await tx.insert(datasetVersions).values(version)
         if (added.length > 0) {
@@ -226,12 +253,48 @@ export function createDatasets(deps: {
           .update(datasets)
           .set({ lastVersion: number, updatedAt: at })
           .where(eq(datasets.name, name))
-        const news = { name, version: number, rows: version.rows, ...told(actor) }
-        await outbox.add(tx, 'datasets.version_added', news)
-        return { version, forgotten: await forgetOld(tx, known ?? { name, versionsKept: null }) }
+        // Of one that grows all the time that it was begun is enough.
+        if (joined === undefined) {
+          const news = { name, version: number, rows: version.rows, ...told(actor) }
+          await outbox.add(tx, 'datasets.version_added', news)
+        }
+        const forgotten = await forgetOld(tx, known ?? { name, versionsKept: null })
+        if (joined !== undefined) forgotten.versions.push(joined.id)
+        return { version, forgotten }
       })
       ownership.forget({ kind: DATASET, id: name })
       return result
+    },
+
+    close: (version, compacted) =>
+      database.write(async (tx) => {
+        const { datasetName: name, id, files, openFiles } = version
+        const known = await findExcluded(tx, name)
+        if (known?.newest.id !== id) return undefined
+        const kept = files.slice(0, files.length - openFiles!)
+        const closed: VersionRow = {
+          ...version,
+          id: Bun.randomUUIDv7(),
+          files: [...kept, ...compacted.map((file) => file.id)],
+          bytes:
+            (await bytesOf(tx, kept)) + compacted.reduce((total, { bytes }) => total + bytes, 0),
+          openFiles: null,
+        }
+        await tx.delete(datasetVersions).where(eq(datasetVersions.id, id))
+        await tx.insert(datasetVersions).values(closed)
+        const added = compacted.map((file) => ({ ...file, datasetName: name, createdAt: now() }))
+        await tx.insert(datasetFiles).values(added)
+        return { files: await forgetFiles(tx, name), versions: [id] }
+      }),
+    async open() {
+      const rows = await database.read
+        .select()
+        .from(datasetVersions)
+        .where(isNotNull(datasetVersions.openFiles))
+      const newest = await Promise.all(
+        rows.map(async (row) => ({ row, dataset: await find(database.read, row.datasetName) })),
+      )
+      return newest.flatMap(({ row, dataset }) => (dataset?.newest.id === row.id ? [row] : []))
     },
 
     change: (name, set, actor) =>

@@ -102,7 +102,7 @@ export function createUploads(deps: {
       try {
         return await add(upload, ...rest)
       } catch (error) {
-        throw refusalOf(error)
+        throw uploadRefusal(error)
       } finally {
         await Bun.file(upload.path).delete()
       }
@@ -110,7 +110,8 @@ export function createUploads(deps: {
   }
 }
 
-function refusalOf(error: unknown): unknown {
+/** What a failure of taking rows in is for who sent them. */
+export function uploadRefusal(error: unknown): unknown {
   const isRefused =
     error instanceof Refused || (error instanceof WorkFailed && error.failure === 'refused')
   return isRefused ? refusedUpload(error) : problemOf(error)

@@ -1,0 +1,1 @@
+ALTER TABLE `dataset_versions` ADD `open_files` integer;
