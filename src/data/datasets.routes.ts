@@ -149,7 +149,7 @@ export function datasetRoutes(deps: {
         access: 'datasets:write',
         summary: 'Upload a dataset, or a version of one',
         description:
-          'CSV, TSV, NDJSON, JSON or Parquet, as it is or by gzip or zstd; the file alone, or as part `file`. It is kept as Parquet, with the types that its values have. Rows that do not fit are left out and told.',
+          'CSV, TSV, NDJSON, JSON, Parquet or Arrow, as it is or by gzip or zstd; the file alone, or as part `file`. It is kept as Parquet, with the types that its values have. Rows that do not fit are left out and told.',
         query: uploadQuery(limits.rejectedMax),
         body: 'stream',
         bodyBytesMax: limits.uploadBytesMax,

@@ -38,6 +38,7 @@ import {
   Utf8,
 } from 'apache-arrow/type'
 
+import { decimalBytes } from '../engine/vectors.ts'
 import type { Column } from './column.ts'
 import { bits, decimals, finiteDays, finiteTimes, fixedColumn, intervals } from './fixed-column.ts'
 import { arrayColumn, listColumn, structColumn } from './nested-columns.ts'
@@ -124,11 +125,4 @@ export function writtenAs(type: DuckDBType): Written {
   const written = plain[type.typeId]?.()
   if (written === undefined) throw new Error(`${String(type)} was left for Arrow`)
   return written
-}
-
-/** DuckDB keeps decimals in the least bytes that hold so many digits. */
-function decimalBytes(digits: number): number {
-  if (digits <= 4) return 2
-  if (digits <= 9) return 4
-  return digits <= 18 ? 8 : 16
 }

@@ -5,6 +5,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 
 import type { Column } from '../datasets/column.ts'
 import { query } from '../results/query.ts'
+import { readArrow } from './arrow.ts'
 import { readCsv } from './csv.ts'
 import { expand } from './expand.ts'
 import { readJson } from './json.ts'
@@ -48,6 +49,7 @@ const readers: Record<UploadFormat, Reader> = {
   ndjson: readNdjson,
   json: readJson,
   parquet: readParquet,
+  arrow: readArrow,
 }
 
 /**

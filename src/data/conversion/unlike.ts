@@ -22,18 +22,25 @@ const beginnings: [hex: string, what: string][] = [
   ['28b52ffd', 'compressed by Zstandard, twice'],
   ['50415231', 'Parquet: say format=parquet'],
   ['50415245', 'an encrypted Parquet file: write it without encryption'],
-  ['4152524f5731', 'Arrow IPC: write it as Parquet'],
+  ['4152524f5731', 'Arrow: say format=arrow'],
+  ['46454131', 'Feather of the first version: write it by a newer one'],
   ['4f524301', 'ORC: write it as Parquet'],
   ['4f626a01', 'Avro: write it as Parquet'],
 ]
-const PARQUET = '50415231'
+/** Others have no beginning of their own. */
+const OWN_BEGINNINGS: Partial<Record<UploadFormat, string>> = {
+  parquet: '50415231',
+  arrow: '4152524f5731',
+}
+const NAMES: Partial<Record<UploadFormat, string>> = { parquet: 'Parquet', arrow: 'Arrow' }
 
 /** @throws {Refused} for what is plainly something else. */
 export async function requireFormat(path: string, format: UploadFormat): Promise<void> {
   const head = await headOf(path)
   if (head.length === 0) throw new Refused('It is empty.')
   const hex = head.toString('hex')
-  if (format === 'parquet' && hex.startsWith(PARQUET)) return
+  const own = OWN_BEGINNINGS[format]
+  if (own !== undefined && hex.startsWith(own)) return
   const found = beginnings.find(([beginning]) => hex.startsWith(beginning))
   if (found !== undefined)
     throw new Refused(`It is no ${nameOf(format)}: it looks like ${found[1]}.`)
@@ -43,7 +50,7 @@ export async function requireFormat(path: string, format: UploadFormat): Promise
   }
 }
 
-const nameOf = (format: UploadFormat) => (format === 'parquet' ? 'Parquet' : format.toUpperCase())
+const nameOf = (format: UploadFormat) => NAMES[format] ?? format.toUpperCase()
 
 async function headOf(path: string): Promise<Buffer> {
   const file = await open(path)

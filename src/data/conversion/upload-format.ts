@@ -1,5 +1,5 @@
 /** What an upload is written as. */
-export const uploadFormats = ['csv', 'tsv', 'ndjson', 'json', 'parquet'] as const
+export const uploadFormats = ['csv', 'tsv', 'ndjson', 'json', 'parquet', 'arrow'] as const
 export type UploadFormat = (typeof uploadFormats)[number]
 export type Compression = 'none' | 'gzip' | 'zstd'
 

@@ -11,6 +11,7 @@ const byMediaType: [RegExp, UploadFormat][] = [
   [/^application\/(?:x-)?(?:ndjson|jsonl|jsonlines)\b/i, 'ndjson'],
   [/^application\/json\b/i, 'json'],
   [/^application\/(?:vnd\.apache\.|x-)?parquet\b/i, 'parquet'],
+  [/^application\/vnd\.apache\.arrow\.(?:file|stream)\b/i, 'arrow'],
 ]
 const byExtension: Record<string, UploadFormat> = {
   csv: 'csv',
@@ -21,8 +22,17 @@ const byExtension: Record<string, UploadFormat> = {
   jsonl: 'ndjson',
   json: 'json',
   parquet: 'parquet',
+  arrow: 'arrow',
+  arrows: 'arrow',
+  feather: 'arrow',
+  ipc: 'arrow',
 }
-const beginnings: [hex: string, format: UploadFormat][] = [['50415231', 'parquet']]
+const beginnings: [hex: string, format: UploadFormat][] = [
+  ['50415231', 'parquet'],
+  ['4152524f5731', 'arrow'],
+  // Of a stream.
+  ['ffffffff', 'arrow'],
+]
 
 /**
  * What an upload is: as its sender says, by the query, its Content-Type or its name; else by how it begins. How it
