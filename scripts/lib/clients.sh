@@ -3,7 +3,7 @@
 # scripts/export.py sends. Where they can't be installed their tests are skipped, and say so.
 packages='requests==2.32.5 tritonclient[http]==2.73.0'
 # In a place of their own: they are half a gigabyte. xgboost itself would bring CUDA's libraries along.
-model_packages='lightgbm==4.7.0 numpy==2.4.6 pandas==3.1.1 requests==2.32.5 scikit-learn==1.9.1 skl2onnx==1.20.0 xgboost-cpu==3.2.0'
+model_packages='lightgbm==4.7.0 numpy==2.4.6 pandas==3.1.1 pyarrow==26.0.1 requests==2.32.5 scikit-learn==1.9.1 skl2onnx==1.20.0 xgboost-cpu==3.2.0'
 
 apt_install() {
   [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1

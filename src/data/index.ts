@@ -32,7 +32,8 @@ import { createStatistics } from './datasets/statistics.ts'
 import { createStoredFiles } from './datasets/stored-files.ts'
 import { createUploads } from './datasets/uploads.ts'
 import { endpointRoutes } from './endpoints.routes.ts'
-import { createEngine } from './engine/engine.ts'
+import type { Engine } from './engine/engine.ts'
+import { createServerEngine } from './engine/server-engine.ts'
 import { createParser } from './expressions/parser.ts'
 import { pipelineRunRoutes } from './pipeline-runs.routes.ts'
 import { pipelineRoutes } from './pipelines.routes.ts'
@@ -50,6 +51,8 @@ import { processRoutes } from './process.routes.ts'
 import { createQueries } from './queries/queries.ts'
 import { queryRoutes } from './query.routes.ts'
 
+export { createTableFiles } from './table-files.ts'
+
 export interface Data {
   routes: Route[]
   stop(): Promise<void>
@@ -57,6 +60,13 @@ export interface Data {
 
 /** A compressed table is smaller than its text; of what is not text, about as large. */
 const PARQUET_BYTES_A_BYTE = 2
+
+/** DuckDB for those who wait for an answer. */
+export const createDataEngine = (deps: { config: Config; log: Log }): Engine =>
+  createServerEngine(deps, {
+    atOnceMax: deps.config.DATA_QUERIES_MAX,
+    waitingMax: deps.config.DATA_QUEUE_MAX,
+  })
 
 /** What the data says: datasets as Parquet in storage, and DuckDB beside the server to read them with. */
 export function createData(deps: {
@@ -72,20 +82,10 @@ export function createData(deps: {
   access: Access
   ownership: Ownership
   identity: FindIdentity
+  engine: Engine
   scorer: Scorer
 }): Data {
-  const { config, clock, jobs, storage, ownership } = deps
-  const engineOptions = {
-    ...deps,
-    means: { threads: config.DATA_THREADS, memoryBytesMax: config.DATA_MEMORY_BYTES_MAX },
-    spillBytesMax: config.DATA_SPILL_BYTES_MAX,
-    partials: openPartials(join(config.DATA_DIR, 'queries')),
-  }
-  const engine = createEngine({
-    ...engineOptions,
-    atOnceMax: config.DATA_QUERIES_MAX,
-    waitingMax: config.DATA_QUEUE_MAX,
-  })
+  const { config, clock, jobs, storage, ownership, engine } = deps
   const queries = createQueries({ engine })
   const datasets = createDatasets({ ...deps, quotaBytes: config.DATASETS_PER_OWNER_BYTES_MAX })
   const readable = createReadableDatasets({ datasets, access: deps.access })
@@ -154,8 +154,7 @@ export function createData(deps: {
     stageBytesMax: config.DATASET_EXPANDED_BYTES_MAX,
   }
   const runner = createRunner({ ...running, queries })
-  const jobEngine = createEngine({
-    ...engineOptions,
+  const jobEngine = createServerEngine(deps, {
     atOnceMax: config.DATA_JOBS_MAX,
     // Until the process of one that was given up has ended.
     waitingMax: config.DATA_JOBS_MAX,

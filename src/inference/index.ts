@@ -41,6 +41,7 @@ import { createModels } from './registry/models.ts'
 import { createRemovals } from './registry/removals.ts'
 import { createUploads } from './registry/uploads.ts'
 import { rowPredictionRoutes } from './row-predictions.routes.ts'
+import type { TableFiles } from './rows/table-files.ts'
 import { createAnswers } from './serving/answers.ts'
 import { createInferenceMetrics } from './serving/inference-metrics.ts'
 import { openModelThreads } from './serving/model-threads.ts'
@@ -84,6 +85,7 @@ export async function openInference(deps: {
   access: Access
   ownership: Ownership
   identity: FindIdentity
+  tableFiles: TableFiles
   /** What runs in the threads, where it is not what the server has. */
   workerScript?: URL | undefined
 }): Promise<Inference> {
@@ -202,6 +204,7 @@ export async function openInference(deps: {
       ...rowPredictionRoutes({
         models: readable,
         answers,
+        files: deps.tableFiles,
         streamBytesMax: config.PREDICT_STREAM_BYTES_MAX,
         partials,
         unreadBytesMax: config.PREDICT_UNREAD_BYTES_MAX,

@@ -10,7 +10,8 @@ import { inferenceProblems } from './problems.ts'
 import type { ReadableModels } from './readable-models.ts'
 import { askedRows, TABLE_FORMATS, TABLE_TYPES, type TableType } from './rows/asked-rows.ts'
 import { predictedRows, streamOf } from './rows/predicted-rows.ts'
-import { createRowWriter, type RowWriter } from './rows/row-writers.ts'
+import { answerTypes, createRowWriter, inputTypes, type RowWriter } from './rows/row-writers.ts'
+import { FILE_FORMATS, type FileType, isFileType, type TableFiles } from './rows/table-files.ts'
 import type { Answers } from './serving/answers.ts'
 import type { ServedModel } from './serving/served-model.ts'
 
@@ -32,6 +33,7 @@ const ndjsonExample = '{"carat":0.31,"cut":"Ideal"}\n'
 export function rowPredictionRoutes(deps: {
   models: ReadableModels
   answers: Answers
+  files: TableFiles
   /** Of rows that come one by one; JSON is held in memory, so it has the bound of all bodies. */
   streamBytesMax: number
   partials: Partials
@@ -41,7 +43,7 @@ export function rowPredictionRoutes(deps: {
   jsonBytesMax: number
   log: Log
 }): Route[] {
-  const { models, answers, streamBytesMax, jsonBytesMax, partials, log } = deps
+  const { models, answers, files, streamBytesMax, jsonBytesMax, partials, log } = deps
   const space = { bytesMax: deps.unreadBytesMax, usedBytes: 0 }
   // With its status its reader has had the first rows, and learns only that the rest does not come.
   const tell = (error: unknown) => {
@@ -57,7 +59,7 @@ export function rowPredictionRoutes(deps: {
         tag: 'predictions',
         summary: 'Predict a table',
         description:
-          'One row of answers a row, as JSON, NDJSON or CSV, whichever `Accept` prefers; without it in the form in which they were sent. CSV and NDJSON are read and answered as they come in: of any length, and a fault after the first 500 rows breaks the answer off. Columns that are not the model’s are left alone, where a row has all that are; beside the inputs that were sent an answer of the same name is called `predicted.NAME`. In CSV an empty cell and `NA` are missing values, and all inputs of the model must be columns. Rows of a forecast may tell of times; then `timestamps` stands beside the answer, in place of those that were sent, and so does `intervals` where the model has them: in CSV a column a step, such as `co2.1`, `co2.timestamp.1` and `co2.lower_80.1`, of times where the model has a `frequency`.',
+          'One row of answers a row, as JSON, NDJSON, CSV, Parquet or Arrow, whichever `Accept` prefers; without it in the form in which they were sent. Parquet and Arrow are read as a whole before the first row is predicted, and written as a whole, with the columns that a CSV has. CSV and NDJSON are read and answered as they come in: of any length, and a fault after the first 500 rows breaks the answer off. Columns that are not the model’s are left alone, where a row has all that are; beside the inputs that were sent an answer of the same name is called `predicted.NAME`. In CSV an empty cell and `NA` are missing values, and all inputs of the model must be columns. Rows of a forecast may tell of times; then `timestamps` stands beside the answer, in place of those that were sent, and so does `intervals` where the model has them: in CSV a column a step, such as `co2.1`, `co2.timestamp.1` and `co2.lower_80.1`, of times where the model has a `frequency`.',
         pathParameters: z.object({ name: z.string().openapi({ example: 'regression' }) }),
         query,
         body: 'stream',
@@ -69,6 +71,15 @@ export function rowPredictionRoutes(deps: {
             schema: z.array(z.looseObject({})),
             example: [{ carat: 0.31, cut: 'Ideal' }],
           },
+          'application/vnd.apache.parquet': {
+            schema: z.string(),
+            example: 'the bytes of the file',
+          },
+          'application/vnd.apache.arrow.stream': { schema: z.string(), example: 'the stream' },
+          'application/vnd.apache.arrow.file': {
+            schema: z.string(),
+            example: 'the bytes of the file',
+          },
         },
         answers: {
           200: {
@@ -78,6 +89,8 @@ export function rowPredictionRoutes(deps: {
             alsoAs: {
               'application/x-ndjson': { schema: z.string(), example: '{"price":571.2}\n' },
               'text/csv': { schema: z.string(), example: 'price\r\n571.2\r\n' },
+              'application/vnd.apache.parquet': { schema: z.string(), example: 'a file' },
+              'application/vnd.apache.arrow.stream': { schema: z.string(), example: 'a stream' },
             },
           },
         },
@@ -96,24 +109,51 @@ export function rowPredictionRoutes(deps: {
         const given = typeOf(headers.get('content-type'))
         const wanted = preferred(headers.get('accept'), given)
         const model = await models.borrow(context.principal, name, version)
-        const withInputs = include === 'inputs'
-        let writer: RowWriter | undefined
-        const writerFor = (columns: readonly string[]) =>
-          (writer ??= createRowWriter(
-            TABLE_FORMATS[wanted],
-            model.manifest,
-            withInputs ? columns : [],
-          ))
-        const names = model.manifest.inputs.map((input) => input.name)
         const { manifest } = model
-        const reading = { manifest, jsonBytesMax, withInputs, onHeader: writerFor }
-        const rows = askedRows(given, body, reading)
-        const pieces = predictedRows(
+        const table = isFileType(given)
+          ? await orGivenBack(model, files.read(body, FILE_FORMATS[given], context.signal))
+          : undefined
+        // From file to file they keep their types.
+        const beside = include === 'inputs' && isFileType(wanted) ? table : undefined
+        const withInputs = include === 'inputs' && beside === undefined
+        const names = manifest.inputs.map((input) => input.name)
+        const columns = table?.columns.map((column) => column.name)
+        let sent = beside === undefined ? undefined : columns
+        let writer: RowWriter | undefined
+        const writerFor = (header: readonly string[]) => {
+          sent ??= withInputs ? [...header] : []
+          const format = isFileType(wanted) ? 'columns' : TABLE_FORMATS[wanted]
+          return (writer ??= createRowWriter(format, manifest, sent))
+        }
+        const rows = askedRows(
+          table === undefined ? (given as TableType) : 'application/x-ndjson',
+          table?.rows ?? body,
+          { manifest, jsonBytesMax, withInputs, columns, onHeader: writerFor },
+        )
+        const predicted = predictedRows(
           { answers, model, withInputs, writer: lazyWriter(() => writerFor(names)) },
           rows,
           () => context.isAbandoned(),
         )
-        const stream = await streamOf(givenBack(model, pieces), {
+        const pieces = ending(predicted, () => {
+          model.giveBack()
+          if (beside === undefined) table?.release()
+        })
+        if (isFileType(wanted)) {
+          const file = await files
+            .write(pieces, {
+              format: FILE_FORMATS[wanted],
+              columns: () => [
+                ...(withInputs ? inputTypes(manifest, sent!) : []),
+                ...answerTypes(manifest, sent!),
+              ],
+              beside,
+              signal: context.signal,
+            })
+            .finally(() => table?.release())
+          return new Response(file, { headers: { 'content-type': wanted } })
+        }
+        const stream = await streamOf(pieces, {
           partials,
           bytesMax: streamBytesMax,
           space,
@@ -126,15 +166,21 @@ export function rowPredictionRoutes(deps: {
   ]
 }
 
+async function orGivenBack<Result>(model: ServedModel, work: Promise<Result>): Promise<Result> {
+  try {
+    return await work
+  } catch (error) {
+    model.giveBack()
+    throw error
+  }
+}
+
 /** However it ends. */
-async function* givenBack(
-  model: ServedModel,
-  pieces: AsyncGenerator<string>,
-): AsyncGenerator<string> {
+async function* ending(pieces: AsyncGenerator<string>, end: () => void): AsyncGenerator<string> {
   try {
     yield* pieces
   } finally {
-    model.giveBack()
+    end()
   }
 }
 
@@ -152,19 +198,29 @@ const lazyWriter = (of: () => RowWriter): RowWriter => ({
   },
 })
 
+/** Of Arrow there is only a stream. */
+const WANTED_TYPES = [
+  ...TABLE_TYPES,
+  'application/vnd.apache.parquet',
+  'application/vnd.apache.arrow.stream',
+] as const satisfies (TableType | FileType)[]
+
 /** @throws {Problem} 415. */
-function typeOf(header: string | null): TableType {
-  const type = header?.split(';', 1)[0]?.trim().toLowerCase()
+function typeOf(header: string | null): TableType | FileType {
+  const type = header?.split(';', 1)[0]?.trim().toLowerCase() ?? ''
+  if (isFileType(type)) return type
   const known = TABLE_TYPES.find((each) => each === type)
   if (known !== undefined) return known
+  const types = [...TABLE_TYPES, ...Object.keys(FILE_FORMATS)].join(', ')
   throw problems.unsupportedMediaType({
-    detail: `Send rows as ${TABLE_TYPES.join(', ')}, by the header Content-Type.`,
+    detail: `Send rows as ${types}, by the header Content-Type.`,
   })
 }
 
 /** Of equals that in which the rows came. @throws {Problem} 406. */
-function preferred(header: string | null, given: TableType): TableType {
-  const type = preferredType(header, [given, ...TABLE_TYPES])
+function preferred(header: string | null, given: TableType | FileType) {
+  const own = WANTED_TYPES.find((type) => type === given) ?? 'application/vnd.apache.arrow.stream'
+  const type = preferredType(header, [own, ...WANTED_TYPES])
   if (type !== undefined) return type
-  throw inferenceProblems.notAcceptable({ detail: `Answers are ${TABLE_TYPES.join(', ')}.` })
+  throw inferenceProblems.notAcceptable({ detail: `Answers are ${WANTED_TYPES.join(', ')}.` })
 }

@@ -284,6 +284,8 @@ describe('a manifest that does not fit its model keeps the server from starting:
     expect((error as Error).message).toContain(`${path} `)
   })
 
+  const unused = () => Promise.reject(new Error('no table is predicted here'))
+
   async function open() {
     const DATA_DIR = join(directory, '..', `${basename(directory)}-data`)
     const config = parseConfig({ MODELS_DIR: directory, DATA_DIR, WORKERS: '1' })
@@ -293,7 +295,8 @@ describe('a manifest that does not fit its model keeps the server from starting:
     )
     try {
       const { access, ownership, identity } = createAuth(platform)
-      return await openInference({ ...platform, access, ownership, identity })
+      const none = { read: unused, write: unused }
+      return await openInference({ ...platform, access, ownership, identity, tableFiles: none })
     } finally {
       await platform.close()
       rmSync(DATA_DIR, { recursive: true })

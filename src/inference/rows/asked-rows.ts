@@ -20,6 +20,8 @@ interface Reading {
   jsonBytesMax: number
   /** Whether columns that are not the model's are kept, to stand beside the answer. */
   withInputs: boolean
+  /** Where they are known before the first row: all inputs of the model must be among them. */
+  columns?: readonly string[] | undefined
   /** Is told the columns, by the header or by the first row. */
   onHeader: (columns: readonly string[]) => unknown
 }
@@ -33,16 +35,17 @@ interface Reading {
 export async function* askedRows(
   type: TableType,
   body: ReadableStream<Uint8Array>,
-  { manifest: { kind, inputs }, jsonBytesMax, withInputs, onHeader }: Reading,
+  { manifest: { kind, inputs }, jsonBytesMax, withInputs, columns, onHeader }: Reading,
 ): AsyncGenerator<AskedRow> {
+  if (columns !== undefined) requireInputs(inputs, columns)
   const names = new Set(inputs.map(({ name }) => name))
   if (type === 'text/csv') {
     refuseSeries(inputs)
     const rows = readCsv(
       body,
-      (columns) => {
-        requireInputs(inputs, columns)
-        onHeader(columns)
+      (header) => {
+        requireInputs(inputs, header)
+        onHeader(header)
       },
       (column) => withInputs || names.has(column),
     )

@@ -22,11 +22,12 @@ interface AnsweredRow {
 }
 
 /**
- * @param format as by `Accept`.
+ * @param format as by `Accept`; `columns` are NDJSON with a member for each column of a CSV, for what makes a file
+ * of them.
  * @param inputs the columns that stand before the answer, where they are wanted.
  */
 export function createRowWriter(
-  format: 'json' | 'ndjson' | 'csv',
+  format: 'json' | 'ndjson' | 'csv' | 'columns',
   manifest: Manifest,
   inputs: readonly string[],
 ): RowWriter {
@@ -58,15 +59,23 @@ export function createRowWriter(
         row: (row) => `${JSON.stringify(objectOf(row))}\n`,
         end: '',
       }
+    case 'columns': {
+      const names = answerColumnsBeside(manifest, inputs)
+      return {
+        mediaType: 'application/x-ndjson',
+        begin: '',
+        row(row) {
+          const cells = cellsOf(manifest, row)
+          const answer = Object.fromEntries(names.map((name, at) => [name, cells[at] ?? null]))
+          return `${JSON.stringify({ ...typedInputs(manifest, row.inputs), ...answer })}\n`
+        },
+        end: '',
+      }
+    }
     case 'csv':
       return {
         mediaType: 'text/csv; charset=utf-8',
-        begin: lineOf([
-          ...inputs,
-          ...answerColumns(manifest).map((name) =>
-            answerName(name, (each) => inputs.includes(each)),
-          ),
-        ]),
+        begin: lineOf([...inputs, ...answerColumnsBeside(manifest, inputs)]),
         row: (row) =>
           lineOf([...inputs.map((column) => row.inputs?.[column]), ...cellsOf(manifest, row)]),
         end: '',
@@ -115,6 +124,49 @@ export function answerColumns(manifest: Manifest): string[] {
       )
     }
   }
+}
+
+/** As they are called beside these inputs. */
+function answerColumnsBeside(manifest: Manifest, inputs: readonly string[]): string[] {
+  const sent = new Set(inputs)
+  return answerColumns(manifest).map((name) => answerName(name, (each) => sent.has(each)))
+}
+
+/** What the columns of answers are in SQL, behind these inputs where they are among the rows. */
+export function answerTypes(
+  manifest: Manifest,
+  inputs: readonly string[],
+): { name: string; type: string }[] {
+  const isText = textColumns(manifest)
+  const names = answerColumnsBeside(manifest, inputs)
+  return answerColumns(manifest).map((column, at) => ({
+    name: names[at]!,
+    type: isText(column) ? 'VARCHAR' : 'DOUBLE',
+  }))
+}
+
+const INPUT_TYPES = { number: 'DOUBLE', category: 'VARCHAR', series: 'DOUBLE[]' }
+
+/** What the columns that were sent are in SQL: what is not the model's is text. */
+export function inputTypes(
+  { inputs }: Manifest,
+  columns: readonly string[],
+): { name: string; type: string }[] {
+  const types = new Map(inputs.map(({ name, type }) => [name, INPUT_TYPES[type]]))
+  return columns.map((name) => ({ name, type: types.get(name) ?? 'VARCHAR' }))
+}
+
+/** Cells of a CSV are text, whatever they are of. */
+function typedInputs({ inputs }: Manifest, given: AnsweredRow['inputs']): AnsweredRow['inputs'] {
+  if (given === undefined) return undefined
+  const typed = { ...given }
+  for (const { name, type } of inputs) {
+    const value = typed[name]
+    if (type === 'category' || typeof value !== 'string') continue
+    const number = value.trim() === '' ? NaN : Number(value)
+    typed[name] = Number.isNaN(number) ? null : number
+  }
+  return typed
 }
 
 /** Which of them hold text, and not a number. */
