@@ -1,7 +1,7 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
 
 import { createAuth, providersFault, usernameFault } from './auth/index.ts'
-import { createData, createDataEngine, createTableFiles } from './data/index.ts'
+import { createData, createEngines, createTableFiles } from './data/index.ts'
 import { type App, createGateway } from './gateway/gateway.ts'
 import { scopesFault } from './gateway/scopes.ts'
 import { openInference } from './inference/index.ts'
@@ -32,13 +32,13 @@ export async function openApp(platform: Platform, { workerScript }: Substitutes 
   const { database, jobs, outbox } = platform
 
   const auth = createAuth(platform)
-  const engine = createDataEngine(platform)
+  const engines = createEngines(platform)
   const inference = await openInference({
     ...platform,
     access: auth.access,
     ownership: auth.ownership,
     identity: auth.identity,
-    tableFiles: createTableFiles({ ...platform, engine }),
+    tableFiles: createTableFiles({ ...platform, engine: engines.answers }),
     workerScript,
   })
   const data = createData({
@@ -46,7 +46,7 @@ export async function openApp(platform: Platform, { workerScript }: Substitutes 
     access: auth.access,
     ownership: auth.ownership,
     identity: auth.identity,
-    engine,
+    engines,
     scorer: inference.scorer,
   })
   const system = createSystem({

@@ -32,8 +32,7 @@ import { createStatistics } from './datasets/statistics.ts'
 import { createStoredFiles } from './datasets/stored-files.ts'
 import { createUploads } from './datasets/uploads.ts'
 import { endpointRoutes } from './endpoints.routes.ts'
-import type { Engine } from './engine/engine.ts'
-import { createServerEngine } from './engine/server-engine.ts'
+import type { Engines } from './engine/engines.ts'
 import { createParser } from './expressions/parser.ts'
 import { pipelineRunRoutes } from './pipeline-runs.routes.ts'
 import { pipelineRoutes } from './pipelines.routes.ts'
@@ -51,6 +50,7 @@ import { processRoutes } from './process.routes.ts'
 import { createQueries } from './queries/queries.ts'
 import { queryRoutes } from './query.routes.ts'
 
+export { createEngines } from './engine/engines.ts'
 export { createTableFiles } from './table-files.ts'
 
 export interface Data {
@@ -60,13 +60,6 @@ export interface Data {
 
 /** A compressed table is smaller than its text; of what is not text, about as large. */
 const PARQUET_BYTES_A_BYTE = 2
-
-/** DuckDB for those who wait for an answer. */
-export const createDataEngine = (deps: { config: Config; log: Log }): Engine =>
-  createServerEngine(deps, {
-    atOnceMax: deps.config.DATA_QUERIES_MAX,
-    waitingMax: deps.config.DATA_QUEUE_MAX,
-  })
 
 /** What the data says: datasets as Parquet in storage, and DuckDB beside the server to read them with. */
 export function createData(deps: {
@@ -82,10 +75,11 @@ export function createData(deps: {
   access: Access
   ownership: Ownership
   identity: FindIdentity
-  engine: Engine
+  engines: Engines
   scorer: Scorer
 }): Data {
-  const { config, clock, jobs, storage, ownership, engine } = deps
+  const { config, clock, jobs, storage, ownership } = deps
+  const { answers: engine, jobs: jobEngine } = deps.engines
   const queries = createQueries({ engine })
   const datasets = createDatasets({ ...deps, quotaBytes: config.DATASETS_PER_OWNER_BYTES_MAX })
   const readable = createReadableDatasets({ datasets, access: deps.access })
@@ -154,11 +148,6 @@ export function createData(deps: {
     stageBytesMax: config.DATASET_EXPANDED_BYTES_MAX,
   }
   const runner = createRunner({ ...running, queries })
-  const jobEngine = createServerEngine(deps, {
-    atOnceMax: config.DATA_JOBS_MAX,
-    // Until the process of one that was given up has ended.
-    waitingMax: config.DATA_JOBS_MAX,
-  })
   const jobQueries = createQueries({ engine: jobEngine })
   const jobRunner = createRunner({ ...running, queries: jobQueries })
   const materializer = createMaterializer({

@@ -33,6 +33,7 @@ interface Job {
   id: string
   state: string
   error: string | null
+  progress: number
 }
 
 const start = async () => (await request('POST', '/api/v1/pipelines/heavy/runs', {})).body.id
@@ -77,3 +78,31 @@ test('one that takes too much memory says so', async () => {
   await until(async () => (await stateOf(id)).state === 'failed', SOON_MS * 3)
   expect((await stateOf(id)).error).toContain('more memory than it may')
 }, 60_000)
+
+test('a job tells how far it is, while it is on its way', async () => {
+  await open({})
+  const rows = Array.from({ length: 1_500_000 }, (_, at) => at).join('\n')
+  await harness.request({
+    path: '/api/v1/datasets?name=numbers',
+    body: `n\n${rows}\n`,
+    headers: { 'content-type': 'text/csv' },
+    token,
+  })
+  const digest = `${'md5('.repeat(30)}n::VARCHAR${')'.repeat(30)}`
+  const slow = {
+    sql: `SELECT count(*) AS n FROM numbers WHERE ${digest} < '1'`,
+    output: { dataset: 'slow' },
+  }
+  expect((await request('PUT', '/api/v1/pipelines/slow', slow)).status).toBe(201)
+  const { id } = (await request('POST', '/api/v1/pipelines/slow/runs', {})).body
+  const shares: number[] = []
+  const look = async () => {
+    const { progress, state } = await stateOf(id)
+    if (progress > 0 && progress < 1) shares.push(progress)
+    return new Set(shares).size >= 2 || state === 'done'
+  }
+  await until(look, 50_000)
+  await request('DELETE', `/api/v1/jobs/${id}`)
+  expect(new Set(shares).size).toBeGreaterThanOrEqual(2)
+  expect(shares).toEqual(shares.toSorted((a, b) => a - b))
+})

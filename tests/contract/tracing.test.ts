@@ -8,7 +8,7 @@ import { JobRefused, type Jobs } from '../../src/platform/jobs/jobs.ts'
 import { type LogContext, logContext } from '../../src/platform/log.ts'
 import { type Collector, type ReceivedSpan, startCollector } from '../support/collector.ts'
 import { createTestGateway } from '../support/gateway.ts'
-import { type Harness, openHarness, PASSWORD } from '../support/harness.ts'
+import { type Harness, MODELS_DIR, openHarness, PASSWORD } from '../support/harness.ts'
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736'
 const CALLER = '00f067aa0ba902b7'
@@ -114,6 +114,41 @@ describe('one trace', () => {
     // With places for the values, and none of the values.
     expect(JSON.stringify(spans.map(({ attributes }) => attributes))).not.toContain('$argon2')
     expect(spans.filter(({ isError }) => isError)).toEqual([])
+  })
+
+  test('goes to DuckDB: each piece of work, and what models say of its rows', async () => {
+    await open({ MODELS_DIR })
+    const token = harness.adminToken
+    await harness.request({
+      path: '/api/v1/datasets?name=stones',
+      headers: { 'content-type': 'text/csv', traceparent: UNSAMPLED },
+      body: 'carat,depth,table,x,y,z,cut,color,clarity\n0.31,61.5,55,4.35,4.37,2.68,Ideal,E,SI1\n',
+      token,
+    })
+    const priced = await harness.request({
+      path: '/api/v1/process/parquet',
+      headers: { traceparent: SAMPLED },
+      body: { file_path: 'stones', operations: [{ type: 'predict', model: 'regression' }] },
+      token,
+    })
+    expect(priced.status).toBe(200)
+    const spans = await sent()
+    const server = serverSpanOf(spans)
+    const work = spans.filter(({ name }) => name.startsWith('data '))
+    expect(work.map(({ name, parentId }) => [name, parentId === server.spanId])).toEqual([
+      ['data query', true],
+      ['data query', true],
+      ['data overview', true],
+    ])
+    expect(work[0]!.attributes).toEqual({ 'db.system.name': 'duckdb' })
+    below(spans, server, 'run regression/1')
+    const metrics = await harness.request({ path: '/metrics', token })
+    const counted = (await metrics.text()).match(/data_work_seconds_count\{.*/g)
+    expect(counted!.toSorted()).toEqual([
+      'data_work_seconds_count{engine="answers",task="convert",outcome="done"} 1',
+      'data_work_seconds_count{engine="answers",task="overview",outcome="done"} 1',
+      'data_work_seconds_count{engine="answers",task="query",outcome="done"} 2',
+    ])
   })
 
   test('is that of the log lines', async () => {
