@@ -126,7 +126,7 @@ export function rowPredictionRoutes(deps: {
           return (writer ??= createRowWriter(format, manifest, sent))
         }
         const rows = askedRows(
-          table === undefined ? (given as TableType) : 'application/x-ndjson',
+          isFileType(given) ? 'application/x-ndjson' : given,
           table?.rows ?? body,
           { manifest, jsonBytesMax, withInputs, columns, onHeader: writerFor },
         )
