@@ -10,6 +10,7 @@ import type { Log } from '../platform/log.ts'
 import type { Outbox } from '../platform/outbox/outbox.ts'
 import { openPartials } from '../platform/storage/partial.ts'
 import type { Storage } from '../platform/storage/storage.ts'
+import { PARQUET_BYTES_A_BYTE } from './conversion/conversion.ts'
 import { datasetEventRoutes } from './dataset-events.routes.ts'
 import { datasetExportRoutes } from './dataset-exports.routes.ts'
 import { datasetRowRoutes } from './dataset-rows.routes.ts'
@@ -29,9 +30,6 @@ import { createStoredFiles } from './datasets/stored-files.ts'
 import { createUploads } from './datasets/uploads.ts'
 import type { Engine } from './engine/engine.ts'
 import { createQueries } from './queries/queries.ts'
-
-/** A compressed table is smaller than its text; of what is not text, about as large. */
-const PARQUET_BYTES_A_BYTE = 2
 
 /** What is kept: tables as Parquet in storage, that come in, are read and go. */
 export function createDatasetParts(deps: {

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 
 import type { Owner } from '../gateway/access.ts'
+import { importSourceSchema, shownSource } from './imports/import-source.ts'
 import { declaredParametersSchema } from './pipelines/declared-parameters.ts'
 import { endpointSettings } from './pipelines/endpoint-settings.ts'
 import { outputSchema } from './pipelines/output.ts'
@@ -30,6 +31,7 @@ const shownDefinition = z.object({
   source: z.string().optional(),
   operations: z.array(z.record(z.string(), z.unknown())).optional(),
   sql: z.string().optional(),
+  from: importSourceSchema.optional(),
 })
 
 export const pipelineVersionSchema = shownDefinition
@@ -81,7 +83,7 @@ export const pipelineVersionOf = (
   row: PipelineVersionRow,
 ): z.input<typeof pipelineVersionSchema> => ({
   version: row.version,
-  ...row.definition,
+  ...('from' in row.definition ? { from: shownSource(row.definition.from) } : row.definition),
   parameters: row.parameters,
   output: row.output,
   created_at: row.createdAt.toISOString(),

@@ -7,11 +7,14 @@ import type { Cache } from '../platform/cache/cache.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Config } from '../platform/config.ts'
 import type { Database } from '../platform/database/database.ts'
+import { createEgress } from '../platform/egress/egress.ts'
 import type { Jobs } from '../platform/jobs/jobs.ts'
 import type { Limits } from '../platform/limits/limits.ts'
 import type { Log } from '../platform/log.ts'
 import type { Outbox } from '../platform/outbox/outbox.ts'
 import { openPartials } from '../platform/storage/partial.ts'
+import { PARQUET_BYTES_A_BYTE } from './conversion/conversion.ts'
+import { datasetImportRoutes } from './dataset-imports.routes.ts'
 import type { Additions } from './datasets/additions.ts'
 import type { Datasets } from './datasets/datasets.ts'
 import type { ReadableDatasets } from './datasets/readable-datasets.ts'
@@ -19,6 +22,7 @@ import type { Sources } from './datasets/sources.ts'
 import { endpointRoutes } from './endpoints.routes.ts'
 import type { Engine } from './engine/engine.ts'
 import { createParser } from './expressions/parser.ts'
+import { createImports } from './imports/imports.ts'
 import { pipelineRunRoutes } from './pipeline-runs.routes.ts'
 import { pipelineRoutes } from './pipelines.routes.ts'
 import { createEndpoints } from './pipelines/endpoints.ts'
@@ -69,10 +73,22 @@ export function createPipelineParts(deps: {
   const runner = createRunner({ ...running, queries })
   const jobQueries = createQueries({ engine: jobEngine })
   const jobRunner = createRunner({ ...running, queries: jobQueries })
+  const uploadBytesMax = config.DATASET_UPLOAD_BYTES_MAX
+  const imports = createImports({
+    egress: createEgress(config.EGRESS_ALLOW),
+    engine: jobEngine,
+    partials: running.partials,
+    limits: {
+      uploadBytesMax,
+      parquetBytesMax: uploadBytesMax * PARQUET_BYTES_A_BYTE,
+      expandedBytesMax: config.DATASET_EXPANDED_BYTES_MAX,
+    },
+  })
   const materializer = createMaterializer({
     ...running,
     planner,
     runner: jobRunner,
+    imports,
     queries: jobQueries,
     datasets,
     additions,
@@ -105,7 +121,8 @@ export function createPipelineParts(deps: {
     routes: [
       ...queryRoutes({ planner, runner, limits: answerLimits }),
       ...processRoutes({ planner, runner, pipelineJobs, limits: answerLimits }),
-      ...pipelineRoutes({ ...deps, pipelines, readable: readablePipelines, planner }),
+      ...pipelineRoutes({ ...deps, pipelines, readable: readablePipelines, planner, imports }),
+      ...datasetImportRoutes({ pipelineJobs }),
       ...pipelineRunRoutes({ readable: readablePipelines, runs, savedRuns }),
       ...endpointRoutes({
         readable: readablePipelines,

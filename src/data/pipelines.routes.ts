@@ -6,6 +6,8 @@ import { invalid, problems } from '../gateway/problems.ts'
 import { actorOf, identityOf, type Route, route } from '../gateway/route.ts'
 import { amount } from './dataset-fields.ts'
 import { datasetName } from './datasets/dataset-name.ts'
+import { type ImportSource, importSourceSchema } from './imports/import-source.ts'
+import type { Imports } from './imports/imports.ts'
 import {
   pipelineExample,
   pipelineName,
@@ -17,8 +19,9 @@ import {
   pipelineVersionSchema,
   savedSchema,
 } from './pipeline-fields.ts'
-import { stepsSchema } from './pipelines/definition.ts'
+import { type Definition, stepsSchema } from './pipelines/definition.ts'
 import { endpointSettings } from './pipelines/endpoint-settings.ts'
+import type { Step } from './pipelines/operations/index.ts'
 import { WATERMARK } from './pipelines/output.ts'
 import { PIPELINE, type PipelineRecord, type Pipelines } from './pipelines/pipelines.ts'
 import type { Planner } from './pipelines/planner.ts'
@@ -35,13 +38,39 @@ const saveBody = z
     source: datasetName.optional(),
     operations: stepsSchema.optional(),
     sql: z.string().min(1).optional(),
+    from: importSourceSchema.optional(),
+  })
+  .transform((body, context) => {
+    const definition = definitionOf(body)
+    if (definition !== undefined) return { ...body, definition }
+    context.addIssue({ code: 'custom', message: 'expected source and operations, sql, or from' })
+    return z.NEVER
   })
   .refine(
-    ({ source, operations, sql }) =>
-      (sql === undefined) === (source !== undefined && operations !== undefined) &&
-      (sql === undefined || (source === undefined && operations === undefined)),
-    'expected source and operations, or sql',
+    ({ from, output, parameters }) =>
+      from === undefined ||
+      (output !== null && output.watermark === undefined && Object.keys(parameters).length === 0),
+    'expected, with from, an output without a watermark, and no parameters',
   )
+
+/** Of the three that there are, the one that is said. */
+function definitionOf({
+  source,
+  operations,
+  sql,
+  from,
+}: {
+  source?: string | undefined
+  operations?: Step[] | undefined
+  sql?: string | undefined
+  from?: ImportSource | undefined
+}): Definition | undefined {
+  const said = [source ?? operations, sql, from].filter((each) => each !== undefined)
+  if (said.length !== 1) return undefined
+  if (sql !== undefined) return { sql }
+  if (from !== undefined) return { from }
+  return source === undefined || operations === undefined ? undefined : { source, operations }
+}
 
 const changeBody = z.strictObject({
   description: z.string().max(2000).optional(),
@@ -62,9 +91,10 @@ export function pipelineRoutes(deps: {
   pipelines: Pipelines
   readable: ReadablePipelines
   planner: Planner
+  imports: Imports
   ownership: Ownership
 }): Route[] {
-  const { pipelines, readable, planner, ownership } = deps
+  const { pipelines, readable, planner, imports, ownership } = deps
   const common = { tag: 'pipelines' } as const
 
   async function described(records: PipelineRecord[]) {
@@ -115,7 +145,7 @@ export function pipelineRoutes(deps: {
         access: 'pipelines:write',
         summary: 'Save a pipeline, or a further version of it',
         description:
-          'Steps over a dataset as `POST /api/v1/process/parquet` takes them, or one `SELECT`. What could not be run is not saved. `parameters` are its `$name`s, each with a type; `output` is the dataset that a run writes.',
+          'Steps over a dataset as `POST /api/v1/process/parquet` takes them, one `SELECT`, or a file to fetch `from` elsewhere. What could not be run is not saved. `parameters` are its `$name`s, each with a type; `output` is the dataset that a run writes.',
         pathParameters: pipelinePath,
         bodyBytesMax: BODY_BYTES_MAX,
         body: {
@@ -144,9 +174,7 @@ export function pipelineRoutes(deps: {
       async ({ path, body }, context) => {
         const { principal } = context
         const name = requireName(path.name)
-        const { description, parameters, output, source, operations, sql } = body
-        const definition =
-          sql === undefined ? { source: source!, operations: operations! } : { sql }
+        const { description, parameters, output, definition } = body
         const there = await pipelines.find(name)
         if (there !== undefined) {
           await readable.requireWrite(principal, name).catch((error: unknown) => {
@@ -157,7 +185,8 @@ export function pipelineRoutes(deps: {
           Object.entries(parameters).map(([each, { type }]) => [each, type]),
         )
         if (output?.watermark !== undefined) types.set(WATERMARK, null)
-        await planner.plan(definition, principal, { parameters: types })
+        if ('from' in definition) imports.require(definition.from)
+        else await planner.plan(definition, principal, { parameters: types })
         const saved = await pipelines.save(
           name,
           { definition, parameters, output, description },
@@ -251,6 +280,10 @@ export function pipelineRoutes(deps: {
         const { newest } = await readable.requireWrite(context.principal, name)
         if (body.schedule != null && newest.output === null) {
           throw dataProblems.noOutput({ detail: `${name} says no dataset for what comes out.` })
+        }
+        if (body.endpoint != null && 'from' in newest.definition) {
+          const detail = 'what is fetched has no endpoint: publish a pipeline over its output'
+          throw invalid([{ path: ['endpoint'], detail }])
         }
         const set = Object.fromEntries(
           Object.entries(body).filter(([, value]) => value !== undefined),

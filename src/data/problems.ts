@@ -51,6 +51,17 @@ export const dataProblems = defineProblems('data', {
     title: 'Refused upload',
     advice: 'Mend what `detail` names, and upload it again. What is there stays as it is.',
   },
+  refusedImport: {
+    status: 422,
+    title: 'Refused import',
+    advice:
+      'Mend what `detail` names. Private addresses are allowed by the operator, in EGRESS_ALLOW.',
+  },
+  sourceFailed: {
+    status: 502,
+    title: 'Source failed',
+    advice: 'See whether the address answers elsewhere, and try again.',
+  },
   refusedQuery: {
     status: 422,
     title: 'Refused query',

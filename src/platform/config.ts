@@ -29,6 +29,8 @@ const origin = (value: string) =>
   /^https?:[^*]+$/.test(value) && URL.canParse(value) && new URL(value).origin === value
 const DOMAIN =
   /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+$/
+/** Also of one network alone, without a dot. */
+const HOST = /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?$/i
 const webAddress = z
   .url({ protocol: /^https?$/, error: 'expected an address such as https://api.example.com' })
   .transform((url) => url.replace(/\/+$/, ''))
@@ -283,6 +285,15 @@ export const settings = z
       .describe('Bearer token that lets a scraper read `/metrics`')
       .meta(secret),
 
+    EGRESS_ALLOW: list()
+      .refine(
+        (entries) => entries.every((entry) => isBlock(entry) || HOST.test(entry)),
+        'expected names of hosts, addresses or CIDR blocks such as 10.0.0.0/8',
+      )
+      .describe(
+        'Hosts, addresses and CIDR blocks of private networks that data may be fetched from, those named also by `http:`',
+      )
+      .meta({ shownDefault: 'none' }),
     TRUSTED_PROXIES: list()
       .refine(
         (entries) => entries.every(isBlock),

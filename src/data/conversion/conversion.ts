@@ -16,6 +16,9 @@ import { type RejectedRow, tooManyRejected } from './rejected-row.ts'
 import { requireFormat } from './unlike.ts'
 import type { Compression, CsvDialect, UploadFormat } from './upload-format.ts'
 
+/** A compressed table is smaller than its text; of what is not text, about as large. */
+export const PARQUET_BYTES_A_BYTE = 2
+
 export interface ConvertOrder {
   /** The upload, which may be read. */
   source: string

@@ -1,4 +1,4 @@
 /** Where a version of a dataset comes from. */
-export const origins = ['upload', 'append', 'pipeline', 'events'] as const
+export const origins = ['upload', 'append', 'pipeline', 'events', 'import'] as const
 
 export type Origin = (typeof origins)[number]

@@ -11,6 +11,7 @@ import { type ResultFormat, resultFormats } from '../results/formats.ts'
 import { typesOf } from '../results/parameters.ts'
 import { answerWithResult } from '../results/result-answer.ts'
 import { parametersOf } from './declared-parameters.ts'
+import type { Planned } from './definition.ts'
 import type { EndpointSettings } from './endpoint-settings.ts'
 import { PIPELINE, type PipelineRecord } from './pipelines.ts'
 import type { Planner } from './planner.ts'
@@ -19,6 +20,7 @@ import type { Runner } from './runner.ts'
 
 interface Published extends PipelineRecord {
   endpoint: EndpointSettings
+  definition: Planned
 }
 
 /** Pipelines that are published. */
@@ -89,17 +91,18 @@ export function createEndpoints(deps: {
         throw unknown(error)
       })
       const { endpoint } = record
-      if (endpoint === null) throw unknown(undefined)
-      return { ...record, endpoint }
+      const { definition } = record.newest
+      if (endpoint === null || 'from' in definition) throw unknown(undefined)
+      return { ...record, endpoint, definition }
     },
 
     async ask(published, { given, format }, reader, { knownEtags, signal }) {
       const headers: Record<string, string> = {}
       await rateLimitOf(published).count(reader.id, headers)
-      const { name, newest, endpoint } = published
+      const { name, newest, endpoint, definition } = published
       const parameters = parametersOf(newest.parameters, given, ['query'])
       const owner = await ownerOf(name)
-      const plan = await planner.plan(newest.definition, owner, {
+      const plan = await planner.plan(definition, owner, {
         parameters: typesOf(parameters),
       })
       const made = [newest.id, format, parameters, plan.datasets.map(({ id }) => id)]

@@ -5,18 +5,21 @@ import { join } from 'node:path'
 import type { Identity, Principal } from '../../gateway/principal.ts'
 import { problems } from '../../gateway/problems.ts'
 import type { Partials } from '../../platform/storage/partial.ts'
+import type { Converted } from '../conversion/conversion.ts'
 import type { Adder, Additions } from '../datasets/additions.ts'
 import type { DatasetRecord, Datasets, VersionRow } from '../datasets/datasets.ts'
+import type { Origin } from '../datasets/origin.ts'
 import type { Sources } from '../datasets/sources.ts'
 import { Refused } from '../engine/refused.ts'
 import { identifier, quoted } from '../engine/sql-text.ts'
+import type { Imports } from '../imports/imports.ts'
 import { dataProblems } from '../problems.ts'
 import { cleaned } from '../queries/failures.ts'
 import type { Queries, QueryOptions } from '../queries/queries.ts'
 import { type Parameters, typesOf } from '../results/parameters.ts'
 import type { QueryResult } from '../results/query.ts'
 import { withName } from './column-lineage.ts'
-import type { Definition } from './definition.ts'
+import type { Definition, Planned } from './definition.ts'
 import { type Output, WATERMARK } from './output.ts'
 import type { Planner } from './planner.ts'
 import type { Runner } from './runner.ts'
@@ -55,6 +58,7 @@ export interface Materializer {
 export function createMaterializer(deps: {
   planner: Planner
   runner: Runner
+  imports: Imports
   queries: Queries
   sources: Sources
   datasets: Datasets
@@ -63,7 +67,8 @@ export function createMaterializer(deps: {
   /** Of what comes out, as Parquet. */
   bytesMax: number
 }): Materializer {
-  const { planner, runner, queries, sources, datasets, additions, partials, bytesMax } = deps
+  const { planner, runner, imports, queries, sources, datasets, additions, partials, bytesMax } =
+    deps
 
   async function requireOutput(output: Output, by: Identity): Promise<DatasetRecord | undefined> {
     const { dataset: name, mode } = output
@@ -141,11 +146,15 @@ export function createMaterializer(deps: {
     reader: Principal,
     path: string,
     options: Omit<QueryOptions, 'bytesMax'>,
-  ): Promise<QueryResult> {
+  ): Promise<QueryResult | Converted> {
+    if ('from' in definition) {
+      const known = output.mode === 'append' ? (basis?.newest.columns ?? []) : []
+      return imports.fetch(definition.from, { ...options, path, known })
+    }
     const { watermark } = output
     const types = new Map<string, string | null | undefined>(typesOf(parameters))
     const bound = { ...parameters }
-    let grown = definition
+    let grown: Planned = definition
     if (watermark !== undefined) {
       const least = basis && (await watermarkOf(basis, watermark, options))
       types.set(WATERMARK, least?.type ?? null)
@@ -170,8 +179,9 @@ export function createMaterializer(deps: {
   }
 
   return {
-    async requireRight({ output }, by) {
+    async requireRight({ definition, output }, by) {
       await requireOutput(output, by)
+      if ('from' in definition) imports.require(definition.from)
     },
     async materialize(id, work, by, options) {
       const { output } = work
@@ -182,7 +192,7 @@ export function createMaterializer(deps: {
       mkdirSync(directory, { mode: 0o700 })
       try {
         let path = join(directory, 'rows.parquet')
-        let result = await made(work, basis, by.identity, path, options)
+        let result: QueryResult | Converted = await made(work, basis, by.identity, path, options)
         const { rows } = result
         if (rows === 0 && output.mode === 'append' && basis !== undefined) {
           return { rows, version: basis.newest.version }
@@ -194,7 +204,7 @@ export function createMaterializer(deps: {
           path = merged
         }
         const { version } = await additions.add(
-          { id, name: output.dataset, mode: modeOf(output), origin: 'pipeline' },
+          { id, name: output.dataset, mode: modeOf(output), origin: originOf(work.definition) },
           { ...result, path },
           { ...by, basis },
           options.signal,
@@ -212,6 +222,8 @@ export function createMaterializer(deps: {
 
 const SPOKEN = new RegExp(`\\$${WATERMARK}\\b`, 'i')
 
+const originOf = (definition: Definition): Origin => ('from' in definition ? 'import' : 'pipeline')
+
 const modeOf = ({ mode }: Output) => (mode === 'merge' ? ('replace' as const) : mode)
 
 function requireColumn({ columns, datasetName }: VersionRow, name: string, field: string) {
@@ -224,7 +236,7 @@ const lacks = (what: string, column: string) =>
   dataProblems.refusedQuery({ detail: `${what} has no column ${column.slice(0, 64)}.` })
 
 /** The same, of the rows that are beyond what was read before. */
-function beyond(definition: Definition, column: string): Definition {
+function beyond(definition: Planned, column: string): Planned {
   if ('sql' in definition) return definition
   const condition = `${identifier(column)} > $${WATERMARK}`
   return {

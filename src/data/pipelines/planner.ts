@@ -6,7 +6,7 @@ import { readQuery } from '../expressions/query.ts'
 import type { ParameterTypes } from '../expressions/typed-parameters.ts'
 import { refusedQuery } from '../queries/refused-query.ts'
 import { columnsOf } from './column-lineage.ts'
-import type { Definition } from './definition.ts'
+import type { Planned } from './definition.ts'
 import { type Plan, planSteps } from './plan.ts'
 import type { Scorer } from './scorer.ts'
 
@@ -29,7 +29,7 @@ interface PlanOptions {
 /** Makes plans, of what somebody may read. */
 export interface Planner {
   /** @throws {Problem} 404 for a dataset that there is not, 422 for what is refused. */
-  plan(definition: Definition, reader: Principal, options: PlanOptions): Promise<ReadyPlan>
+  plan(definition: Planned, reader: Principal, options: PlanOptions): Promise<ReadyPlan>
 }
 
 export function createPlanner(deps: {
