@@ -403,7 +403,7 @@ const refusals: Row[] = [
     path: `${PIPELINES}/a`,
     body: {},
     status: 422,
-    contains: ['source and operations, or sql'],
+    contains: ['source and operations, sql, or from'],
   },
   {
     name: 'steps and SQL',
